@@ -1,0 +1,1 @@
+"""Environments: an exogenous trace, a pure system model and two Gymnasium shells."""

@@ -1,0 +1,157 @@
+"""CellAssociation: which cell serves which UE, with handover (HO) costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+from gymnasium.spaces import Box, Dict, MultiDiscrete
+from numpy.typing import NDArray
+
+from rangym.envs.cell_association.params import SCENARIOS, CellAssociationParams
+from rangym.envs.cell_association.scenario import sample_lanes
+from rangym.envs.core import Frame, Outcome, Slot, State, SystemModel, Trace
+from rangym.envs.physics.channel import shannon_rate_mbps
+
+PING_PONG_SLOTS = 5
+WEAK_TARGET_DB = -8.0
+MAX_DELAY_SLOTS = 2.0
+MAX_BANDWIDTH_MHZ = 100.0
+
+
+class CellAssociation(SystemModel):
+    """(documentation follows)"""
+
+    scenarios: ClassVar = SCENARIOS
+    ratio_metrics: ClassVar = {
+        "ping_pong": ("ping_pongs", "handovers"),
+        "ho_below_threshold": ("weak_targets", "handovers"),
+    }
+
+    def __init__(self, params: CellAssociationParams):
+        self.params, self.horizon = params, params.horizon
+        ues, cells = params.num_ues, params.num_cells
+        self.has_coverage, self.delays_vary = params.law == "measured", params.delay_variation > 0
+        self.action_space = MultiDiscrete([cells] * ues)
+        fields = {
+            "sinr_db": Box(params.sinr_floor_db, params.sinr_ceiling_db, (ues, cells), np.float32),
+            "serving": Box(0, 1, (ues, cells), np.float32),
+            "load": Box(0, ues, (cells,), np.float32),
+            "bandwidth_mhz": Box(0, MAX_BANDWIDTH_MHZ, (cells,), np.float32),
+            "handover_delay": Box(0, MAX_DELAY_SLOTS, (ues, cells), np.float32),
+        }
+        self.shapes = {
+            "bandwidth_mhz": (cells,),
+            "cell_position_m": (cells, 2),
+            "cell_rat": (cells,),
+            "device_type": (ues,),
+            "handover_delay": (ues, cells),
+            "sinr_db": (ues, cells),
+            "user_position_m": (ues, 2),
+        }
+        self.reveal = {"sinr_db": 1, "user_position_m": 1}
+        if self.delays_vary:
+            self.reveal["handover_delay"] = 1
+        if self.has_coverage:
+            fields["covered"] = Box(0, 1, (ues, cells), np.float32)
+            self.shapes["covered"] = (ues, cells)
+            self.reveal["covered"] = 1
+        self.observation_space = Dict(fields)
+        self._cells = np.arange(cells)
+        self._load_cost = load_cost(ues)
+
+    def sample(self, rng: np.random.Generator) -> Trace:
+        return self.sample_lanes([rng]).lane(0)
+
+    def sample_lanes(self, rngs: Sequence[np.random.Generator]) -> Trace:
+        return sample_lanes(self.params, rngs)
+
+    def check_trace(self, trace: Trace) -> None:
+        fields = {**trace.constants, **trace.slots}
+        low, high = self.params.sinr_floor_db, self.params.sinr_ceiling_db
+        _within("sinr_db", fields["sinr_db"], low, high, "dB")
+        _within("handover_delay", fields["handover_delay"], 0, MAX_DELAY_SLOTS, "slots")
+        _within("bandwidth_mhz", fields["bandwidth_mhz"], 1e-3, MAX_BANDWIDTH_MHZ, "MHz")
+
+    def initial(self, slot: Slot) -> State:
+        lanes, ues, cells = slot["sinr_db"].shape
+        nobody = np.full((lanes, ues), -1)
+        return {
+            "serving": nobody,
+            "previous_serving": nobody,
+            "slots_since_ho": np.full((lanes, ues), self.horizon),
+            "load": np.zeros((lanes, cells), dtype=np.int64),
+        }
+
+    def transition(self, state: State, decision: NDArray, slot: Slot) -> tuple[State, Outcome]:
+        """Equations (1)-(3) of the specification; in slot 1 nobody is served yet, so there is no HO cost."""
+        serving, since = state["serving"], state["slots_since_ho"] + 1
+        load = (decision[:, :, None] == self._cells).sum(axis=1)  # (L, J)
+        sinr_db = _pick(slot["sinr_db"], decision)
+        rate = shannon_rate_mbps(sinr_db, np.take_along_axis(slot["bandwidth_mhz"], decision, axis=1))  # (L, I)
+        utility = np.log10(rate).sum(axis=1) - self._load_cost[load].sum(axis=1)
+
+        moved = (serving >= 0) & (serving != decision)
+        delay = slot["handover_delay"]
+        both_ends = _pick(delay, np.maximum(serving, 0)) + _pick(delay, decision)
+        ho_delay = np.where(moved, both_ends, 0.0).sum(axis=1)
+        cost = np.sqrt(ho_delay) if self.params.handover_cost == "norm" else ho_delay
+        handover = -self.params.handover_weight * cost
+
+        returned = moved & (state["previous_serving"] == decision) & (since <= PING_PONG_SLOTS)
+        metrics = {
+            "g": utility,
+            "h": handover,
+            "f": utility + handover,
+            "throughput": (rate / np.take_along_axis(load, decision, axis=1)).mean(axis=1),
+            "handovers": moved.sum(axis=1),
+            "ho_delay": ho_delay,
+            "ping_pongs": returned.sum(axis=1),
+            "weak_targets": (moved & (sinr_db < WEAK_TARGET_DB)).sum(axis=1),
+            "load_jain": self.params.num_ues**2 / (self.params.num_cells * (load**2).sum(axis=1)),
+        }
+        if self.has_coverage:
+            metrics["uncovered"] = 1.0 - _pick(slot["covered"], decision).mean(axis=1)
+        new = {
+            "serving": decision,
+            "previous_serving": np.where(moved, serving, state["previous_serving"]),
+            "slots_since_ho": np.where(moved, 0, since),
+            "load": load,
+        }
+        ues = self.params.num_ues
+        return new, Outcome({"utility": utility / ues, "handover": handover / ues}, metrics)
+
+    def observation(self, state: State, public: Slot) -> dict[str, NDArray]:
+        fields = {f: public[f] for f in ("sinr_db", "bandwidth_mhz", "handover_delay")}
+        if self.has_coverage:
+            fields["covered"] = public["covered"]
+        return {**fields, "serving": state["serving"][:, :, None] == self._cells, "load": state["load"]}
+
+    def action_masks(self, state: State, public: Slot) -> NDArray:
+        """Cells seen in the previous slot (above the floor, or covered); the serving and the best one always."""
+        sinr_db = public["sinr_db"]
+        seen = public["covered"] > 0 if self.has_coverage else sinr_db > self.params.sinr_floor_db
+        seen = seen | (state["serving"][:, :, None] == self._cells) | (sinr_db == sinr_db.max(axis=2, keepdims=True))
+        return seen.reshape(len(seen), -1)
+
+    def draw(self, figure, frame: Frame) -> None:
+        from rangym.envs.cell_association.render import draw
+
+        draw(figure, self, frame)
+
+
+def load_cost(num_ues: int) -> NDArray:
+    """The table phi(y) = y log10 y for y = 0..num_ues, with phi(0) = 0."""
+    y = np.arange(num_ues + 1)
+    return y * np.log10(np.maximum(y, 1))
+
+
+def _pick(per_cell: NDArray, cell: NDArray) -> NDArray:
+    """Entry ``cell[l, i]`` of ``per_cell[l, i, :]``, shape (L, I)."""
+    return np.take_along_axis(per_cell, cell[:, :, None], axis=2)[:, :, 0]
+
+
+def _within(name: str, values: NDArray, low: float, high: float, unit: str) -> None:
+    if values.min() < low or values.max() > high:
+        raise ValueError(f"trace: {name!r} within [{low}, {high}] {unit} wanted, got [{values.min()}, {values.max()}]")

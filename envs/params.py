@@ -1,0 +1,32 @@
+"""Scenario parameters: frozen dataclasses, derived from a named scenario by checked overrides."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+
+def nearest(name: str, allowed: Iterable[str]) -> str:
+    """``"; did you mean 'x'?"`` when something allowed comes close, else an empty string."""
+    close = difflib.get_close_matches(name, list(allowed), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def derive(scenarios: Mapping[str, Any], scenario: str, overrides: Mapping[str, Any]) -> Any:
+    """The parameters of ``scenario`` with ``overrides``; a name that does not exist is refused with the nearest one."""
+    if scenario not in scenarios:
+        raise ValueError(
+            f"scenario: one of {sorted(scenarios)} wanted, got {scenario!r}{nearest(str(scenario), scenarios)}"
+        )
+    names = [f.name for f in dataclasses.fields(scenarios[scenario])]
+    for key in overrides:
+        if key not in names:
+            raise TypeError(f"unknown parameter {key!r}{nearest(key, names)} (parameters: {', '.join(names)})")
+    return dataclasses.replace(scenarios[scenario], **{k: _frozen(v) for k, v in overrides.items()})
+
+
+def _frozen(value: Any) -> Any:
+    """Lists become tuples, at any depth: parameters that came through JSON compare equal to the originals."""
+    return tuple(_frozen(x) for x in value) if isinstance(value, list | tuple) else value

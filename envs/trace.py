@@ -1,0 +1,111 @@
+"""An episode's exogenous chance, and when each part of it becomes public."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+Slot = Mapping[str, NDArray]
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """One episode's chance: everything random that happens, whatever the actions are.
+
+    ``constants[f]`` has the field's shape and is public from the start; ``slots[f]`` has a leading axis of T + 2 slots.
+    Slot 0 is only measured, decisions are for slots 1..T, and slot T + 1 only supplies the announced fields of the last
+    observation. A stacked trace holds L lanes: constants ``(L, ...)``, slots ``(T + 2, L, ...)``.
+    """
+
+    constants: Mapping[str, NDArray]
+    slots: Mapping[str, NDArray]
+
+    def __post_init__(self) -> None:
+        if both := self.constants.keys() & self.slots.keys():
+            raise ValueError(f"trace fields {sorted(both)} are both constants and slot fields; each is one of them")
+        lengths = {name: len(values) for name, values in self.slots.items()}
+        if len(set(lengths.values())) != 1 or min(lengths.values()) < 3:
+            raise ValueError(f"slot fields share one leading axis of T + 2 >= 3 slots, got lengths {lengths}")
+
+    @property
+    def horizon(self) -> int:
+        """Number of slots in which a decision is taken, T."""
+        return len(next(iter(self.slots.values()))) - 2
+
+    def slot(self, t: int) -> Slot:
+        """The constants and the fields of slot t."""
+        return {**self.constants, **{f: v[t] for f, v in self.slots.items()}}
+
+    def public(self, t: int, reveal: Mapping[str, int]) -> Slot:
+        """The constants and, of each slot field, the newest value the decision of slot t may use (zeros before it)."""
+        seen = {f: v[t - reveal[f]] if t >= reveal[f] else np.zeros_like(v[0]) for f, v in self.slots.items()}
+        return {**self.constants, **seen}
+
+    def splice(self, other: Trace, t: int, reveal: Mapping[str, int]) -> Trace:
+        """This trace, with everything that is not yet public at the decision of slot t taken from ``other``."""
+        slots = {}
+        for f, values in self.slots.items():
+            cut = max(t - reveal[f] + 1, 0)
+            slots[f] = np.concatenate([values[:cut], other.slots[f][cut:]])
+        return Trace(self.constants, slots)
+
+    @staticmethod
+    def stack(traces: Sequence[Trace]) -> Trace:
+        """Lanes side by side; one lane is a view, since a paper-sized trace takes gigabytes."""
+        first = traces[0]
+        if len(traces) == 1:
+            return Trace(
+                {f: v[None] for f, v in first.constants.items()}, {f: v[:, None] for f, v in first.slots.items()}
+            )
+        return Trace(
+            {f: np.stack([x.constants[f] for x in traces]) for f in first.constants},
+            {f: np.stack([x.slots[f] for x in traces], axis=1) for f in first.slots},
+        )
+
+    def lane(self, b: int) -> Trace:
+        """Lane b of a stacked trace, as a view."""
+        return Trace({f: v[b] for f, v in self.constants.items()}, {f: v[:, b] for f, v in self.slots.items()})
+
+    def check(self, shapes: Mapping[str, tuple[int, ...]], reveal: Mapping[str, int], horizon: int) -> None:
+        """Refuse a trace that does not have exactly the fields, shapes and horizon wanted, or holds NaN or infinity."""
+        have = {**self.constants, **self.slots}
+        if have.keys() != shapes.keys():
+            raise ValueError(f"trace: fields {sorted(shapes)} wanted, got {sorted(have)}")
+        if self.slots.keys() != reveal.keys():
+            raise ValueError(f"trace: slot fields {sorted(reveal)} wanted, got {sorted(self.slots)}")
+        if self.horizon != horizon:
+            raise ValueError(f"trace: horizon {horizon} wanted, got {self.horizon}")
+        for f, values in have.items():
+            shape = values.shape[1:] if f in self.slots else values.shape
+            if shape != shapes[f]:
+                raise ValueError(f"trace: field {f!r} has shape {shapes[f]} in a lane, got {shape}")
+            if not np.isfinite(values).all():
+                raise ValueError(f"trace: field {f!r} holds NaN or infinity")
+
+    def save(self, path: str | Path) -> None:
+        """Write a compressed ``.npz`` file (no pickle)."""
+        arrays = {f"constants.{f}": v for f, v in self.constants.items()} | {
+            f"slots.{f}": v for f, v in self.slots.items()
+        }
+        np.savez_compressed(path, **arrays)
+
+    @staticmethod
+    def load(path: str | Path) -> Trace:
+        """Read what `save` wrote; a torn or foreign file raises `ValueError` with its name."""
+        parts: dict[str, dict[str, NDArray]] = {"constants": {}, "slots": {}}
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                for name in archive.files:
+                    kind, _, f = name.partition(".")
+                    parts[kind][f] = archive[name]
+        except FileNotFoundError:
+            raise
+        except Exception as error:  # zipfile, zlib and NumPy each raise their own kind for a torn file
+            raise ValueError(f"{path}: not a trace file ({type(error).__name__}: {error})") from error
+        if not parts["slots"]:
+            raise ValueError(f"{path}: not a trace file (it holds no slot fields)")
+        return Trace(**parts)

@@ -1,0 +1,134 @@
+"""The policy contract: what a policy may know, and the two ways it is asked for an action."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, ClassVar, Self
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from rangym.envs.core import SystemEnv, SystemModel, SystemVectorEnv, Trace, lane
+
+Observation = Mapping[str, NDArray]
+
+
+class Knowledge(Enum):
+    """How much a policy may use; the class declares it, the runner grants it, every table prints it."""
+
+    OBSERVATION = "observation"
+    """The spaces and what each observation says."""
+    MODEL = "model"
+    """Also the system model: parameters and pure functions."""
+    ORACLE = "oracle"
+    """Also the running episode's trace, future included."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a policy is told at the start of an episode."""
+
+    observation_space: gym.spaces.Dict
+    action_space: gym.Space
+    horizon: int
+    system: SystemModel | None = None
+    trace: Trace | None = None
+
+    @staticmethod
+    def of(env: gym.Env | gym.vector.VectorEnv, knowledge: Knowledge = Knowledge.OBSERVATION) -> Task:
+        """The task of one lane of ``env``, holding no more than ``knowledge`` grants."""
+        shell = env.unwrapped
+        if isinstance(shell, SystemEnv):
+            spaces = shell.observation_space, shell.action_space
+        elif isinstance(shell, SystemVectorEnv):
+            spaces = shell.single_observation_space, shell.single_action_space
+            if knowledge is Knowledge.ORACLE:
+                raise TypeError("an oracle needs the trace of one lane: give it the single environment")
+        else:
+            raise TypeError(f"env: a rangym environment wanted, got {type(shell).__name__}")
+        system = None if knowledge is Knowledge.OBSERVATION else shell.system
+        trace = shell.trace if knowledge is Knowledge.ORACLE else None  # type: ignore[union-attr]
+        return Task(*spaces, shell.system.horizon, system, trace)
+
+
+class Policy(ABC):
+    """A decision rule for one lane: ``reset`` once an episode, then ``act`` once a slot.
+
+    `predict` offers the same rule under stable-baselines3's protocol, batched or not, so that `evaluate_policy` and
+    friends take any policy; it needs `bind` first.
+    """
+
+    knowledge: ClassVar[Knowledge] = Knowledge.OBSERVATION
+    _bound: tuple[Task, np.random.Generator] | None = None
+
+    @abstractmethod
+    def reset(self, task: Task, rng: np.random.Generator) -> None:
+        """Start an episode; all randomness of the episode comes from ``rng``."""
+
+    @abstractmethod
+    def act(self, observation: Observation) -> NDArray:
+        """The native action for one unbatched observation."""
+
+    def bind(self, task: Task, rng: np.random.Generator | int = 0) -> Self:
+        """A copy that knows its task, ready for `predict`."""
+        if self.knowledge is Knowledge.ORACLE:
+            raise TypeError(f"{type(self).__name__} is an oracle: predict() has no trace to give it; use evaluate()")
+        if self.knowledge is Knowledge.MODEL and task.system is None:
+            raise TypeError(f"{type(self).__name__} needs the model: bind(Task.of(env, Knowledge.MODEL))")
+        bound = copy.copy(self)
+        bound._bound = (task, np.random.default_rng(rng))
+        return bound
+
+    def predict(
+        self,
+        observation: Observation,
+        state: tuple[Any, ...] | None = None,
+        episode_start: NDArray | None = None,
+        deterministic: bool = True,
+    ) -> tuple[NDArray, tuple[Any, ...]]:
+        """Actions and the next ``state``, which holds one independent copy of this policy per lane."""
+        if self._bound is None:
+            raise RuntimeError("predict() needs a bound policy: policy.bind(Task.of(env, policy.knowledge))")
+        task, rng = self._bound
+        name, space = next(iter(task.observation_space.spaces.items()))
+        if observation[name].shape == space.shape:
+            batch = {f: v[None] for f, v in observation.items()}
+            actions, state = self.predict(batch, state, episode_start, deterministic)
+            return actions[0], state
+        lanes = len(observation[name])
+        if state is None:
+            state = tuple((self._unbound_copy(), child) for child in rng.spawn(lanes))
+            episode_start = np.ones(lanes, dtype=bool)
+        starts = np.zeros(lanes, dtype=bool) if episode_start is None else np.atleast_1d(episode_start)
+        actions = []
+        for b, ((policy, child), start) in enumerate(zip(state, starts, strict=True)):
+            if start:
+                policy.reset(task, child)
+            actions.append(np.asarray(policy.act(lane(observation, b))))
+        return np.stack(actions), state
+
+    def _unbound_copy(self) -> Self:
+        """A deep copy for one lane; the task stays shared, so a model is not copied once a lane."""
+        plain = copy.copy(self)
+        plain._bound = None
+        return copy.deepcopy(plain)
+
+
+class Random(Policy):
+    """Uniform over the native action space."""
+
+    def reset(self, task: Task, rng: np.random.Generator) -> None:
+        self._space, self._rng = task.action_space, rng
+
+    def act(self, observation: Observation) -> NDArray:
+        space = self._space
+        if isinstance(space, gym.spaces.MultiDiscrete):
+            return self._rng.integers(space.nvec)
+        if isinstance(space, gym.spaces.Box):
+            return self._rng.uniform(space.low, space.high).astype(space.dtype)
+        raise TypeError(f"random: a MultiDiscrete or Box action space wanted, got {space}")

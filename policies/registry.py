@@ -1,0 +1,87 @@
+"""Every policy by name. Strings only: a class is imported when it is made."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rangym.envs.params import nearest
+from rangym.policies.base import Knowledge, Policy
+
+CELL = "rangym/CellAssociation-v0"
+_CELL = "rangym.policies.cell_association:"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A policy's line in the registry.
+
+    ``env_id`` None means every environment; ``role`` is reference, heuristic, oracle, random or agent; ``overrides`` are
+    environment parameters that the policy's definition needs (they leave the trace unchanged).
+    """
+
+    target: str
+    env_id: str | None
+    role: str
+    source: str
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def policy_class(self) -> type[Policy]:
+        module, _, name = self.target.partition(":")
+        return getattr(importlib.import_module(module), name)
+
+    @property
+    def knowledge(self) -> Knowledge:
+        return self.policy_class.knowledge
+
+
+ENTRIES: dict[str, Entry] = {
+    "random": Entry("rangym.policies.base:Random", None, "random", "uniform over the native actions"),
+    "max_sinr": Entry(_CELL + "MaxSinr", CELL, "heuristic", "strongest cell of the previous slot"),
+}
+
+
+def names(env_id: str | None = None) -> list[str]:
+    """The policies registered, or those for one environment."""
+    return [name for name, entry in ENTRIES.items() if env_id is None or entry.env_id in (None, env_id)]
+
+
+def entry(spec: str) -> Entry:
+    """The registry's line for ``"name"`` or ``"name:key=value,..."``."""
+    name = spec.partition(":")[0]
+    if name not in ENTRIES:
+        raise ValueError(f"policy: one of {', '.join(ENTRIES)} wanted, got {name!r}{nearest(name, ENTRIES)}")
+    return ENTRIES[name]
+
+
+def make(spec: str, **options: Any) -> Policy:
+    """A policy from its name, with options as keywords or in the name: ``make("lda:rounding=coupled")``."""
+    cls = entry(spec).policy_class
+    given = {**parse_options(spec), **options}
+    allowed = [p for p in inspect.signature(cls).parameters if p != "self"]
+    for key in given:
+        if key not in allowed:
+            listed = ", ".join(allowed) or "none"
+            raise TypeError(
+                f"{spec.partition(':')[0]}: unknown option {key!r}{nearest(key, allowed)} (options: {listed})"
+            )
+    return cls(**given)
+
+
+def parse_options(spec: str) -> dict[str, Any]:
+    """``"lda:rounding=coupled,step_scale=3"`` -> ``{"rounding": "coupled", "step_scale": 3}``."""
+    options: dict[str, Any] = {}
+    for part in filter(None, spec.partition(":")[2].split(",")):
+        key, equals, value = part.partition("=")
+        if not (key.strip() and equals):
+            raise ValueError(f"policy {spec!r}: options are key=value, got {part!r}")
+        try:
+            options[key.strip()] = ast.literal_eval(value.strip())
+        except (ValueError, SyntaxError):  # a bare word is a string
+            options[key.strip()] = value.strip()
+    return options
