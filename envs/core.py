@@ -58,8 +58,8 @@ class Frame:
 class SystemModel(ABC):
     """A problem's deterministic dynamics over L lanes: frozen parameters, spaces and pure methods, no state.
 
-    Arrays have a leading lane axis; nothing is changed in place. Contractions use stacked ``matmul`` or plain ``einsum``:
-    ``(L, p) @ (p, q)`` and ``einsum(optimize=True)`` differ in the last bit between one lane and many.
+    Arrays have a leading lane axis; nothing is changed in place. Contractions use stacked ``matmul`` or plain
+    ``einsum``: ``(L, p) @ (p, q)`` and ``einsum(optimize=True)`` differ in the last bit between one lane and many.
     """
 
     scenarios: ClassVar[Mapping[str, Any]]
@@ -105,7 +105,7 @@ class SystemModel(ABC):
         """Which discrete choices make sense, ``(L, sum of the choices)`` bool, in sb3-contrib's layout."""
         raise TypeError(f"{type(self).__name__} defines no action masks for {self.action_space}")
 
-    def check_trace(self, trace: Trace) -> None:
+    def check_trace(self, trace: Trace) -> None:  # noqa: B027 (a system without constraints need not override it)
         """Refuse a replayed trace whose values this system cannot mean; names, shapes and NaN are checked before."""
 
     def draw(self, figure: Figure, frame: Frame) -> None:

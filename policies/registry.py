@@ -13,15 +13,15 @@ from rangym.envs.params import nearest
 from rangym.policies.base import Knowledge, Policy
 
 CELL = "rangym/CellAssociation-v0"
-_CELL = "rangym.policies.cell_association:"
+_CELL = "rangym.policies.cell_association."
 
 
 @dataclass(frozen=True)
 class Entry:
     """A policy's line in the registry.
 
-    ``env_id`` None means every environment; ``role`` is reference, heuristic, oracle, random or agent; ``overrides`` are
-    environment parameters that the policy's definition needs (they leave the trace unchanged).
+    ``env_id`` None means every environment; ``role`` is reference, heuristic, oracle, random or agent; ``overrides`` are environment
+    parameters that the policy's definition needs (they leave the trace unchanged).
     """
 
     target: str
@@ -42,7 +42,7 @@ class Entry:
 
 ENTRIES: dict[str, Entry] = {
     "random": Entry("rangym.policies.base:Random", None, "random", "uniform over the native actions"),
-    "max_sinr": Entry(_CELL + "MaxSinr", CELL, "heuristic", "strongest cell of the previous slot"),
+    "max_sinr": Entry(_CELL + "rules:MaxSinr", CELL, "heuristic", "strongest cell of the previous slot"),
 }
 
 

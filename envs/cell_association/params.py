@@ -37,14 +37,15 @@ class CellAssociationParams:
     delay_variation : relative standard deviation of the delays from slot to slot; 0 keeps them constant.
     block_slots : slots after which ``volatile`` draws a fresh SINR.
     side_m : side of the served square, ``mobility`` only, like all that follow up to the noise figure.
-    sites : per cell (x share, y share, GHz, MHz, dBm); empty: a jittered grid with the layer mix of the paper's operator.
+    sites : per cell (x share, y share, GHz, MHz, dBm); empty: a jittered grid with the
+        paper's layer mix.
     motion, mean_speed_mps, speed_variance, motion_memory, heading_sd : how UEs move; ranges are drawn from per UE.
     shadowing_db, shadowing_distance_m : standard deviation and decorrelation distance of the shadowing.
     noise_figure_db : receiver noise figure.
     sinr_floor_db, sinr_ceiling_db : the SINR is clipped to this range.
     map : radio map file of ``measured``, made by ``rangym trace import``.
-    tracks : ``replay`` (UEs repeat recorded drives), ``road`` (Gauss-Markov speed along the recorded roads) or ``plane``
-        (Gauss-Markov motion in the plane, snapped to the nearest measured location).
+    tracks : ``replay`` (UEs repeat recorded drives), ``road`` (Gauss-Markov speed along the recorded roads) or
+        ``plane`` (Gauss-Markov motion in the plane, snapped to the nearest measured location).
     noise : fluctuation around the map: ``slow`` (2.7 dB, 25 s), ``raw`` (with the fast part) or ``none``.
     """
 

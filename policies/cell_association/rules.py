@@ -1,4 +1,4 @@
-"""CellAssociation's policies: adapters between observations and the algorithms."""
+"""Rules that operators use: strongest cell, the A3 event, load-aware choice."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""CellAssociation's policies: adapters between observations and the algorithms."""
