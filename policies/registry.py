@@ -20,8 +20,8 @@ _CELL = "rangym.policies.cell_association."
 class Entry:
     """A policy's line in the registry.
 
-    ``env_id`` None means every environment; ``role`` is reference, heuristic, oracle, random or agent; ``overrides`` are
-    environment parameters that the policy's definition needs (they leave the trace unchanged).
+    ``env_id`` None means every environment; ``role`` is reference, heuristic, oracle, random or agent;
+    ``overrides`` are environment parameters that the policy's definition needs (they leave the trace unchanged).
     """
 
     target: str
