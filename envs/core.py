@@ -129,7 +129,12 @@ class _Episode:
         self.system, self.lanes = system, lanes
         time = gym.spaces.Box(0, 1, (1,), np.float32)
         self.observation_space = gym.spaces.Dict({**system.observation_space.spaces, "time": time})
-        self.action_space = batch_space(system.action_space, lanes)
+        batched = batch_space(system.action_space, lanes)
+        if not isinstance(batched, gym.spaces.Box):
+            raise TypeError(
+                f"{type(system).__name__}: a Box or MultiDiscrete action space wanted, got {system.action_space}"
+            )
+        self.action_space = batched
         # Scalars where the whole box shares its bounds: clipping with arrays costs several microseconds a field.
         self._bounds = [(f, _bound(b.low), _bound(b.high), b.dtype) for f, b in self.observation_space.spaces.items()]
         self.trace: Trace | None = None
@@ -182,15 +187,18 @@ class _Episode:
     def _checked(self, action: Any) -> NDArray:
         """The batched action as a fresh array of the space's dtype: the caller's array never enters the state."""
         space, given = self.action_space, np.asarray(action)
-        wanted = np.dtype(space.dtype)  # type: ignore[arg-type]
+        wanted = space.dtype
         if given.shape != space.shape or not np.can_cast(given.dtype, wanted, "same_kind"):
             lane = self.system.action_space
             raise ValueError(
                 f"action: {lane} wanted (shape {lane.shape}, {wanted}), got shape {given.shape[1:]}, {given.dtype}"
             )
         cast = given.astype(wanted)
-        if not space.contains(cast):
-            raise ValueError(f"action: {_outside(space, cast)} is outside {self.system.action_space}")
+        inside = (cast >= space.low) & (cast <= space.high)  # `contains` takes three times as long
+        if not inside.all():
+            bad = tuple(np.argwhere(~inside)[0])
+            place = ", ".join(str(i) for i in bad[1:])
+            raise ValueError(f"action[{place}] = {cast[bad]} is outside {self.system.action_space}")
         return cast
 
     def frame(self, b: int) -> Frame:
@@ -215,14 +223,6 @@ def _bound(values: NDArray) -> Any:
 
 def _describe(value: Any) -> str:
     return f"{type(value).__name__} of length {len(value)}" if isinstance(value, Sequence) else type(value).__name__
-
-
-def _outside(space: gym.Space, action: NDArray) -> str:
-    """The first component of ``action`` that the space does not hold."""
-    low, high = (0, space.nvec - 1) if isinstance(space, gym.spaces.MultiDiscrete) else (space.low, space.high)  # type: ignore
-    bad = np.argwhere(~((action >= low) & (action <= high)))
-    place = tuple(int(i) for i in bad[0][1:])
-    return f"action[{', '.join(map(str, place))}] = {action[tuple(bad[0])]}"
 
 
 def lane(tree: Any, b: int) -> Any:

@@ -87,15 +87,20 @@ class CellAssociation(SystemModel):
     def transition(self, state: State, decision: NDArray, slot: Slot) -> tuple[State, Outcome]:
         """Equations (1)-(3) of the specification; in slot 1 nobody is served yet, so there is no HO cost."""
         serving, since = state["serving"], state["slots_since_ho"] + 1
+        lanes, ues = decision.shape
+        cells = self.params.num_cells
         load = (decision[:, :, None] == self._cells).sum(axis=1)  # (L, J)
-        sinr_db = _pick(slot["sinr_db"], decision)
-        rate = shannon_rate_mbps(sinr_db, np.take_along_axis(slot["bandwidth_mhz"], decision, axis=1))  # (L, I)
+        # Flat indices: take_along_axis costs ten times as much on arrays of this size.
+        cell_of_lane = np.arange(lanes)[:, None] * cells + decision  # into (L, J)
+        row = np.arange(lanes * ues).reshape(lanes, ues) * cells  # into (L, I, J)
+        sinr_db = slot["sinr_db"].take(row + decision)
+        rate = shannon_rate_mbps(sinr_db, slot["bandwidth_mhz"].take(cell_of_lane))  # (L, I)
         utility = np.log10(rate).sum(axis=1) - self._load_cost[load].sum(axis=1)
 
         moved = (serving >= 0) & (serving != decision)
         delay = slot["handover_delay"]
-        both_ends = _pick(delay, np.maximum(serving, 0)) + _pick(delay, decision)
-        ho_delay = np.where(moved, both_ends, 0.0).sum(axis=1)
+        both_ends = delay.take(row + np.maximum(serving, 0)) + delay.take(row + decision)
+        ho_delay = (both_ends * moved).sum(axis=1)
         cost = np.sqrt(ho_delay) if self.params.handover_cost == "norm" else ho_delay
         handover = -self.params.handover_weight * cost
 
@@ -104,22 +109,21 @@ class CellAssociation(SystemModel):
             "g": utility,
             "h": handover,
             "f": utility + handover,
-            "throughput": (rate / np.take_along_axis(load, decision, axis=1)).mean(axis=1),
+            "throughput": (rate / load.take(cell_of_lane)).sum(axis=1) / ues,
             "handovers": moved.sum(axis=1),
             "ho_delay": ho_delay,
             "ping_pongs": returned.sum(axis=1),
             "weak_targets": (moved & (sinr_db < WEAK_TARGET_DB)).sum(axis=1),
-            "load_jain": self.params.num_ues**2 / (self.params.num_cells * (load**2).sum(axis=1)),
+            "load_jain": ues**2 / (cells * (load * load).sum(axis=1)),
         }
         if self.has_coverage:
-            metrics["uncovered"] = 1.0 - _pick(slot["covered"], decision).mean(axis=1)
+            metrics["uncovered"] = 1.0 - slot["covered"].take(row + decision).sum(axis=1) / ues
         new = {
             "serving": decision,
             "previous_serving": np.where(moved, serving, state["previous_serving"]),
             "slots_since_ho": np.where(moved, 0, since),
             "load": load,
         }
-        ues = self.params.num_ues
         return new, Outcome({"utility": utility / ues, "handover": handover / ues}, metrics)
 
     def observation(self, state: State, public: Slot) -> dict[str, NDArray]:
@@ -145,11 +149,6 @@ def load_cost(num_ues: int) -> NDArray:
     """The table phi(y) = y log10 y for y = 0..num_ues, with phi(0) = 0."""
     y = np.arange(num_ues + 1)
     return y * np.log10(np.maximum(y, 1))
-
-
-def _pick(per_cell: NDArray, cell: NDArray) -> NDArray:
-    """Entry ``cell[l, i]`` of ``per_cell[l, i, :]``, shape (L, I)."""
-    return np.take_along_axis(per_cell, cell[:, :, None], axis=2)[:, :, 0]
 
 
 def _within(name: str, values: NDArray, low: float, high: float, unit: str) -> None:
