@@ -1,0 +1,76 @@
+"""A CellAssociation slot at a glance: who is served where, handovers, loads, the objective so far."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rangym.envs.core import Frame
+from rangym.envs.rendering import FAINT, FLASH, INK, colors, network_map, quiet
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from rangym.envs.cell_association.system import CellAssociation
+
+
+def draw(figure: Figure, system: CellAssociation, frame: Frame) -> None:
+    """Map on the left; load of every cell and the reward over the episode on the right."""
+    grid = figure.add_gridspec(2, 2, width_ratios=(1.5, 1), height_ratios=(1, 1))
+    palette = np.array(colors(system.params.num_cells), dtype=object)
+    _draw_map(figure.add_subplot(grid[:, 0]), system, frame, palette)
+    _draw_loads(figure.add_subplot(grid[0, 1]), system, frame, palette)
+    _draw_reward(figure.add_subplot(grid[1, 1]), system, frame)
+
+
+def _draw_map(axes: Axes, system: CellAssociation, frame: Frame, palette: np.ndarray) -> None:
+    cells, path = frame.trace.constants["cell_position_m"], frame.trace.slots["user_position_m"]
+    every = max(len(path) // 200, 1)
+    network_map(axes, np.concatenate([cells, path[::every].reshape(-1, 2)]), f"slot {frame.t} of {system.horizon}")
+    cells, users = cells / 1000, path[frame.t] / 1000
+    serving, crowd = frame.state["serving"], system.params.num_ues > 100
+    served = serving >= 0
+    moved = served & (frame.state["slots_since_ho"] == 0)
+    shade = [palette[j] if j >= 0 else FAINT for j in serving]
+    if served.any():
+        from matplotlib.collections import LineCollection
+
+        links = np.stack([users, cells[np.maximum(serving, 0)]], axis=1)
+        faint = LineCollection(links[served & ~moved], colors=FAINT, linewidths=0.4 if crowd else 0.9, zorder=1)
+        axes.add_collection(faint)
+        axes.add_collection(LineCollection(links[moved], colors=FLASH, linewidths=1.0 if crowd else 2.0, zorder=2))
+    axes.scatter(*users.T, s=10 if crowd else 36, c=shade, edgecolors="white", linewidths=0.4, zorder=4)
+    axes.scatter(*users[moved].T, s=40 if crowd else 130, facecolors="none", edgecolors=FLASH, linewidths=1.6, zorder=5)
+    axes.scatter(*cells.T, s=150, marker="^", c=list(palette), edgecolors=INK, linewidths=0.9, zorder=6)
+    for j, (x, y) in enumerate(cells):
+        axes.annotate(str(j), (x, y), textcoords="offset points", xytext=(7, 5), fontsize=8, color=INK, zorder=7)
+    axes.plot([], [], color=FLASH, linewidth=2, label=f"handover ({int(moved.sum())} in this slot)")
+    axes.legend(loc="upper right", fontsize=8, frameon=False, bbox_to_anchor=(1.0, 1.08))
+
+
+def _draw_loads(axes: Axes, system: CellAssociation, frame: Frame, palette: np.ndarray) -> None:
+    cells = np.arange(system.params.num_cells)
+    load = frame.state["load"]
+    axes.bar(cells, load, color=list(palette), edgecolor=INK, linewidth=0.5)
+    axes.set_xticks(cells if len(cells) <= 12 else cells[::5])
+    axes.set_ylim(0, max(load.max() * 1.25, system.params.num_ues / len(cells) * 2))
+    axes.set_title("UEs per cell", loc="left", fontsize=10)
+    axes.set_xlabel("cell", fontsize=8)
+    quiet(axes)
+
+
+def _draw_reward(axes: Axes, system: CellAssociation, frame: Frame) -> None:
+    reward = np.asarray(frame.rewards)
+    slot = np.arange(1, len(reward) + 1)
+    title = "reward per slot, and its mean so far"
+    if len(reward):
+        mean = reward.cumsum() / slot
+        axes.plot(slot, reward, color="#4477AA", linewidth=0.8, alpha=0.6)
+        axes.plot(slot, mean, color=INK, linewidth=1.8)
+        title += f": {mean[-1]:.3f}"
+    axes.set_xlim(0, system.horizon)
+    axes.set_title(title, loc="left", fontsize=10)
+    axes.set_xlabel("slot", fontsize=8)
+    quiet(axes)

@@ -1,0 +1,58 @@
+"""Pictures: a matplotlib figure as an RGB array, the palette, and the map of a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Paul Tol's "bright" scheme and grey: told apart by colour-blind readers too.
+PALETTE = ("#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE", "#AA3377", "#BBBBBB")
+INK, FAINT, FLASH = "#222222", "#DDDDDD", "#FF7F00"
+
+
+def colors(count: int) -> list:
+    """``count`` distinguishable colours: the palette, or beyond its length an evenly spaced colour map."""
+    if count <= len(PALETTE) - 1:
+        return list(PALETTE[:count])
+    from matplotlib import colormaps
+
+    return list(colormaps["turbo"](np.linspace(0.06, 0.94, count)))
+
+
+def picture(draw: Callable[[Figure], None], size_inches: tuple[float, float] = (10.0, 5.6), dpi: int = 80) -> NDArray:
+    """What ``draw`` puts into a fresh figure, as ``(height, width, 3)`` uint8; needs no display."""
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError("rendering needs matplotlib: pip install 'rangym[plot]'") from error
+    figure = Figure(figsize=size_inches, dpi=dpi, layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    draw(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def network_map(axes: Axes, positions_m: NDArray, title: str) -> None:
+    """Set up ``axes`` as a map that holds ``positions_m`` (..., 2), in kilometres, equal scales, no clutter."""
+    flat = positions_m.reshape(-1, 2) / 1000
+    low, high = flat.min(axis=0), flat.max(axis=0)
+    margin = 0.06 * max(*(high - low), 1e-3)
+    axes.set(xlim=(low[0] - margin, high[0] + margin), ylim=(low[1] - margin, high[1] + margin))
+    axes.set_aspect("equal")
+    axes.set_title(title, loc="left", fontsize=10)
+    axes.set_xlabel("km", fontsize=8)
+    quiet(axes)
+
+
+def quiet(axes: Axes) -> None:
+    """Thin frame, small ticks: the data speak."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=8, length=2, color=FAINT)
