@@ -13,6 +13,7 @@ from rangym.envs.cell_association.params import SCENARIOS, CellAssociationParams
 from rangym.envs.cell_association.scenario import sample_lanes
 from rangym.envs.core import Frame, Outcome, Slot, State, SystemModel, Trace
 from rangym.envs.physics.channel import shannon_rate_mbps
+from rangym.envs.physics.sharing import load_cost
 
 PING_PONG_SLOTS = 5
 WEAK_TARGET_DB = -8.0
@@ -24,15 +25,17 @@ class CellAssociation(SystemModel):
     """Which cell serves which user equipment (UE), when every handover (HO) costs time.
 
     ## Description
-    I UEs move through the coverage of J cells. In every slot the network assigns each UE to one cell; a cell shares its
-    time equally among its UEs, so UE i at cell j with y_j UEs gets c_ij / y_j, where c_ij = w_j log2(1 + s_ij) is the
-    Shannon rate in Mbit/s at SINR s_ij. Moving a UE interrupts it for a delay that depends on the device and on the radio
-    technologies of both cells. The decision for slot t sees the SINR of slots before t only; the SINR of *all* pairs is
-    seen one slot late (full-information feedback). The goal is a high proportional-fair utility at few handovers.
+    I UEs move through the coverage of J cells. In every slot the network assigns each UE to one cell; a cell shares
+    its time equally among its UEs, so UE i at cell j with y_j UEs gets c_ij / y_j, where c_ij = w_j log2(1 + s_ij)
+    is the Shannon rate in Mbit/s at SINR s_ij. Moving a UE interrupts it for a delay that depends on the device and
+    on the radio technologies of both cells. The decision for slot t sees the SINR of slots before t only; the SINR
+    of *all* pairs is seen one slot late (full-information feedback). The goal is a high proportional-fair utility
+    at few handovers.
 
     ## Action Space
-    `MultiDiscrete([J] * I)`: the serving cell of each UE. Every choice is legal; a cell out of reach gives the rate of
-    the SINR floor. `action_masks()` (sb3-contrib's layout) marks the cells that were received in the previous slot.
+    `MultiDiscrete([J] * I)`: the serving cell of each UE. Every choice is legal; a cell out of reach gives the rate
+    of the SINR floor. `action_masks()` (sb3-contrib's layout) marks the cells that were received in the previous
+    slot.
 
     ## Observation Space
     A `Dict` of float32 boxes.
@@ -48,14 +51,14 @@ class CellAssociation(SystemModel):
     | time | (1,) | (t - 1) / T, t the slot to be decided | [0, 1] |
 
     ## Rewards
-    f / I with f = g + h: term `utility` = g / I, g = sum_i log10 c_i,x(i) - sum_j y_j log10 y_j; term `handover` = h / I.
-    With moved UEs M and a the delays of the left and of the entered cell, `handover_cost="sum"` charges
-    h = -gamma sum_M (a_old + a_new), which is additive; `"norm"`, the paper's, charges -gamma sqrt(sum_M (a_old + a_new)),
-    under which 100 handovers at once cost as much as 10 single ones. Slot 1 has no handovers.
+    f / I with f = g + h: term `utility` = g / I, g = sum_i log10 c_i,x(i) - sum_j y_j log10 y_j; term `handover` =
+    h / I. With moved UEs M and a the delays of the left and of the entered cell, `handover_cost="sum"` charges h =
+    -gamma sum_M (a_old + a_new), which is additive; `"norm"`, the paper's, charges -gamma sqrt(sum_M (a_old +
+    a_new)), under which 100 handovers at once cost as much as 10 single ones. Slot 1 has no handovers.
 
-    `info["metrics"]` holds per slot: g, h, f; throughput (mean c/y, Mbit/s); handovers; ho_delay (slots); ping_pongs (a HO
-    back within 5 slots); weak_targets (HOs to a cell below -8 dB); load_jain (Jain index of the loads); uncovered (share of
-    UEs on a cell that does not cover them; `measured` only).
+    `info["metrics"]` holds per slot: g, h, f; throughput (mean c/y, Mbit/s); handovers; ho_delay (slots);
+    ping_pongs (a HO back within 5 slots); weak_targets (HOs to a cell below -8 dB); load_jain (Jain index of the
+    loads); uncovered (share of UEs on a cell that does not cover them; `measured` only).
 
     ## Starting State
     Nobody is served; the SINR of slot 0 has been measured.
@@ -64,18 +67,19 @@ class CellAssociation(SystemModel):
     Truncated after T slots.
 
     ## Arguments
-    `scenario`: `small` (default: two macro and four small cells, ten vehicles), `tiny`, `static`, `volatile`, `desk`,
-    `mobility` (alias `paper`), `measured` (needs `map`). Every field of
+    `scenario`: `small` (default: two macro and four small cells, ten vehicles), `tiny`, `static`, `volatile`,
+    `desk`, `mobility` (alias `paper`), `measured` (needs `map`). Every field of
     `rangym.envs.cell_association.params.CellAssociationParams` overrides the scenario's value:
 
     >>> import gymnasium as gym
     >>> env = gym.make("rangym:rangym/CellAssociation-v0", scenario="small", handover_weight=4.0, handover_cost="norm")
 
-    The SINR of `measured` comes from drive logs in which a cell is seen only where it served: a radio map, not a physical
-    SINR field. Its scores depend on map, floor and bandwidths and are not comparable with other scenarios.
+    The SINR of `measured` comes from drive logs in which a cell is seen only where it served: a radio map, not a
+    physical SINR field. Its scores depend on map, floor and bandwidths and are not comparable with other scenarios.
 
     ## References
-    A. Kalntis et al., "Smooth Handovers via Smoothed Online Learning". 3GPP TR 38.901 (channel), TS 36.331/38.331 (A3 event).
+    A. Kalntis et al., "Smooth Handovers via Smoothed Online Learning". 3GPP TR 38.901 (channel), TS 36.331/38.331
+    (A3 event).
 
     ## Version History
     - v0: first release
@@ -201,12 +205,6 @@ class CellAssociation(SystemModel):
         from rangym.envs.cell_association.render import draw
 
         draw(figure, self, frame)
-
-
-def load_cost(num_ues: int) -> NDArray:
-    """The table phi(y) = y log10 y for y = 0..num_ues, with phi(0) = 0."""
-    y = np.arange(num_ues + 1)
-    return y * np.log10(np.maximum(y, 1))
 
 
 def _within(name: str, values: NDArray, low: float, high: float, unit: str) -> None:

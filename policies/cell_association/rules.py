@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from rangym.envs.physics.channel import shannon_rate_mbps
+from rangym.envs.physics.sharing import load_cost
 from rangym.policies.base import Observation, Policy, Task
+
+
+def log_rate(observation: Observation) -> NDArray:
+    """log10 of each empty cell's rate in Mbit/s, ``(I, J)``, from the last SINR seen."""
+    return np.log10(shannon_rate_mbps(observation["sinr_db"], observation["bandwidth_mhz"]))
 
 
 class MaxSinr(Policy):
@@ -16,3 +23,60 @@ class MaxSinr(Policy):
 
     def act(self, observation: Observation) -> NDArray:
         return observation["sinr_db"].argmax(axis=1)
+
+
+class A3(Policy):
+    """Event A3 of 3GPP TS 38.331 (5.5.4.4): hand over once a neighbour has been offset better for long enough.
+
+    A neighbour enters when its SINR exceeds the serving cell's by more than ``offset_db + hysteresis_db``. When that
+    held in ``time_to_trigger`` consecutive slots, the UE moves to the strongest neighbour for which it did. Since the
+    handover follows the report at once, a triggered event never has to be left. The first slot takes the strongest
+    cell.
+    """
+
+    def __init__(self, offset_db: float = 3.0, hysteresis_db: float = 0.0, time_to_trigger: int = 2):
+        for name, value in (("offset_db", offset_db), ("hysteresis_db", hysteresis_db)):
+            if not np.isfinite(value):
+                raise ValueError(f"{name}: a finite number of dB wanted, got {value!r}")
+        if hysteresis_db < 0:
+            raise ValueError(f"hysteresis_db: at least 0 dB wanted, got {hysteresis_db!r}")
+        if not isinstance(time_to_trigger, int | np.integer) or time_to_trigger < 1:
+            raise ValueError(f"time_to_trigger: an integer of at least 1 slot wanted, got {time_to_trigger!r}")
+        self.margin_db, self.time_to_trigger = offset_db + hysteresis_db, int(time_to_trigger)
+
+    def reset(self, task: Task, rng: np.random.Generator) -> None:
+        self._slots_entered = np.zeros(task.observation_space["sinr_db"].shape, dtype=np.int64)
+
+    def act(self, observation: Observation) -> NDArray:
+        sinr_db, serving = observation["sinr_db"].astype(np.float64), observation["serving"] > 0
+        if not serving.any():
+            return sinr_db.argmax(axis=1)
+        serving_db = sinr_db[serving][:, None]
+        entered = ~serving & (sinr_db > serving_db + self.margin_db)
+        self._slots_entered = np.where(entered, self._slots_entered + 1, 0)
+        triggered = self._slots_entered >= self.time_to_trigger
+        target = np.where(triggered, sinr_db, -np.inf).argmax(axis=1)
+        moves = triggered.any(axis=1)
+        self._slots_entered[moves] = 0
+        return np.where(moves, target, serving.argmax(axis=1))
+
+
+class LoadAware(Policy):
+    """UEs in the order of their index, each to the cell where it adds most to the utility, given those before it.
+
+    Adding a UE to a cell of y UEs changes g by log10 c_ij - [phi(y + 1) - phi(y)]; rates are those of the previous
+    slot. Ignores handover cost.
+    """
+
+    def reset(self, task: Task, rng: np.random.Generator) -> None:
+        ues, self._num_cells = task.observation_space["sinr_db"].shape
+        self._entry_cost = np.diff(load_cost(ues))
+
+    def act(self, observation: Observation) -> NDArray:
+        value = log_rate(observation)
+        load = np.zeros(self._num_cells, dtype=np.int64)
+        cell = np.empty(len(value), dtype=np.int64)
+        for i, row in enumerate(value):
+            cell[i] = (row - self._entry_cost[load]).argmax()
+            load[cell[i]] += 1
+        return cell
