@@ -51,7 +51,8 @@ class Task:
                 raise TypeError("an oracle needs the trace of one lane: give it the single environment")
         else:
             raise TypeError(f"env: a rangym environment wanted, got {type(shell).__name__}")
-        system = None if knowledge is Knowledge.OBSERVATION else shell.system
+        # A copy, so that nothing a policy does to its model reaches the environment.
+        system = None if knowledge is Knowledge.OBSERVATION else copy.copy(shell.system)
         trace = shell.trace if knowledge is Knowledge.ORACLE else None  # type: ignore[union-attr]
         return Task(*spaces, shell.system.horizon, system, trace)
 
