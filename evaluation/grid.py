@@ -1,0 +1,127 @@
+"""Resumable grids of cells on any joblib backend; results are JSON lines, one a cell, written by the parent alone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rangym.evaluation.progress import progress
+
+Cell = dict[str, Any]
+Row = dict[str, Any]
+
+
+def cell_key(cell: Cell) -> str:
+    """Identity of a cell: a hash of every argument that changes its result, whatever their order."""
+    return hashlib.sha256(json.dumps(cell, sort_keys=True, allow_nan=False).encode()).hexdigest()[:20]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A results file: the last good row of every key, the errors never made good, and the lines that do not parse."""
+
+    rows: dict[str, Row]
+    errors: dict[str, Row]
+    torn: tuple[int, ...]
+
+
+def read(path: str | Path) -> Stored:
+    """The rows in ``path``, which may be absent; a line that is not a row costs that row and is listed in ``torn``."""
+    rows: dict[str, Row] = {}
+    errors: dict[str, Row] = {}
+    torn = []
+    if Path(path).exists():
+        with open(path, "rb") as file:
+            for number, line in enumerate(file, 1):
+                if not line.strip():
+                    continue
+                try:
+                    row = json.loads(line)
+                    key = row["key"]
+                except (ValueError, TypeError, KeyError):  # not UTF-8, not JSON, not a row
+                    torn.append(number)
+                    continue
+                if "error" in row:
+                    errors[key] = row
+                else:
+                    rows[key] = row
+    return Stored(rows, {k: r for k, r in errors.items() if k not in rows}, tuple(torn))
+
+
+def run_grid(
+    work: Callable[[Cell], Row], cells: Sequence[Cell], path: str | Path | None, *, workers: int = 1, title: str = ""
+) -> tuple[Stored, int]:
+    """Do the cells that ``path`` does not hold yet; returns those of ``cells`` now done, and how many were run.
+
+    A cell that fails becomes a row with ``error`` and is tried again next time. Killed at any moment, the file keeps
+    every finished row. ``path`` None keeps the rows in memory only.
+    """
+    if workers == 0 or workers < -1:
+        raise ValueError(f"workers: a number of processes, or -1 for one a core, wanted, got {workers}")
+    wanted = {cell_key(cell): cell for cell in cells}
+    stored = Stored({}, {}, ()) if path is None else read(path)
+    todo = [(key, cell) for key, cell in wanted.items() if key not in stored.rows]
+    rows = {key: stored.rows[key] for key in wanted if key in stored.rows}
+    errors: dict[str, Row] = {}
+    with _Appender(path) as file:
+        for row in progress(_results(work, todo, workers), len(todo), title):
+            file.append(row)
+            (errors if "error" in row else rows)[row["key"]] = row
+    return Stored({key: rows[key] for key in wanted if key in rows}, errors, stored.torn), len(todo)
+
+
+def _results(work: Callable[[Cell], Row], todo: Sequence[tuple[str, Cell]], workers: int) -> Iterator[Row]:
+    """Rows as they finish; neighbouring cells go to the same process, so order them by what they share."""
+    if workers == 1 or len(todo) < 2:
+        yield from (_one(work, key, cell) for key, cell in todo)
+        return
+    import joblib
+
+    # A backend that cannot stream (Ray's) gets short chunks, so that finished rows still reach the file soon.
+    streams = joblib.parallel.get_active_backend()[0].supports_return_generator
+    size = len(todo) if streams else 8 * joblib.effective_n_jobs(workers)
+    with joblib.Parallel(n_jobs=workers, return_as="generator_unordered" if streams else "list") as pool:
+        for i in range(0, len(todo), size):
+            yield from pool(joblib.delayed(_one)(work, key, cell) for key, cell in todo[i : i + size])
+
+
+def _one(work: Callable[[Cell], Row], key: str, cell: Cell) -> Row:
+    try:
+        return {"key": key, **cell, **work(cell)}
+    except Exception as error:  # one bad cell must not lose the others; it is reported at the end
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(place.filename).name}:{place.lineno}"
+        return {"key": key, **cell, "error": f"{type(error).__name__}: {error}", "where": where}
+
+
+class _Appender:
+    """Appends rows with one unbuffered write each: a row is either there, torn at the end, or absent."""
+
+    def __init__(self, path: str | Path | None):
+        self._path = None if path is None else Path(path)
+
+    def __enter__(self) -> _Appender:
+        if self._path is not None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = open(self._path, "ab", buffering=0)
+            if self._path.stat().st_size:
+                with self._path.open("rb") as written:  # end a torn last line: the next row starts on its own
+                    written.seek(-1, os.SEEK_END)
+                    if written.read(1) != b"\n":
+                        self._file.write(b"\n")
+        return self
+
+    def append(self, row: Row) -> None:
+        if self._path is not None:
+            self._file.write(json.dumps(row, allow_nan=False).encode() + b"\n")
+
+    def __exit__(self, *error: object) -> None:
+        if self._path is not None:
+            os.fsync(self._file.fileno())
+            self._file.close()

@@ -1,0 +1,32 @@
+"""A progress bar that needs nothing: tqdm where it is installed and somebody watches, else a line now and then."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
+QUIET_S, LINE_EVERY_S = 2.0, 10.0
+
+
+def progress(items: Iterable[T], total: int, title: str) -> Iterator[T]:
+    """Yield ``items``; whatever takes more than two seconds says on stderr how far it is."""
+    if sys.stderr.isatty():
+        try:
+            from tqdm import tqdm
+        except ImportError:  # tqdm comes with the extra `rl`; lines do as well
+            pass
+        else:
+            yield from tqdm(items, desc=title or None, total=total, delay=QUIET_S, leave=False, dynamic_ncols=True)
+            return
+    start = last = time.monotonic()
+    for number, item in enumerate(items, 1):
+        yield item
+        now = time.monotonic()
+        # The first line comes early, so that nobody wonders whether anything happens.
+        if now - last > (LINE_EVERY_S if last > start else QUIET_S) and number < total:
+            left = (now - start) / number * (total - number)
+            print(f"{title}: {number}/{total}, about {left:.0f} s left", file=sys.stderr, flush=True)
+            last = now

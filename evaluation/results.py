@@ -1,0 +1,166 @@
+"""What `evaluate` returns: rows grouped into comparisons of policies on equal traces."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rangym.evaluation.grid import Row, Stored, read
+
+EXCESS = 1e-9
+"""Relative excess over a certified bound that rounding may cause; more is an error of the bound or of the simulator."""
+
+
+def label(row: Row) -> str:
+    """The policy of a row with its resolved options, as `evaluate` would take it."""
+    options = ",".join(f"{k}={v}" for k, v in sorted(row["options"].items()))
+    return f"{row['policy']}:{options}" if options else row["policy"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Policies on the same traces of one environment; every array runs over ``seeds``, in the same order."""
+
+    env_id: str
+    scenario: str
+    overrides: Mapping[str, Any]
+    seeds: tuple[int, ...]
+    dropped_seeds: int
+    """Seeds left out because a policy has no row for them."""
+    rows: Mapping[str, Mapping[int, Row]]
+    """Policy label -> seed -> row."""
+    bounds: Mapping[int, Row]
+    """Seed -> bound (value, kind, what, lower)."""
+
+    @property
+    def title(self) -> str:
+        listed = ", ".join(f"{k}={v}" for k, v in self.overrides.items())
+        name = f"{self.env_id.removeprefix('rangym/')}, {self.scenario}"
+        return f"{name} ({listed})" if listed else name
+
+    def rewards(self, policy: str) -> NDArray:
+        """Mean reward per slot of each episode, (seeds,)."""
+        return np.array([self.rows[policy][seed]["reward"] for seed in self.seeds])
+
+    def first(self, policy: str) -> Row:
+        """One row of the policy, for what is the same in all of them."""
+        return self.rows[policy][self.seeds[0]]
+
+    def field(self, policy: str, group: str, name: str) -> NDArray:
+        """A metric or term of each episode, (seeds,); NaN where an episode has none."""
+        values = [self.rows[policy][seed][group].get(name) for seed in self.seeds]
+        return np.array([np.nan if value is None else value for value in values], dtype=float)
+
+    @property
+    def bound_kind(self) -> str:
+        """``certified``, ``best known`` or ``none``: the weakest of the traces'."""
+        kinds = {self.bounds[seed]["kind"] if seed in self.bounds else "none" for seed in self.seeds}
+        return next(kind for kind in ("none", "best known", "certified") if kind in kinds)
+
+    def bound(self, which: str = "value") -> NDArray | None:
+        """The bound on each episode's mean reward (or its ``lower`` end, what is known to be reachable)."""
+        values = [self.bounds[seed][which] if seed in self.bounds else None for seed in self.seeds]
+        return None if None in values else np.array(values, dtype=float)
+
+
+@dataclass(frozen=True)
+class Results:
+    """Rows of episodes and bounds, the errors among the cells, and how many cells were run just now."""
+
+    episodes: tuple[Row, ...]
+    bounds: tuple[Row, ...]
+    errors: tuple[Row, ...]
+    torn: tuple[int, ...] = ()
+    """Lines of the file that do not parse; the cells they held are run again by the next `evaluate`."""
+    computed: int = 0
+
+    @staticmethod
+    def of(stored: Stored, computed: int = 0) -> Results:
+        rows = list(stored.rows.values())
+        return Results(
+            tuple(r for r in rows if r["row"] == "episode"),
+            tuple(r for r in rows if r["row"] == "bound"),
+            tuple(stored.errors.values()),
+            stored.torn,
+            computed,
+        )
+
+    @staticmethod
+    def load(path: str | Path) -> Results:
+        """Everything a results file holds; the newest row counts where the code has changed in between."""
+        if not Path(path).is_file():
+            raise ValueError(f"{path}: no such results file")
+        results = Results.of(read(path))
+        if not results.episodes:
+            raise ValueError(f"{path}: no result in it")
+        return results
+
+    @staticmethod
+    def merge(parts: Iterable[Results]) -> Results:
+        parts = list(parts)
+        gathered = [sum((getattr(p, name) for p in parts), ()) for name in ("episodes", "bounds", "errors")]
+        torn = tuple(sorted({line for p in parts for line in p.torn}))
+        return Results(*gathered, torn, sum(p.computed for p in parts))  # type: ignore[arg-type]
+
+    @cached_property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """One comparison for each environment, scenario and set of overrides."""
+        groups: dict[str, dict[str, dict[int, Row]]] = {}
+        for row in self.episodes:
+            groups.setdefault(_where(row), {}).setdefault(label(row), {})[row["seed"]] = row
+        found: dict[str, dict[int, Row]] = {}
+        for row in self.bounds:
+            found.setdefault(_where(row), {})[row["seed"]] = row["bound"]
+        comparisons = []
+        for where, rows in groups.items():
+            env_id, scenario, overrides = json.loads(where)
+            shared = set.intersection(*(set(by_seed) for by_seed in rows.values()))
+            every = set.union(*(set(by_seed) for by_seed in rows.values()))
+            dropped = len(every) - len(shared)
+            seeds = tuple(sorted(shared))
+            comparisons.append(Comparison(env_id, scenario, overrides, seeds, dropped, rows, found.get(where, {})))
+        return tuple(c for c in comparisons if c.seeds)
+
+    def comparison(self) -> Comparison:
+        """The only comparison."""
+        if len(self.comparisons) != 1:
+            raise ValueError(f"one comparison wanted, got {[c.title for c in self.comparisons]}")
+        return self.comparisons[0]
+
+    def rewards(self, policy: str) -> NDArray:
+        """Mean reward per slot of each episode of ``policy``, (seeds,), where there is one comparison."""
+        comparison = self.comparison()
+        if policy not in comparison.rows:
+            raise ValueError(f"policy: one of {list(comparison.rows)} wanted, got {policy!r}")
+        return comparison.rewards(policy)
+
+    @cached_property
+    def problems(self) -> tuple[str, ...]:
+        """What makes these results untrustworthy: failed cells, and rewards above a certified bound."""
+        found = []
+        for row in self.errors:
+            what = "the bound" if row["row"] == "bound" else label(row)
+            found.append(f"{what}, {row['scenario']}, seed {row['seed']}: {row['error']} ({row['where']})")
+        for c in self.comparisons:
+            for policy, by_seed in c.rows.items():
+                for seed, row in by_seed.items():
+                    bound = c.bounds.get(seed)
+                    if bound is None or bound["kind"] != "certified":
+                        continue
+                    if row["reward"] > bound["value"] + EXCESS * abs(bound["value"]):
+                        found.append(
+                            f"{policy}, {c.title}, seed {seed}: mean reward {row['reward']:.9g} is above the certified "
+                            f"bound {bound['value']:.9g}"
+                        )
+        return tuple(found)
+
+
+def _where(row: Row) -> str:
+    return json.dumps([row["env_id"], row["scenario"], row["overrides"]], sort_keys=True)
