@@ -4,10 +4,11 @@ Maximise sum_i value[i, x_i] - sum_j phi(y_j) over x in {0..J-1}^I, where y_j co
 convex. With value = log10 rate and phi(y) = y log10 y this is the utility g of one slot of the cell-association problem
 when every cell is shared equally.
 
-Method: from any start, each user in turn takes its best response; then negative cycles are cancelled on a graph of J + 1
-nodes. Arc j -> k costs the least loss of moving one member of j to k; the extra node, the ledger, books load changes:
-arc k -> ledger costs phi(y_k + 1) - phi(y_k) (k ends with one user more), arc ledger -> j costs phi(y_j - 1) - phi(y_j).
-The problem is a convex-cost flow, so no negative cycle means optimal, and the shortest distances are prices that prove it.
+Method: from any start, each user in turn takes its best response; then negative cycles are cancelled on a graph of
+J + 1 nodes. Arc j -> k costs the least loss of moving one member of j to k. The extra node, the ledger, books changes
+of load: arc k -> ledger costs phi(y_k + 1) - phi(y_k) (k ends with one user more), arc ledger -> j costs
+phi(y_j - 1) - phi(y_j). The problem is a convex-cost flow, so no negative cycle means optimal, and the shortest
+distances are prices that prove it.
 """
 
 from __future__ import annotations

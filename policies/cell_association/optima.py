@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rangym.envs.physics.channel import shannon_rate_mbps
 from rangym.policies.algorithms.assignment import optimal_assignment
 from rangym.policies.base import Observation, Policy, Task
 from rangym.policies.cell_association.rules import log_rate
