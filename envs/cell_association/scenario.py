@@ -1,38 +1,175 @@
-"""How an episode's chance is drawn, by law."""
+"""How an episode's chance is drawn, by law.
+
+Lane b depends on its own generator only, and every operation across lanes is elementwise, so a lane of many has the
+bits of a lane alone. Constants are drawn before slots.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
+from rangym.envs.cell_association import layout
 from rangym.envs.cell_association.params import CellAssociationParams
+from rangym.envs.physics.channel import UMA, correlated_shadowing_db, sinr_db, thermal_noise_dbm
+from rangym.envs.physics.mobility import gauss_markov_walk, random_waypoint_walk, standing
+from rangym.envs.physics.random import box_muller
 from rangym.envs.trace import Trace
+
+IID_SINR_DB = (10.0, 30.0)
+IID_BANDWIDTHS_MHZ = (5.0, 10.0, 15.0, 20.0)
+# Numbers of (slot, UE, cell) entries worked on at once. The first is part of what a seed means: it sets the order of
+# the draws of a large scenario. The second only keeps the working set in the cache.
+UE_BLOCK_ENTRIES = 2**21
+LANE_BLOCK_ENTRIES = 2**19
 
 
 def sample_lanes(params: CellAssociationParams, rngs: Sequence[np.random.Generator]) -> Trace:
-    """TEMPORARY random-walk channel until the real laws stand."""
+    """One episode per generator, as a stacked trace."""
+    if params.law == "measured":
+        from rangym.envs.cell_association import measured
+
+        return Trace.stack([measured.sample(params, rng) for rng in rngs])
+    return _mobility(params, rngs) if params.law == "mobility" else _iid(params, rngs)
+
+
+def _iid(params: CellAssociationParams, rngs: Sequence[np.random.Generator]) -> Trace:
+    """Laws ``static`` and ``volatile``: i.i.d. SINR, without geography (positions are nominal, for pictures)."""
+    p, lanes, slots = params, len(rngs), params.horizon + 2
+    cell_position, user_position = layout.nominal_positions(p)
+    pairs = (p.num_ues, p.num_cells)
+    constants = {
+        "bandwidth_mhz": np.stack([rng.choice(IID_BANDWIDTHS_MHZ, p.num_cells) for rng in rngs]),
+        "cell_position_m": np.broadcast_to(cell_position, (lanes, *cell_position.shape)),
+        "cell_rat": np.full((lanes, p.num_cells), 5),
+        "device_type": np.zeros((lanes, p.num_ues), np.int64),
+        "handover_delay": np.stack([1.0 - rng.random(pairs) for rng in rngs]),  # (0, 1]
+    }
+    if p.law == "static":
+        sinr = np.broadcast_to(np.stack([_uniform_sinr(p, pairs, rng) for rng in rngs]), (slots, lanes, *pairs))
+    else:
+        # Slot 0, which is only measured, has a draw of its own; slots 1..n, n+1..2n, ... share one.
+        block = (np.arange(slots) - 1) // p.block_slots + 1
+        sinr = np.empty((slots, lanes, *pairs), np.float32)
+        for b, rng in enumerate(rngs):
+            sinr[:, b] = _uniform_sinr(p, (block[-1] + 1, *pairs), rng)[block]
+    position = np.broadcast_to(user_position.astype(np.float32), (slots, lanes, p.num_ues, 2))
+    return _with_delays(p, rngs, constants, {"sinr_db": sinr, "user_position_m": position})
+
+
+def _uniform_sinr(params: CellAssociationParams, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray:
+    low, high = IID_SINR_DB
+    drawn = low + (high - low) * rng.random(shape, dtype=np.float32)
+    return np.clip(drawn, params.sinr_floor_db, params.sinr_ceiling_db)
+
+
+def _mobility(params: CellAssociationParams, rngs: Sequence[np.random.Generator]) -> Trace:
+    """Law ``mobility``: UEs moving through a network with TR 38.901 path loss, shadowing and co-carrier interference.
+
+    Works through blocks of lanes and of UEs; the block of UEs depends on the parameters only, never on the lanes.
+    """
+    p, lanes, slots = params, len(rngs), params.horizon + 2
+    rows = layout.carriers(p)
+    networks = [layout.draw_network(p, rows, rng) for rng in rngs]
+    constants = {f: np.stack([n.constants[f] for n in networks]) for f in networks[0].constants}
+    sinr = np.empty((slots, lanes, p.num_ues, p.num_cells), np.float32)
+    position = np.empty((slots, lanes, p.num_ues, 2), np.float32)
+    per_ue = slots * p.num_cells
+    ue_block = min(p.num_ues, max(1, UE_BLOCK_ENTRIES // per_ue))
+    lane_block = max(1, LANE_BLOCK_ENTRIES // (per_ue * ue_block))
+    for some in _blocks(lanes, lane_block):
+        site = np.stack([constants["cell_position_m"][b, networks[b].cell_of_row] for b in some])  # (l, J, 2)
+        for ues in _blocks(p.num_ues, ue_block):
+            shape = (slots, len(some), len(ues))
+            where, moved = _walk(p, rngs[some.start : some.stop], len(ues))
+            shadowing = np.empty((p.num_cells, *shape), np.float32)
+            for k, b in enumerate(some):
+                shadowing[:, :, k] = box_muller(rngs[b], (p.num_cells, slots, len(ues)))
+            by_row = _channel(p, rows, site, where, moved, shadowing.reshape(p.num_cells, slots, -1))
+            by_row = by_row.reshape(p.num_cells, *shape)
+            for k, b in enumerate(some):
+                row_of_cell = np.argsort(networks[b].cell_of_row)
+                sinr[:, b, ues.start : ues.stop] = by_row[row_of_cell, :, k].transpose(1, 2, 0)
+            position[:, some.start : some.stop, ues.start : ues.stop] = where.reshape(slots, 2, *shape[1:]).transpose(
+                0, 2, 3, 1
+            )
+    return _with_delays(p, rngs, constants, {"sinr_db": sinr, "user_position_m": position})
+
+
+def _walk(params: CellAssociationParams, rngs: Sequence[np.random.Generator], ues: int) -> tuple[NDArray, NDArray]:
+    """Positions ``(T + 2, 2, n)`` and distances moved ``(T + 1, n)`` of ``ues`` UEs of each lane, n in all."""
+    p, slots = params, params.horizon + 2
+    if p.motion == "random_waypoint":
+        walks = [
+            random_waypoint_walk(rng, slots, ues, side_m=p.side_m, slot_s=p.slot_s, mean_speed_mps=p.mean_speed_mps)
+            for rng in rngs
+        ]
+        where, moved = zip(*walks, strict=True)
+        return np.concatenate(where, axis=2), np.concatenate(moved, axis=1)
+    if p.motion == "static":
+        return standing(np.concatenate([rng.random((2, ues)) for rng in rngs], axis=1), slots, side_m=p.side_m)
+    uniform, normal = np.empty((5, len(rngs), ues)), np.empty((slots - 1, 2, len(rngs), ues), np.float32)
+    for k, rng in enumerate(rngs):
+        uniform[:, k], normal[:, :, k] = rng.random((5, ues)), box_muller(rng, (slots - 1, 2, ues))
+    return gauss_markov_walk(
+        uniform.reshape(5, -1),
+        normal.reshape(slots - 1, 2, -1),
+        side_m=p.side_m,
+        slot_s=p.slot_s,
+        mean_speed_mps=p.mean_speed_mps,
+        speed_variance=p.speed_variance,
+        memory=p.motion_memory,
+        heading_sd=p.heading_sd,
+    )
+
+
+def _channel(
+    params: CellAssociationParams, rows: layout.Carriers, site: NDArray, where: NDArray, moved: NDArray, normal: NDArray
+) -> NDArray:
+    """Clipped SINR in dB, ``(J, T + 2, n)`` float32, rows in the order of the carriers.
+
+    ``site`` ``(l, J, 2)``, ``where`` ``(T + 2, 2, n)``, ``moved`` ``(T + 1, n)``, ``normal`` ``(J, T + 2, n)``; the n
+    UEs are those of l lanes side by side.
+    """
     p = params
-    traces = []
-    for rng in rngs:
-        n = p.horizon + 2
-        walk = np.cumsum(rng.normal(0, 2, (n, p.num_ues, p.num_cells)), 0) + rng.normal(8, 6, (p.num_ues, p.num_cells))
-        delay = rng.uniform(0.025, 0.05, (p.num_ues, 1)).repeat(p.num_cells, 1)
-        constants = {
-            "bandwidth_mhz": rng.choice([5.0, 10.0, 15.0, 20.0], p.num_cells),
-            "cell_position_m": rng.uniform(0, p.side_m, (p.num_cells, 2)),
-            "cell_rat": np.full(p.num_cells, 5),
-            "device_type": np.zeros(p.num_ues, np.int64),
-        }
-        slots = {
-            "sinr_db": np.clip(walk, p.sinr_floor_db, p.sinr_ceiling_db).astype(np.float32),
-            "user_position_m": rng.uniform(0, p.side_m, (n, p.num_ues, 2)).astype(np.float32),
-        }
-        if p.delay_variation > 0:
-            slots["handover_delay"] = np.broadcast_to(delay, (n, *delay.shape))
-        else:
-            constants["handover_delay"] = delay
-        if p.law == "measured":
-            slots["covered"] = walk > 0
-        traces.append(Trace(constants, slots))
-    return Trace.stack(traces)
+    level = correlated_shadowing_db(normal, moved.astype(np.float32), p.shadowing_db, p.shadowing_distance_m)
+    x, y = where.astype(np.float32).transpose(1, 0, 2)
+    site = np.repeat(site.astype(np.float32), x.shape[1] // len(site), axis=0)  # (n, J, 2)
+    for r, (ghz, dbm) in enumerate(zip(rows.carrier_ghz.tolist(), rows.power_dbm.tolist(), strict=True)):
+        dx, dy = x - site[:, r, 0], y - site[:, r, 1]
+        level[r] += dbm - UMA.mean_db(np.sqrt(dx * dx + dy * dy), ghz)
+    noise = [thermal_noise_dbm(mhz, p.noise_figure_db) for mhz in rows.bandwidth_mhz.tolist()]
+    for group in rows.groups:
+        level[group] = sinr_db(level[group], np.array(noise[group], np.float32))
+    return np.clip(level, p.sinr_floor_db, p.sinr_ceiling_db, out=level)
+
+
+def _with_delays(
+    params: CellAssociationParams,
+    rngs: Sequence[np.random.Generator],
+    constants: dict[str, NDArray],
+    slots: dict[str, NDArray],
+) -> Trace:
+    """The trace; with a delay variation the delays scatter log-normally from slot to slot about their means.
+
+    The factor is independent over slots, UEs and cells, with mean 1 and relative standard deviation
+    ``delay_variation`` (before the clipping to two slots).
+    """
+    if params.delay_variation > 0:
+        mean = constants.pop("handover_delay")  # (L, I, J)
+        sigma = math.sqrt(math.log1p(params.delay_variation**2))
+        delay = np.empty((params.horizon + 2, *mean.shape), np.float32)
+        for b, rng in enumerate(rngs):
+            for some in _blocks(len(delay), max(1, UE_BLOCK_ENTRIES // mean[b].size)):
+                factor = np.exp(sigma * box_muller(rng, (len(some), *mean[b].shape)) - sigma**2 / 2.0)
+                delay[some.start : some.stop, b] = np.minimum(factor * mean[b], layout.MAX_DELAY_SLOTS)
+        slots["handover_delay"] = delay
+    return Trace(constants, slots)
+
+
+def _blocks(total: int, size: int) -> Iterator[range]:
+    """``range(total)`` in consecutive pieces of at most ``size``."""
+    return (range(start, min(start + size, total)) for start in range(0, total, size))

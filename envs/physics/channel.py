@@ -1,9 +1,148 @@
-"""Radio channel."""
+"""Radio channel: path loss, shadowing, SINR and rate.
+
+Arguments broadcast; float32 arrays stay float32. Source of the path loss: 3GPP TR 38.901, tables 7.4.1-1 and 7.4.2-1.
+"""
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
+
+from rangym.envs.physics.units import db_to_linear, linear_to_db
+
+SPEED_OF_LIGHT_MPS = 3.0e8
+"""The value of TR 38.901."""
+THERMAL_NOISE_DBM_PER_HZ = -174.0
+USER_HEIGHT_M = 1.5
+"""Antenna height of every UE; the UE-height terms of TR 38.901 vanish at it."""
+ENVIRONMENT_HEIGHT_M = 1.0
+"""Effective environment height h_E; exactly 1 m for UEs below 13 m."""
+MIN_DISTANCE_M = 10.0
+"""The models hold from 10 m horizontal distance on; shorter distances count as 10 m."""
+
+
+@dataclass(frozen=True)
+class PathLossModel:
+    """A TR 38.901 path loss, in dB of the 3D distance in metres and the carrier in GHz.
+
+    LOS up to the breakpoint: ``los_intercept + los_slope log10 d + 20 log10 f``, beyond it 40 dB a decade;
+    NLOS: ``nlos_intercept + nlos_slope log10 d + nlos_carrier_slope log10 f``, and never below LOS.
+    """
+
+    base_station_height_m: float
+    los_intercept: float
+    los_slope: float
+    nlos_intercept: float
+    nlos_slope: float
+    nlos_carrier_slope: float
+    los_decay_m: float
+
+    def breakpoint_m(self, carrier_ghz: float) -> float:
+        """Horizontal breakpoint distance d'_BP = 4 (h_BS - h_E)(h_UT - h_E) f / c, in metres."""
+        heights = (self.base_station_height_m - ENVIRONMENT_HEIGHT_M) * (USER_HEIGHT_M - ENVIRONMENT_HEIGHT_M)
+        return 4.0 * heights * carrier_ghz * 1e9 / SPEED_OF_LIGHT_MPS
+
+    def los_db(self, distance_m: NDArray, carrier_ghz: float) -> NDArray:
+        """Line-of-sight loss at horizontal distance ``distance_m``."""
+        return self._los(self._log_distance(distance_m), carrier_ghz)
+
+    def nlos_db(self, distance_m: NDArray, carrier_ghz: float) -> NDArray:
+        """Loss without line of sight at horizontal distance ``distance_m``."""
+        log_d = self._log_distance(distance_m)
+        return self._nlos(log_d, self._los(log_d, carrier_ghz), carrier_ghz)
+
+    def los_probability(self, distance_m: NDArray) -> NDArray:
+        """Probability of a line of sight at horizontal distance ``distance_m``; 1 up to 18 m."""
+        distance = np.maximum(distance_m, 18.0)
+        near = 18.0 / distance
+        return near + np.exp(distance * (-1.0 / self.los_decay_m)) * (1.0 - near)
+
+    def mean_db(self, distance_m: NDArray, carrier_ghz: float) -> NDArray:
+        """LOS and NLOS loss, mixed in dB by the probability of a line of sight."""
+        log_d = self._log_distance(distance_m)
+        los = self._los(log_d, carrier_ghz)
+        nlos = self._nlos(log_d, los, carrier_ghz)
+        return nlos + self.los_probability(distance_m) * (los - nlos)
+
+    def _log_distance(self, distance_m: NDArray) -> NDArray:
+        """log10 of the 3D distance."""
+        distance = np.maximum(distance_m, MIN_DISTANCE_M)
+        height = self.base_station_height_m - USER_HEIGHT_M
+        return np.log(distance * distance + height**2) * (0.5 / math.log(10.0))
+
+    def _los(self, log_d: NDArray, carrier_ghz: float) -> NDArray:
+        # The two branches meet in the breakpoint, so the steeper one only adds to the first beyond it.
+        height = self.base_station_height_m - USER_HEIGHT_M
+        log_break = math.log10(math.hypot(self.breakpoint_m(carrier_ghz), height))
+        loss = self.los_slope * log_d + (self.los_intercept + 20.0 * math.log10(carrier_ghz))
+        return loss + (40.0 - self.los_slope) * np.maximum(log_d - log_break, 0.0)
+
+    def _nlos(self, log_d: NDArray, los: NDArray, carrier_ghz: float) -> NDArray:
+        constant = self.nlos_intercept + self.nlos_carrier_slope * math.log10(carrier_ghz)
+        return np.maximum(los, self.nlos_slope * log_d + constant)
+
+
+UMA = PathLossModel(25.0, 28.0, 22.0, 13.54, 39.08, 20.0, 63.0)
+"""Urban macro: base stations at 25 m, above the roofs."""
+UMI = PathLossModel(10.0, 32.4, 21.0, 22.4, 35.3, 21.3, 36.0)
+"""Urban micro, street canyon: base stations at 10 m, below the roofs."""
+
+
+def correlated_shadowing_db(normal: NDArray, moved_m: NDArray, deviation_db: float, decorrelation_m: float) -> NDArray:
+    """Log-normal shadowing along a path: AR(1) over slots with correlation exp(-moved / decorrelation distance).
+
+    Parameters
+    ----------
+    normal : standard normal variates ``(J, S, ...)``, S slots.
+    moved_m : distance moved from each slot to the next, ``(S - 1, ...)``.
+    deviation_db : stationary standard deviation.
+    decorrelation_m : distance at which the correlation is 1/e (TR 38.901, section 7.4.4).
+
+    Returns
+    -------
+    Shadowing in dB, the shape of ``normal``, stationary from slot 0 on.
+    """
+    keep = np.exp(moved_m * (-1.0 / decorrelation_m))
+    shadowing = np.empty_like(normal)
+    np.multiply(normal[:, 0], deviation_db, out=shadowing[:, 0])
+    np.multiply(normal[:, 1:], deviation_db * np.sqrt(1.0 - keep * keep), out=shadowing[:, 1:])
+    for t in range(1, shadowing.shape[1]):
+        shadowing[:, t] += keep[t - 1] * shadowing[:, t - 1]
+    return shadowing
+
+
+def thermal_noise_dbm(bandwidth_mhz: float, noise_figure_db: float) -> float:
+    """Noise power of a receiver: -174 dBm/Hz over the bandwidth, plus its noise figure.
+
+    >>> round(thermal_noise_dbm(20.0, 9.0), 2)
+    -91.99
+    """
+    return THERMAL_NOISE_DBM_PER_HZ + 10.0 * math.log10(bandwidth_mhz * 1e6) + noise_figure_db
+
+
+def sinr_db(received_dbm: NDArray, noise_dbm: NDArray) -> NDArray:
+    """SINR of n cells that share one carrier, all transmitting at full load.
+
+    ``received_dbm`` is ``(n, ...)``, ``noise_dbm`` ``(n,)``: cell j's noise w_j N0 counts once, and its interference
+    is the power of all the others. Equation: s_j = P_j / (sum_{k != j} P_k + w_j N0).
+    """
+    cells = len(received_dbm)
+    power, noise = db_to_linear(received_dbm), db_to_linear(noise_dbm)
+    # Sums before and after each cell: subtracting its own power from the total would cancel in float32.
+    disturbance = np.empty_like(power)
+    disturbance[0] = noise[0]
+    before = power[0]
+    for j in range(1, cells):
+        np.add(before, noise[j], out=disturbance[j])
+        before = before + power[j]
+    after = power[-1]
+    for j in range(cells - 2, -1, -1):
+        disturbance[j] += after
+        after = after + power[j]
+    return received_dbm - linear_to_db(disturbance)
 
 
 def shannon_rate_mbps(sinr_db: NDArray, bandwidth_mhz: NDArray) -> NDArray:

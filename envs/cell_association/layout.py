@@ -1,0 +1,169 @@
+"""Who is where and on which carrier: cells, layers, devices and handover (HO) delays."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rangym.envs.cell_association.params import CellAssociationParams
+
+MAX_DELAY_SLOTS = 2.0
+MIN_DELAY_SLOTS = 1e-3
+SITE_JITTER = 0.15
+"""Largest shift of a site from its grid point, as a share of the grid step."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A carrier and its share of the cells; ``rat`` is 5, 4, 3 or 2 for 5G, LTE, 3G and 2G."""
+
+    carrier_ghz: float
+    bandwidth_mhz: float
+    power_dbm: float
+    rat: int
+    share: float
+
+
+# In the order in which the remainder of the rounded shares is given out.
+LAYERS = (
+    Layer(3.5, 20.0, 46.0, 5, 0.20),
+    Layer(2.6, 20.0, 46.0, 4, 0.20),
+    Layer(1.8, 15.0, 46.0, 4, 0.24),
+    Layer(0.8, 10.0, 46.0, 4, 0.20),
+    Layer(2.1, 5.0, 43.0, 3, 0.08),
+    Layer(0.9, 5.0, 43.0, 2, 0.08),
+)
+LOWEST_5G_GHZ = 3.0
+"""Cells of a fixed layout are 5G from this carrier on, LTE below it."""
+
+# Smartphone, modem, IoT: share of the UEs, and range of the delay between two 4G or 5G cells in ms.
+DEVICE_SHARES = (0.8, 0.1, 0.1)
+DEVICE_DELAYS_MS = ((50.0, 62.0), (50.0, 100.0), (50.0, 96.0))
+LEGACY_DELAYS_MS = {3: (400.0, 950.0), 2: (750.0, 1100.0)}
+"""Delay of a handover to 3G or 2G."""
+
+
+def layer_counts(num_cells: int) -> tuple[int, ...]:
+    """Number of cells of each of `LAYERS`: rounded down, then one more in order until all cells are given out.
+
+    >>> layer_counts(25)
+    (5, 5, 6, 5, 2, 2)
+    """
+    counts = [math.floor(layer.share * num_cells + 1e-9) for layer in LAYERS]
+    for k in range(num_cells - sum(counts)):
+        counts[k % len(LAYERS)] += 1
+    return tuple(counts)
+
+
+@dataclass(frozen=True)
+class Carriers:
+    """The cells of a scenario sorted by carrier, known before any chance: row r holds the r-th of them, ``(J,)``."""
+
+    carrier_ghz: NDArray
+    bandwidth_mhz: NDArray
+    power_dbm: NDArray
+    rat: NDArray
+
+    @cached_property
+    def groups(self) -> tuple[slice, ...]:
+        """Rows of each carrier: these cells interfere with each other and with no others."""
+        borders = [0, *(np.flatnonzero(np.diff(self.carrier_ghz)) + 1).tolist(), len(self.carrier_ghz)]
+        return tuple(slice(a, b) for a, b in zip(borders[:-1], borders[1:], strict=True))
+
+
+@dataclass(frozen=True)
+class Network:
+    """One lane's cells and devices: the constants of its trace, and which cell each row of `Carriers` is, ``(J,)``."""
+
+    cell_of_row: NDArray
+    constants: dict[str, NDArray]
+
+
+def carriers(params: CellAssociationParams) -> Carriers:
+    """The cells of ``params`` in the order of their carriers."""
+    if params.sites:
+        order = _site_order(params)
+        _, _, ghz, mhz, dbm = np.array(params.sites, dtype=float)[order].T
+        return Carriers(ghz, mhz, dbm, np.where(ghz >= LOWEST_5G_GHZ, 5, 4))
+    columns = zip(
+        *(
+            (layer.carrier_ghz, layer.bandwidth_mhz, layer.power_dbm, layer.rat)
+            for layer, count in zip(LAYERS, layer_counts(params.num_cells), strict=True)
+            for _ in range(count)
+        ),
+        strict=True,
+    )
+    return Carriers(*map(np.array, columns))
+
+
+def draw_network(params: CellAssociationParams, rows: Carriers, rng: np.random.Generator) -> Network:
+    """Sites, layers, devices and delays of one lane."""
+    if params.sites:
+        position = params.side_m * np.array([site[:2] for site in params.sites])
+        cell_of_row = _site_order(params)
+    else:
+        position = grid_sites(params.num_cells, params.side_m, rng)
+        cell_of_row = rng.permutation(params.num_cells)
+    bandwidth, rat = np.empty(params.num_cells), np.empty(params.num_cells, np.int64)
+    bandwidth[cell_of_row], rat[cell_of_row] = rows.bandwidth_mhz, rows.rat
+    device, delay_ms = draw_devices(params.num_ues, rng)
+    constants = {
+        "bandwidth_mhz": bandwidth,
+        "cell_position_m": position,
+        "cell_rat": rat,
+        "device_type": device,
+        "handover_delay": draw_delay_weights(delay_ms, rat, params.slot_s, rng),
+    }
+    return Network(cell_of_row, constants)
+
+
+def grid_sites(num_cells: int, side_m: float, rng: np.random.Generator) -> NDArray:
+    """The first J sites of a square grid, each shifted by up to 15 % of the grid's step; ``(J, 2)`` in metres."""
+    columns = math.ceil(math.sqrt(num_cells))
+    step = side_m / columns
+    row, column = np.divmod(np.arange(num_cells), columns)
+    centre = np.stack([column + 0.5, row + 0.5], axis=1)
+    return step * (centre + rng.uniform(-SITE_JITTER, SITE_JITTER, (num_cells, 2)))
+
+
+def draw_devices(num_ues: int, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
+    """Type of each UE (0 smartphone, 1 modem, 2 IoT) and its delay between 4G/5G cells in ms, both ``(I,)``."""
+    device = np.searchsorted(np.cumsum(DEVICE_SHARES[:-1]), rng.random(num_ues), side="right")
+    low, high = np.array(DEVICE_DELAYS_MS)[device].T
+    return device, low + (high - low) * rng.random(num_ues)
+
+
+def draw_delay_weights(delay_ms: NDArray, rat: NDArray, slot_s: float, rng: np.random.Generator) -> NDArray:
+    """Delay weight a_ij of each UE and cell, ``(I, J)`` in slots: what leaving or joining cell j costs UE i.
+
+    A handover's delay is the sum of both ends (erratum E16): half of the UE's delay at a 4G or 5G cell, and the drawn
+    delay of a handover to 3G or 2G less that half at such a cell. Clipped to [0.001, 2] slots.
+    """
+    half = np.repeat(delay_ms[:, None] / 2.0, len(rat), axis=1)
+    weight = half.copy()
+    for legacy, (low, high) in LEGACY_DELAYS_MS.items():
+        if (cells := rat == legacy).any():
+            weight[:, cells] = rng.uniform(low, high, (len(delay_ms), cells.sum())) - half[:, cells]
+    return np.clip(weight / (1e3 * slot_s), MIN_DELAY_SLOTS, MAX_DELAY_SLOTS)
+
+
+def nominal_positions(params: CellAssociationParams) -> tuple[NDArray, NDArray]:
+    """Where a picture may put cells ``(J, 2)`` and UEs ``(I, 2)`` of a law without geography: a circle around a disc.
+
+    These positions mean nothing: the SINR of these laws does not depend on them.
+    """
+    centre = params.side_m / 2.0
+    angle = 2.0 * math.pi * np.arange(params.num_cells) / params.num_cells
+    index = np.arange(params.num_ues)
+    radius, turn = np.sqrt((index + 0.5) / params.num_ues), index * math.pi * (3.0 - math.sqrt(5.0))
+    cells = centre * (1.0 + 0.9 * np.stack([np.cos(angle), np.sin(angle)], axis=1))
+    ues = centre * (1.0 + 0.7 * radius[:, None] * np.stack([np.cos(turn), np.sin(turn)], axis=1))
+    return cells, ues
+
+
+def _site_order(params: CellAssociationParams) -> NDArray:
+    return np.argsort([-site[2] for site in params.sites], kind="stable")
