@@ -1,0 +1,184 @@
+"""The training loop around stable-baselines3."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+import torch
+from sb3_contrib import MaskablePPO
+from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import VecMonitor
+
+from rangym.baselines.agent import Network, TrainedAgent
+from rangym.baselines.policy import Sb3Policy, policy_class
+from rangym.baselines.recipes import Recipe
+from rangym.baselines.vec_adapter import VectorAdapter
+from rangym.policies.base import Task
+
+ALGORITHMS = {"PPO": PPO, "MaskablePPO": MaskablePPO}
+FIRST_TRAINING_SEED, SEEDS_PER_AGENT = 20_000, 1_000
+CURVE_SEEDS = range(10_000, 10_008)  # of the tuning range: training never looks at an evaluation trace
+CURVE_POINTS = 20
+CHECKPOINT_UPDATES = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class LinearDecay:
+    """SB3's schedule: from ``start`` at remaining progress 1 to zero at 0. A class, so that checkpoints are small."""
+
+    start: float
+
+    def __call__(self, remaining: float) -> float:
+        return self.start * remaining
+
+
+class Learner:
+    """One training run in one folder."""
+
+    def __init__(self, recipe: Recipe, seed: int, out: Path, resume: bool):
+        self.recipe, self.seed, self.out = recipe, seed, out
+        self.policy_class = policy_class(recipe.name)
+        self._checkpoint, self._progress = out / "checkpoint.zip", out / "progress.json"
+        self.identity = {"recipe": json.loads(json.dumps(dataclasses.asdict(recipe))), "agent": seed}
+        self.curve: list[dict[str, float]] = []
+        self.commands: list[str] = []
+        if resume:
+            self._read_progress()
+        elif self._progress.exists() or (out / "agent.npz").exists():
+            raise ValueError(f"{out} holds a run already: resume it or name another folder")
+        self.commands.append(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]))
+        starts = len(self.commands) - 1  # a resumed run goes on with traces it has not seen
+        if (starts + 1) * recipe.num_envs > SEEDS_PER_AGENT:
+            raise ValueError(f"{out}: resumed {starts} times: no training seeds are left to agent {seed}")
+        self.first_seed = FIRST_TRAINING_SEED + SEEDS_PER_AGENT * seed + recipe.num_envs * starts
+
+    def _read_progress(self) -> None:
+        if not self._checkpoint.exists():
+            raise ValueError(f"{self.out} holds no checkpoint to resume from")
+        past = json.loads(self._progress.read_text(encoding="utf-8"))
+        if past["identity"] != self.identity:
+            raise ValueError(f"{self.out} holds another run: {past['identity']} wanted, got {self.identity}")
+        self.curve, self.commands = past["curve"], past["commands"]
+
+    def run(self, progress: bool) -> Path:
+        recipe = self.recipe
+        torch.set_num_threads(1)  # the networks are small: more threads are slower
+        self.out.mkdir(parents=True, exist_ok=True)
+        base = gym.make_vec(recipe.env_id, recipe.num_envs, scenario=recipe.scenario, **recipe.overrides)
+        self.constants = self.policy_class.constants(base)
+        env = VecMonitor(VectorAdapter(self.policy_class.view(base)))
+        algorithm = ALGORITHMS[recipe.algorithm]
+        if self._checkpoint.exists() and self.curve:
+            self.model = algorithm.load(self._checkpoint, env=env, device="cpu")
+            self.model.set_random_seed(self.first_seed)
+            self.curve = [point for point in self.curve if point["steps"] <= self.model.num_timesteps]
+        else:
+            self.model = algorithm(
+                "MlpPolicy",
+                env,
+                learning_rate=LinearDecay(recipe.learning_rate),
+                policy_kwargs={"net_arch": list(recipe.hidden), "activation_fn": torch.nn.Tanh},
+                tensorboard_log=str(self.out / "tensorboard"),
+                seed=self.first_seed,
+                device="cpu",
+                **recipe.kwargs,
+            )
+        self._clock = time.perf_counter() - (self.curve[-1]["seconds"] if self.curve else 0.0)
+        remaining = recipe.total_steps - self.model.num_timesteps
+        if remaining > 0:
+            self.model.learn(remaining, _Keeper(self), progress_bar=progress, reset_num_timesteps=False)
+        self.measure()
+        self.save_checkpoint()
+        env.close()
+        return self.export().save(self.out / "agent")
+
+    def export(self) -> TrainedAgent:
+        """The actor as it is now."""
+        names = ("rangym", "stable-baselines3", "sb3-contrib", "torch", "gymnasium", "numpy")
+        config = {
+            **self.identity,
+            "training_seeds": [self.first_seed, self.first_seed + self.recipe.num_envs - 1],
+            "constants": self.constants,
+            "steps": self.model.num_timesteps,
+            "commands": self.commands,
+            "versions": {name: version(name) for name in names},
+            "curve": self.curve,
+        }
+        return TrainedAgent(actor(self.model), config)
+
+    def measure(self) -> None:
+        """Add a point to the curve, in training time."""
+        if self.curve and self.curve[-1]["steps"] == self.model.num_timesteps:
+            return
+        seconds = time.perf_counter() - self._clock
+        reward = mean_reward(self.policy_class(self.export()), self.recipe, CURVE_SEEDS)
+        self._clock = time.perf_counter() - seconds
+        self.curve.append({"steps": self.model.num_timesteps, "seconds": round(seconds, 2), "reward": round(reward, 5)})
+        self.model.logger.record("curve/reward_per_slot", reward)
+
+    def save_checkpoint(self) -> None:
+        """Replace the files in one go each, so that a kill leaves the old or the new."""
+        part = self.out / "checkpoint.part.zip"
+        self.model.save(part)
+        os.replace(part, self._checkpoint)
+        part = self._progress.with_suffix(".part")
+        content = {"identity": self.identity, "curve": self.curve, "commands": self.commands}
+        part.write_text(json.dumps(content), encoding="utf-8")
+        os.replace(part, self._progress)
+
+
+class _Keeper(BaseCallback):
+    """Measures and saves before an update's first step, when the model is whole."""
+
+    def __init__(self, learner: Learner):
+        super().__init__()
+        self._learner, self._updates = learner, 0
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_start(self) -> None:
+        learner = self._learner
+        due = learner.recipe.total_steps * len(learner.curve) / CURVE_POINTS
+        if learner.model.num_timesteps >= due:
+            learner.measure()
+        if self._updates % CHECKPOINT_UPDATES == 0:
+            learner.save_checkpoint()
+        self._updates += 1
+
+
+def actor(model: PPO | MaskablePPO) -> Network:
+    """The actor of an SB3 model with an MLP policy, as arrays."""
+    parts = [*model.policy.mlp_extractor.policy_net, model.policy.action_net]
+    linear = [part for part in parts if isinstance(part, torch.nn.Linear)]
+    others = {type(part) for part in parts} - {torch.nn.Linear}
+    if others != {torch.nn.Tanh}:
+        raise TypeError(f"actor: linear layers with tanh between wanted, got {parts}")
+    layers = [(part.weight.detach().numpy().T.copy(), part.bias.detach().numpy().copy()) for part in linear]
+    return Network(layers, "tanh")
+
+
+def mean_reward(policy: Sb3Policy, recipe: Recipe, seeds: Sequence[int]) -> float:
+    """The environment's reward per slot, mean over the episodes of ``seeds``."""
+    env, rewards = gym.make(recipe.env_id, scenario=recipe.scenario, **recipe.overrides), []
+    for seed in seeds:
+        observation, _ = env.reset(seed=seed)
+        policy.reset(Task.of(env, policy.knowledge), np.random.default_rng(seed))
+        ended = False
+        while not ended:
+            observation, reward, terminated, truncated, _ = env.step(policy.act(observation))
+            rewards.append(float(reward))
+            ended = terminated or truncated
+    env.close()
+    return float(np.mean(rewards))

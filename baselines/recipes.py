@@ -1,0 +1,100 @@
+"""How each agent is trained: typed, one line a hyperparameter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything that, with a seed, defines a training run.
+
+    Attributes
+    ----------
+    name : its key in `RECIPES`; the policy that plays its agents has the same name in the policy registry.
+    algorithm : ``PPO`` (stable-baselines3) or ``MaskablePPO`` (sb3-contrib).
+    policy : ``"module:Class"`` of the `Sb3Policy` that gives the view that learns and plays the result.
+    env_id, scenario, overrides : the environment.
+    num_envs : lanes that run side by side.
+    total_steps : decisions of all learners together; a lane counts once a slot, or once a slot and UE where UEs share
+        a policy.
+    learning_rate : at the start; it falls linearly to zero at ``total_steps``.
+    hidden : widths of the actor's and of the critic's hidden layers, with tanh between.
+    kwargs : further arguments of the algorithm.
+    """
+
+    name: str
+    algorithm: str
+    policy: str
+    env_id: str
+    scenario: str
+    num_envs: int
+    total_steps: int
+    learning_rate: float
+    hidden: tuple[int, ...]
+    kwargs: Mapping[str, Any]
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+
+_CELL = "rangym/CellAssociation-v0"
+_CELL_POLICIES = "rangym.baselines.cell_association:"
+
+_FLAT = dict(
+    n_steps=50,  # slots a lane between updates: a quarter of an episode
+    batch_size=400,  # of 32 x 50 = 1600 transitions
+    n_epochs=5,  # passes over them
+    gamma=0.95,  # a handover pays back within some 20 slots
+    gae_lambda=0.95,  # SB3's default
+    ent_coef=0.0,  # SB3's default
+)
+
+RECIPES: dict[str, Recipe] = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe(
+            name="ppo_shared",
+            algorithm="PPO",
+            policy=_CELL_POLICIES + "SharedPpo",
+            env_id=_CELL,
+            scenario="small",
+            num_envs=32,  # x 10 UEs = 320 learners
+            total_steps=1_920_000,  # 120 updates, 30 episodes a lane; flat after about half
+            learning_rate=1e-3,  # large, since each batch holds many UEs
+            hidden=(128, 128),
+            kwargs=dict(
+                n_steps=50,  # slots between updates: 16,000 transitions
+                batch_size=2000,  # 8 batches a pass
+                n_epochs=5,  # passes over them
+                gamma=0.95,  # a handover pays back within some 20 slots
+                gae_lambda=0.95,  # SB3's default
+                ent_coef=0.0,  # SB3's default: the reward differs enough between cells
+            ),
+        ),
+        Recipe(
+            name="ppo_flat",
+            algorithm="PPO",
+            policy=_CELL_POLICIES + "FlatPpo",
+            env_id=_CELL,
+            scenario="small",
+            num_envs=32,
+            total_steps=480_000,  # about the wall time of ppo_shared
+            learning_rate=1e-3,
+            hidden=(128, 128),
+            kwargs=_FLAT,
+        ),
+        Recipe(
+            name="ppo_maskable",
+            algorithm="MaskablePPO",
+            policy=_CELL_POLICIES + "MaskablePpo",
+            env_id=_CELL,
+            scenario="small",
+            num_envs=32,
+            total_steps=320_000,  # about the wall time of ppo_shared; masks make a step slower
+            learning_rate=1e-3,
+            hidden=(128, 128),
+            kwargs=_FLAT,
+        ),
+    )
+}

@@ -1,0 +1,62 @@
+"""`rangym train`: from a recipe and an agent number to weights. Imports stable-baselines3 only when it trains."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+
+from rangym.baselines.policy import policy_class
+from rangym.baselines.recipes import RECIPES, Recipe
+
+EXTRA = "training needs the extra 'rl': pip install 'rangym[rl]'"
+
+
+def train(recipe: Recipe, seed: int, out: str | Path, *, resume: bool = False, progress: bool = False) -> Path:
+    """Train agent ``seed`` of ``recipe`` and return the path of its weights, ``out/agent.npz``.
+
+    ``out`` also gets ``agent.json`` (recipe, training curve, command, versions), a checkpoint after every tenth update
+    and TensorBoard logs. Agent k trains on the traces of the seeds from 20,000 + 1,000 k.
+
+    Parameters
+    ----------
+    resume : go on from the checkpoint in ``out``; without it a folder that holds a run is refused. A checkpoint has
+        SB3's own format, which can run code when it is read: only resume runs of your own.
+    progress : show a progress bar.
+    """
+    if seed < 0:
+        raise ValueError(f"seed: an agent number of at least 0 wanted, got {seed}")
+    try:
+        from rangym.baselines.learner import Learner
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("rangym"):
+            raise
+        raise ModuleNotFoundError(f"{EXTRA} (no module named {error.name!r})", name=error.name) from error
+    return Learner(recipe, seed, Path(out), resume).run(progress)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of ``rangym train``."""
+    parser.add_argument("recipe", choices=sorted(RECIPES), help="what to train")
+    parser.add_argument("--seed", type=int, default=0, help="agent number k; it trains on seeds from 20,000 + 1,000 k")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--steps", type=int, help="total steps, instead of the recipe's")
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in the folder")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train as told on the command line; 0 on success, 2 with a message where the user must do something."""
+    recipe = RECIPES[args.recipe]
+    if args.steps is not None:
+        recipe = dataclasses.replace(recipe, total_steps=args.steps)
+    try:
+        weights = train(recipe, args.seed, args.out, resume=args.resume, progress=not args.quiet)
+    except (ModuleNotFoundError, ValueError) as error:
+        print(f"rangym train: {error}")
+        return 2
+    policy = policy_class(recipe.name).load(weights)
+    last = policy.agent.config["curve"][-1]  # type: ignore[union-attr]
+    print(f"{weights}: reward per slot {last['reward']:.4f} on the tuning traces after {last['seconds']:.0f} s")
+    print(f"use it as the policy {recipe.name}:agent={weights}")
+    return 0

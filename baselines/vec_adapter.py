@@ -1,0 +1,113 @@
+"""Run a natively batched Gymnasium ``VectorEnv`` under stable-baselines3."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+from numpy.typing import NDArray
+from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
+
+
+class VectorAdapter(VecEnv):
+    """A Gymnasium ``VectorEnv`` as SB3's ``VecEnv``, equal to ``DummyVecEnv`` over the single environments.
+
+    SB3 wants resets in the same step: where an episode ended, the observation is already the next episode's first, and
+    the last one stands in ``info["terminal_observation"]``. So the environment must reset in mode SAME_STEP;
+    NEXT_STEP would feed SB3 one transition with an ignored action after each episode, and is refused.
+
+    Parameters
+    ----------
+    env : the vector environment; lane b is seeded with seed + b, as ``DummyVecEnv`` does.
+    info_keys : which entries of the infos SB3's callbacks shall see. Splitting costs a Python loop over the lanes in
+        every step, so none by default.
+    """
+
+    def __init__(self, env: VectorEnv, info_keys: Sequence[str] = ()):
+        mode = env.metadata.get("autoreset_mode")
+        if mode is not AutoresetMode.SAME_STEP:
+            raise ValueError(f"env: autoreset mode {AutoresetMode.SAME_STEP} wanted, got {mode}")
+        self.env, self.info_keys = env, tuple(info_keys)
+        super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
+
+    def reset(self) -> VecEnvObs:
+        if any(self._options):
+            raise ValueError(f"options: lanes start together and take none one by one, got {self._options}")
+        first = self._seeds[0]
+        if self._seeds != [None if first is None else first + b for b in range(self.num_envs)]:
+            raise ValueError(f"seeds: s, s + 1, ... for the lanes wanted, got {self._seeds}")
+        observation, info = self.env.reset(seed=first)
+        self._reset_seeds()
+        self.reset_infos = [self._picked(info, b) for b in range(self.num_envs)]
+        return observation
+
+    def step_async(self, actions: NDArray) -> None:
+        self._actions = actions
+
+    def step_wait(self) -> VecEnvStepReturn:
+        observation, reward, terminated, truncated, info = self.env.step(self._actions)
+        done = terminated | truncated
+        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        if self.info_keys:
+            for b in range(self.num_envs):
+                infos[b] = self._picked(info["final_info"] if done[b] else info, b)
+        for b in np.flatnonzero(done):
+            infos[b]["terminal_observation"] = info["final_obs"][b]
+            infos[b]["TimeLimit.truncated"] = bool(truncated[b] and not terminated[b])
+        return observation, np.asarray(reward, np.float32), done, infos
+
+    def _picked(self, info: Mapping[str, Any], b: int) -> dict[str, Any]:
+        return {k: v for k, v in _of_lane(info, b).items() if k in self.info_keys}
+
+    def close(self) -> None:
+        self.env.close()
+
+    def _owner(self, name: str) -> VectorEnv | None:
+        """The outermost wrapper, or the environment, that has the attribute."""
+        env: Any = self.env
+        while not hasattr(env, name):
+            if not hasattr(env, "env"):
+                return None
+            env = env.env
+        return env
+
+    def has_attr(self, attr_name: str) -> bool:
+        return self._owner(attr_name) is not None
+
+    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
+        owner = self._owner(attr_name)
+        if owner is None:
+            raise AttributeError(f"{self.env} has no attribute {attr_name!r}")
+        return [getattr(owner, attr_name) for _ in self._get_indices(indices)]
+
+    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
+        if len(list(self._get_indices(indices))) != self.num_envs:
+            raise ValueError(f"set_attr({attr_name!r}): lanes share one environment; set all of them or none")
+        setattr(self._owner(attr_name) or self.env, attr_name, value)
+
+    def env_method(self, method_name: str, *args, indices: VecEnvIndices = None, **kwargs) -> list[Any]:
+        """Call a batched method once and hand out its rows (``action_masks``: one row a lane)."""
+        owner = self._owner(method_name)
+        if owner is None:
+            raise AttributeError(f"{self.env} has no method {method_name!r}")
+        rows = getattr(owner, method_name)(*args, **kwargs)
+        return [rows[b] for b in self._get_indices(indices)]
+
+    def env_is_wrapped(self, wrapper_class: type, indices: VecEnvIndices = None) -> list[bool]:
+        env: Any = self.env
+        while not (found := isinstance(env, wrapper_class)) and hasattr(env, "env"):
+            env = env.env
+        return [found for _ in self._get_indices(indices)]
+
+
+def _of_lane(info: Mapping[str, Any], b: int) -> dict[str, Any]:
+    """Lane b's part of Gymnasium's vector infos: the entries whose mask ``_key`` says that the lane has them."""
+    mine = {}
+    for key, values in info.items():
+        if key.startswith("_") or not info[f"_{key}"][b]:
+            continue
+        mine[key] = _of_lane(values, b) if isinstance(values, Mapping) else values[b]
+    return mine
