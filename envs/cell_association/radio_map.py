@@ -1,0 +1,181 @@
+"""The file behind the scenario ``measured``: SINR per (location, cell), and the tracks UEs follow through it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+FORMAT = "rangym radio map 1"
+KINDS = ("measured", "recorded")
+QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RadioMap:
+    """SINR at N locations from J cells, and R tracks of S steps in all that visit them.
+
+    A map of kind ``measured`` is built from drive logs: several tracks pass the same location. One of kind ``recorded``
+    holds time series that came with the SINR of every cell: each step of a UE's track is a location of its own.
+
+    Attributes
+    ----------
+    kind : ``measured`` or ``recorded``.
+    sinr_db : (N, J) float32; NaN where the cell does not reach the location.
+    location_m : (N, 2) float32, in the window (south-west corner at 0, 0).
+    cell_name : (J,) str, the cells' identities in the logs.
+    cell_rat : (J,) int64, 5 (5G) or 4 (LTE).
+    bandwidth_mhz : (J,) float64.
+    cell_position_m : (J, 2) float64: where the cell was measured (see `centroids`), since sites are not in the logs.
+    track_start : (R + 1,) int64; track r is the steps ``track_start[r]`` to ``track_start[r + 1] - 1``.
+    track_position_m : (S, 2) float32, in the window.
+    track_location : (S,) int64, the location whose SINR holds at each step.
+    step_s : seconds from one step of a track to the next.
+    size_m : (2,) float64, width and height of the window.
+    account : what became of the logs' rows, by name.
+    """
+
+    kind: str
+    sinr_db: NDArray
+    location_m: NDArray
+    cell_name: NDArray
+    cell_rat: NDArray
+    bandwidth_mhz: NDArray
+    cell_position_m: NDArray
+    track_start: NDArray
+    track_position_m: NDArray
+    track_location: NDArray
+    step_s: float
+    size_m: NDArray
+    account: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        locations, cells = self.sinr_db.shape
+        steps = len(self.track_location)
+        wanted = {
+            "location_m": (locations, 2),
+            "cell_name": (cells,),
+            "cell_rat": (cells,),
+            "bandwidth_mhz": (cells,),
+            "cell_position_m": (cells, 2),
+            "track_position_m": (steps, 2),
+            "size_m": (2,),
+        }
+        for field, shape in wanted.items():
+            if (got := getattr(self, field).shape) != shape:
+                raise ValueError(f"radio map: {field} of shape {shape} wanted, got {got}")
+        if self.kind not in KINDS:
+            raise ValueError(f"radio map: kind in {KINDS} wanted, got {self.kind!r}")
+        if not (np.diff(self.track_start) > 0).all() or (self.track_start[0], self.track_start[-1]) != (0, steps):
+            raise ValueError(f"radio map: track_start rising from 0 to {steps} wanted, got {self.track_start}")
+        if steps == 0 or self.track_location.min() < 0 or self.track_location.max() >= locations:
+            raise ValueError(f"radio map: track_location in 0..{locations - 1} wanted")
+        if not self.step_s > 0 or np.isinf(self.sinr_db).any():
+            raise ValueError("radio map: step_s > 0 and sinr_db finite (or NaN out of coverage) wanted")
+
+    @property
+    def num_cells(self) -> int:
+        return self.sinr_db.shape[1]
+
+    @cached_property
+    def track_of_step(self) -> NDArray:
+        """The track each step belongs to, (S,)."""
+        return np.repeat(np.arange(len(self.track_start) - 1), np.diff(self.track_start))
+
+    @cached_property
+    def _tree(self) -> cKDTree:
+        return cKDTree(self.location_m)
+
+    def nearest(self, position_m: NDArray) -> NDArray:
+        """Index of the location nearest to each position ``(..., 2)``, shape ``(...)``."""
+        return self._tree.query(position_m)[1]
+
+    def track_speed_mps(self) -> NDArray:
+        """Speed between successive steps of the same track, m/s."""
+        metres = np.hypot(*np.diff(self.track_position_m.astype(np.float64), axis=0).T)
+        return metres[np.diff(self.track_of_step) == 0] / self.step_s
+
+    def save(self, path: str | Path) -> None:
+        """Write a compressed ``.npz`` file (no pickle), under exactly this name."""
+        arrays = {f: getattr(self, f) for f in self.__dataclass_fields__ if f != "account"}
+        with open(path, "wb") as file:
+            np.savez_compressed(file, format=FORMAT, account=json.dumps(dict(self.account)), **arrays)
+
+    @staticmethod
+    def load(path: str | Path) -> RadioMap:
+        """Read what `save` wrote; a torn or foreign file raises `ValueError` with its name."""
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                fields = {name: archive[name] for name in archive.files}
+            if (got := str(fields.pop("format", "no format"))) != FORMAT:
+                raise ValueError(f"{FORMAT!r} wanted, got {got!r}")
+            fields |= {
+                "kind": str(fields["kind"]),
+                "step_s": float(fields["step_s"]),
+                "account": json.loads(str(fields["account"])),
+            }
+            return RadioMap(**fields)
+        except FileNotFoundError:
+            raise
+        except Exception as error:  # zipfile, zlib, NumPy and json each raise their own kind for a torn file
+            raise ValueError(
+                f"{path}: not a radio map as `rangym trace import` writes it ({type(error).__name__}: {error})"
+            ) from error
+
+    def summary(self) -> str:
+        """The accounting: what became of the rows, and what the map holds."""
+        covered = ~np.isnan(self.sinr_db)
+        per_location = covered.sum(axis=1)
+        quantiles = np.quantile(self.sinr_db[covered], QUANTILES)
+        levels = "/".join(f"{100 * q:g}" for q in QUANTILES)
+        values = "/".join(f"{v:.3g}" for v in quantiles)
+        size = " x ".join(f"{s / 1000:.3g}" for s in self.size_m)
+        rats = " and ".join(f"{n} {name}" for n, name in ((self._count(5), "5G"), (self._count(4), "LTE")) if n)
+        seconds = len(self.track_location) * self.step_s
+        slow, middle, fast = np.quantile(self.track_speed_mps(), (0.05, 0.5, 0.95))
+        a = {name: f"{value:,.10g}" for name, value in self.account.items()}
+        if self.kind == "measured":
+            origin = (
+                f"{a['rows']} rows of {a['drives']} drives -> {a['seconds']} seconds -> {a['positioned']} with a position "
+                f"-> {a['in_5g_or_lte']} in 5G or LTE -> {a['measurements']} measurements\n"
+                f"{a['cells']} cells ({a['cells_of_100_rows']} with at least 100 rows); in the window {self.num_cells} "
+                f"cells ({rats}), {len(covered)} locations, {a['pairs']} (50 m bin, cell) pairs"
+            )
+            where = (
+                f"window: {size} km, lat {self.account['south_deg']:.5f}..{self.account['north_deg']:.5f}, "
+                f"lon {self.account['west_deg']:.5f}..{self.account['east_deg']:.5f}"
+            )
+        else:
+            origin = f"{a['rows']} rows -> {a['ues']} UEs, {self.num_cells} cells, steps of {self.step_s:g} s"
+            where = f"window: {size} km" if self.size_m.any() else "no positions"
+        return "\n".join(
+            [
+                f"radio map ({self.kind})",
+                origin,
+                where,
+                f"table: {covered.sum():,} entries, {per_location.mean():.2f} cells per location "
+                f"({(per_location >= 2).mean():.0%} with at least 2, {(per_location >= 3).mean():.0%} at least 3); "
+                f"SINR quantiles {levels} %: {values} dB",
+                f"tracks: {len(self.track_start) - 1}, {seconds:,.0f} s, mean speed {self.track_speed_mps().mean():.1f} "
+                f"m/s (5/50/95 %: {slow:.1f}/{middle:.1f}/{fast:.1f})",
+                f"use: gym.make('rangym/CellAssociation-v0', scenario='measured', map=FILE, num_cells={self.num_cells})",
+            ]
+        )
+
+    def _count(self, rat: int) -> int:
+        return int((self.cell_rat == rat).sum())
+
+
+def centroids(position_m: NDArray, sinr_db: NDArray) -> NDArray:
+    """Where each cell was measured: the mean position (n, 2) weighted by linear SINR (n, J), shape (J, 2).
+
+    The sites' own positions are unknown; these serve pictures only.
+    """
+    weight = np.nan_to_num(10.0 ** (sinr_db / 10.0))
+    return weight.T @ position_m / weight.sum(axis=0)[:, None]
