@@ -1,0 +1,36 @@
+"""Every environment in the forms that could differ: each contract test runs on all of them."""
+
+import gymnasium as gym
+import pytest
+
+import rangym  # noqa: F401  (registers the environments)
+from rangym.envs.registration import SYSTEMS
+
+FORMS = {
+    "rangym/CellAssociation-v0": [
+        {},
+        {"handover_cost": "norm", "delay_variation": 0.2, "motion": "random_waypoint"},
+        {"law": "static"},
+        {"law": "volatile", "motion": "static"},
+    ],
+}
+
+
+def _cases():
+    for env_id in SYSTEMS:
+        for overrides in FORMS.get(env_id, [{}]):
+            name = env_id.split("/")[1] + "".join(f"-{v}" for v in overrides.values())
+            yield pytest.param((env_id, {"scenario": "tiny", **overrides}), id=name)
+
+
+@pytest.fixture(params=_cases())
+def case(request):
+    """(environment id, keyword arguments) on a scenario of a few slots."""
+    return request.param
+
+
+@pytest.fixture
+def env(case):
+    """The single environment, without Gymnasium's wrappers."""
+    env_id, kwargs = case
+    return gym.make(env_id, **kwargs).unwrapped

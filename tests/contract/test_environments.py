@@ -1,0 +1,222 @@
+"""What every environment promises: Gymnasium's contract, equal lanes, replay, reward = sum of terms."""
+
+import json
+import pickle
+import subprocess
+import sys
+import warnings
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.envs.registration import EnvSpec
+from gymnasium.utils.env_checker import check_env
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from stable_baselines3.common.env_checker import check_env as sb3_check_env
+
+from rangym.envs.core import Trace, build
+from rangym.envs.registration import SYSTEMS
+
+
+def test_gymnasium_checker_is_silent(case):
+    env_id, kwargs = case
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_env(gym.make(env_id, render_mode="rgb_array", **kwargs).unwrapped)
+
+
+def test_stable_baselines3_checker_passes(env):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", message="Your observation .* has an unconventional shape")
+        sb3_check_env(env)
+
+
+def test_spec_survives_pickle_and_json(case):
+    env_id, kwargs = case
+    spec = gym.make(env_id, **kwargs).spec
+    for copy in (pickle.loads(pickle.dumps(spec)), EnvSpec.from_json(spec.to_json())):
+        a, b = gym.make(copy), gym.make(env_id, **kwargs)
+        assert_same(a.reset(seed=3)[0], b.reset(seed=3)[0])
+        assert a.unwrapped.system.params == b.unwrapped.system.params
+
+
+def test_environment_survives_pickle_mid_episode(env):
+    env.reset(seed=0)
+    env.action_space.seed(0)
+    env.step(env.action_space.sample())
+    action, twin = env.action_space.sample(), pickle.loads(pickle.dumps(env))
+    assert_same(env.step(action), twin.step(action))
+
+
+def test_lane_equals_single_environment_bit_for_bit(case):
+    env_id, kwargs = case
+    lanes, steps, seed = 3, 1000, 7
+    vector = gym.make_vec(env_id, num_envs=lanes, vectorization_mode="vector_entry_point", **kwargs)
+    singles = [gym.make(env_id, **kwargs).unwrapped for _ in range(lanes)]
+    observations, _ = vector.reset(seed=seed)
+    for b, single in enumerate(singles):
+        assert_same({f: v[b] for f, v in observations.items()}, single.reset(seed=seed + b)[0])
+    vector.action_space.seed(0)
+    episodes = 0
+    for _ in range(steps):
+        actions = vector.action_space.sample()
+        observations, rewards, terminated, truncated, infos = vector.step(actions)
+        for b, single in enumerate(singles):
+            obs, reward, term, trunc, info = single.step(actions[b])
+            assert (rewards[b], terminated[b], truncated[b]) == (reward, term, trunc)
+            for kind in ("terms", "metrics"):
+                assert_same({k: v[b] for k, v in infos[kind].items() if not k.startswith("_")}, info[kind])
+            if term or trunc:
+                assert_same(infos["final_obs"][b], obs)
+                obs, _ = single.reset()
+                episodes += 1
+            assert_same({f: v[b] for f, v in observations.items()}, obs)
+    assert episodes >= lanes * (steps // (vector.unwrapped.system.horizon + 1))
+
+
+def test_infos_have_the_layout_of_gymnasiums_own_vector_environment(case):
+    env_id, kwargs = case
+    ours = gym.make_vec(env_id, num_envs=2, vectorization_mode="vector_entry_point", **kwargs)
+    theirs = SyncVectorEnv([lambda: gym.make(env_id, **kwargs)] * 2, autoreset_mode=AutoresetMode.SAME_STEP)
+    assert ours.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
+    ours.reset(seed=0), theirs.reset(seed=0)
+    for _ in range(ours.unwrapped.system.horizon):
+        actions = ours.action_space.sample()
+        mine, other = ours.step(actions), theirs.step(actions)
+        assert_same(mine[0], other[0])
+        assert_same(list(mine[1:4]), list(other[1:4]))
+    for key in ("final_obs", "_final_obs", "final_info", "_final_info"):
+        assert type(mine[4][key]) is type(other[4][key])
+    assert_same(list(mine[4]["final_obs"]), list(other[4]["final_obs"]))
+    assert_same(mine[4]["final_info"], other[4]["final_info"])
+
+
+def test_replay_repeats_the_episode_and_leaves_the_generator_alone(env):
+    def episode(**reset):
+        first, _ = env.reset(**reset)
+        env.action_space.seed(1)
+        steps = [env.step(env.action_space.sample()) for _ in range(env.system.horizon)]
+        return first, steps
+
+    drawn = episode(seed=5)
+    trace = env.trace
+    before = env.np_random.bit_generator.state
+    assert_same(drawn, episode(options={"trace": trace}))
+    assert env.np_random.bit_generator.state == before
+    assert_same(episode(seed=5), drawn)
+
+
+def test_saved_trace_replays(env, tmp_path):
+    env.reset(seed=2)
+    env.trace.save(tmp_path / "trace.npz")
+    loaded = Trace.load(tmp_path / "trace.npz")
+    assert_same(dict(loaded.slots), dict(env.trace.slots))
+    assert_same(dict(loaded.constants), dict(env.trace.constants))
+    env.reset(options={"trace": loaded})
+
+
+def test_vector_replay_takes_one_trace_for_all_or_one_a_lane(case):
+    env_id, kwargs = case
+    vector = gym.make_vec(env_id, num_envs=2, vectorization_mode="vector_entry_point", **kwargs).unwrapped
+    vector.reset(seed=4)
+    a, b = vector.traces
+    observations, _ = vector.reset(options={"trace": [b, a]})
+    single = gym.make(env_id, **kwargs)
+    assert_same({f: v[0] for f, v in observations.items()}, single.reset(options={"trace": b})[0])
+    observations, _ = vector.reset(options={"trace": b})
+    assert_same({f: v[0] for f, v in observations.items()}, {f: v[1] for f, v in observations.items()})
+
+
+def test_trace_does_not_depend_on_actions_and_seeds_matter(env):
+    traces = []
+    for seed, sampler in ((0, 1), (0, 2), (1, 1)):
+        env.reset(seed=seed)
+        env.action_space.seed(sampler)
+        for _ in range(env.system.horizon):
+            env.step(env.action_space.sample())
+        traces.append(env.trace)
+    assert_same(dict(traces[0].slots), dict(traces[1].slots))
+    assert any(not np.array_equal(v, traces[2].slots[f]) for f, v in traces[0].slots.items())
+
+
+@pytest.mark.parametrize("env_id", SYSTEMS)
+def test_same_seed_gives_the_same_trace_in_another_process(env_id):
+    code = (
+        "import gymnasium as gym, hashlib, json\n"
+        f"env = gym.make('rangym:{env_id}', scenario='tiny').unwrapped\n"
+        "env.reset(seed=11)\n"
+        "both = {**env.trace.constants, **env.trace.slots}\n"
+        "print(json.dumps({f: hashlib.sha256(v.tobytes()).hexdigest() for f, v in sorted(both.items())}))"
+    )
+    hashes = [
+        json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout) for _ in "ab"
+    ]
+    assert hashes[0] == hashes[1]
+
+
+def test_reward_is_the_sum_of_its_terms_and_observations_stay_in_their_space(env):
+    env.reset(seed=0)
+    env.action_space.seed(0)
+    for t in range(1, env.system.horizon + 1):
+        obs, reward, _, _, info = env.step(env.action_space.sample())
+        assert reward == pytest.approx(sum(info["terms"].values()), rel=1e-12)
+        assert all(np.isfinite(v).all() for v in info["metrics"].values())
+        assert env.observation_space.contains(obs)
+        assert all(v.dtype == np.float32 for v in obs.values())
+        assert obs["time"] == pytest.approx(t / env.system.horizon)
+
+
+def test_callers_arrays_and_past_observations_are_never_touched(env):
+    first, _ = env.reset(seed=0)
+    kept = {f: v.copy() for f, v in first.items()}
+    action = env.action_space.sample()
+    given = action.copy()
+    second, *_ = env.step(action)
+    action[...] = given[::-1] if given.ndim else given
+    again, *_ = env.step(given)
+    assert_same(first, kept)
+    copies = {f: v.copy() for f, v in second.items()}
+    second["time"][...] = 99
+    env.step(given)
+    assert all(np.array_equal(copies[f], second[f]) for f in copies if f != "time")
+
+
+def test_episode_ends_at_the_horizon_only(env):
+    env.reset(seed=0)
+    for t in range(1, env.system.horizon + 1):
+        *_, terminated, truncated, _ = env.step(env.action_space.sample())
+        assert not terminated and truncated == (t == env.system.horizon)
+    with pytest.raises(RuntimeError, match=r"over: call reset\(\)"):
+        env.step(env.action_space.sample())
+
+
+def test_one_slot_episodes_terminate(case):
+    env_id, kwargs = case
+    env = gym.make(env_id, **{**kwargs, "horizon": 1})
+    env.reset(seed=0)
+    *_, terminated, truncated, _ = env.step(env.action_space.sample())
+    assert terminated and not truncated
+
+
+@pytest.mark.parametrize("env_id", SYSTEMS)
+def test_every_scenario_builds_and_an_alias_is_the_same(env_id):
+    scenarios = build(SYSTEMS[env_id], "tiny", {}).scenarios
+    assert {"tiny", "small", "paper"} <= scenarios.keys()
+    for name in scenarios:
+        if getattr(scenarios[name], "law", None) != "measured":
+            assert build(SYSTEMS[env_id], name, {}).params == scenarios[name]
+
+
+def assert_same(a, b):
+    """Equal in every bit, through dictionaries, sequences and arrays."""
+    if isinstance(a, dict):
+        assert a.keys() == b.keys()
+        for key in a:
+            assert_same(a[key], b[key])
+    elif isinstance(a, list | tuple):
+        assert len(a) == len(b)
+        for x, y in zip(a, b, strict=True):
+            assert_same(x, y)
+    else:
+        np.testing.assert_array_equal(a, b, strict=isinstance(a, np.ndarray))

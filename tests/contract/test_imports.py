@@ -1,0 +1,90 @@
+"""Imports run one way, and `import rangym` stays light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+# What each part may import of ours; the front door `rangym/` is exempt because it imports lazily.
+ALLOWED = {
+    "envs.physics": {"envs.physics"},
+    "envs.learning": {"envs.learning", "envs.physics"},
+    "envs": {"envs"},
+    "policies.algorithms": {"policies.algorithms", "envs.physics", "envs.learning"},
+    "policies": {"policies", "envs"},
+    "evaluation": {"evaluation", "policies", "envs"},
+    "baselines": {"baselines", "evaluation", "policies", "envs"},
+}
+MODULES = [
+    p for folder in ("envs", "policies", "evaluation", "baselines") for p in sorted((ROOT / folder).rglob("*.py"))
+]
+
+
+def _imports(path: Path, top_level_only: bool = False):
+    tree = ast.parse(path.read_text())
+    nodes = tree.body if top_level_only else ast.walk(tree)
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _within(name: str, part: str) -> bool:
+    return name == part or name.startswith(part + ".")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_arrows(path):
+    module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    part = max((p for p in ALLOWED if _within(module, p)), key=len)
+    for name in _imports(path):
+        if name == "rangym" or not name.startswith("rangym."):
+            continue
+        target = name.removeprefix("rangym.")
+        assert any(_within(target, allowed) for allowed in ALLOWED[part]), f"{module} imports {name}"
+        pieces = module.split("."), target.split(".")
+        is_environment = all(
+            len(p) > 1 and p[0] == "envs" and (ROOT / "envs" / p[1] / "system.py").exists() for p in pieces
+        )
+        if is_environment:
+            assert pieces[0][1] == pieces[1][1], f"{module} imports another environment: {name}"
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if p.is_relative_to(ROOT / "envs")], ids=lambda p: p.stem)
+def test_environments_import_only_numpy_gymnasium_and_scipy_at_module_level(path):
+    outside = {name.split(".")[0] for name in _imports(path, top_level_only=True)} - set(sys.stdlib_module_names)
+    assert outside <= {"numpy", "gymnasium", "scipy", "rangym"}
+
+
+def test_importing_and_stepping_loads_nothing_heavy():
+    code = (
+        "import sys, gymnasium, rangym\n"
+        "env = gymnasium.make('rangym/CellAssociation-v0', scenario='tiny')\n"
+        "env.reset(seed=0); env.step(env.action_space.sample())\n"
+        "import rangym.policies; rangym.policies.make('random')\n"
+        "heavy = {'torch', 'matplotlib', 'sklearn', 'numba', 'stable_baselines3', 'joblib', 'jinja2'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_algorithms_work_without_gymnasium():
+    code = (
+        "import sys; sys.modules['gymnasium'] = None\n"
+        "import importlib.util, pathlib, types\n"
+        "root = pathlib.Path({root!r})\n"
+        "package = types.ModuleType('rangym'); package.__path__ = [str(root)]; sys.modules['rangym'] = package\n"
+        "for name, folder in (('envs', 'envs'), ('policies', 'policies')):\n"
+        "    part = types.ModuleType('rangym.' + name); part.__path__ = [str(root / folder)]\n"
+        "    sys.modules['rangym.' + name] = part\n"
+        "import importlib\n"
+        "for path in sorted((root / 'policies' / 'algorithms').glob('*.py')):\n"
+        "    importlib.import_module('rangym.policies.algorithms.' + path.stem)\n"
+    ).replace("{root!r}", repr(str(ROOT)))
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,161 @@
+"""What every registered policy promises: causal, native actions, batched = single, no leak through state or seeds."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.monitor import Monitor
+
+from rangym import policies
+from rangym.envs.core import SystemEnv
+from rangym.envs.registration import SYSTEMS
+from rangym.evaluation.causality import first_leak
+from rangym.policies import Knowledge, Policy, Task
+from rangym.policies.registry import ENTRIES, entry
+
+# Policies that only make sense in some form of an environment, and it.
+FORMS = {"static_oracle": {"law": "static"}}
+# Policies that honestly plan with `sample`, which the causality test would take for guessing the seed.
+PLANNERS: set[str] = set()
+
+
+PAIRS = [
+    pytest.param(env_id, name, id=f"{env_id.split('/')[1]}-{name}")
+    for env_id in SYSTEMS
+    for name in policies.names(env_id)
+]
+
+
+def _env(env_id, name, **kwargs):
+    return gym.make(env_id, scenario="tiny", **{**entry(name).overrides, **FORMS.get(name, {}), **kwargs}).unwrapped
+
+
+def _episode(env, policy, seed=0):
+    observation, _ = env.reset(seed=seed)
+    policy.reset(Task.of(env, policy.knowledge), np.random.default_rng(seed))
+    actions = []
+    for _ in range(env.system.horizon):
+        actions.append(np.asarray(policy.act(observation)))
+        observation, *_ = env.step(actions[-1])
+    return np.array(actions)
+
+
+@pytest.mark.parametrize("env_id, name", PAIRS)
+def test_actions_are_native_and_repeat_with_the_seed(env_id, name):
+    env = _env(env_id, name)
+    first = _episode(env, policies.make(name), seed=3)
+    assert all(env.action_space.contains(a.astype(env.action_space.dtype)) for a in first)
+    np.testing.assert_array_equal(first, _episode(env, policies.make(name), seed=3))
+    used = policies.make(name)
+    _episode(env, used, seed=8)
+    np.testing.assert_array_equal(first, _episode(env, used, seed=3))  # reset forgets the last episode
+
+
+@pytest.mark.parametrize("env_id, name", PAIRS)
+def test_decisions_do_not_depend_on_what_is_not_public(env_id, name):
+    if entry(name).knowledge is Knowledge.ORACLE:
+        pytest.skip("an oracle sees the future by definition")
+    if name in PLANNERS:
+        pytest.skip("plans with sample")
+    assert first_leak(_env(env_id, name), policies.make(name)) is None
+
+
+@pytest.mark.parametrize("env_id, name", PAIRS)
+def test_predict_equals_act_in_every_lane(env_id, name):
+    policy = policies.make(name)
+    if policy.knowledge is Knowledge.ORACLE:
+        with pytest.raises(TypeError, match="oracle"):
+            policy.bind(Task.of(_env(env_id, name)))
+        return
+    lanes = 2
+    vector = gym.make_vec(env_id, num_envs=lanes, scenario="tiny", vectorization_mode="vector_entry_point")
+    bound = policy.bind(Task.of(vector, policy.knowledge), 5)
+    observations, _ = vector.reset(seed=0)
+    by_hand = [policies.make(name) for _ in range(lanes)]
+    rngs = np.random.default_rng(5).spawn(lanes)
+    for p, rng in zip(by_hand, rngs, strict=True):
+        p.reset(Task.of(vector, policy.knowledge), rng)
+    state, starts = None, np.ones(lanes, bool)
+    for _ in range(vector.unwrapped.system.horizon):
+        actions, state = bound.predict(observations, state, starts)
+        singles = [p.act({f: v[b] for f, v in observations.items()}) for b, p in enumerate(by_hand)]
+        np.testing.assert_array_equal(actions, np.array(singles))
+        observations, *_ = vector.step(actions)
+        starts = np.zeros(lanes, bool)
+
+
+@pytest.mark.parametrize("env_id, name", PAIRS)
+def test_overrides_of_an_entry_leave_the_trace_unchanged(env_id, name):
+    if not entry(name).overrides:
+        pytest.skip("no overrides")
+    plain = gym.make(env_id, scenario="tiny").unwrapped
+    changed = _env(env_id, name)
+    plain.reset(seed=0), changed.reset(seed=0)
+    for f, v in plain.trace.slots.items():
+        np.testing.assert_array_equal(v, changed.trace.slots[f])
+
+
+@pytest.mark.parametrize("env_id", SYSTEMS)
+def test_stable_baselines3_evaluates_a_policy(env_id):
+    env = gym.make(env_id, scenario="tiny")
+    name = next(n for n in policies.names(env_id) if ENTRIES[n].role == "reference")
+    policy = policies.make(name)
+    mean, _ = evaluate_policy(policy.bind(Task.of(env, policy.knowledge)), Monitor(env), n_eval_episodes=3)
+    assert np.isfinite(mean)
+
+
+class _ReadsTheTrace(Policy):
+    """A cheater: declares OBSERVATION but holds the environment and reads the slot it decides for."""
+
+    def __init__(self, env: SystemEnv):
+        self.env = env
+
+    def reset(self, task, rng):
+        self.t = 0
+
+    def act(self, observation):
+        self.t += 1
+        return self.env.trace.slots["sinr_db"][self.t].argmax(axis=1)
+
+
+class _GuessesTheSeed(Policy):
+    """A cheater: draws the episode again from its model."""
+
+    knowledge = Knowledge.MODEL
+
+    def reset(self, task, rng):
+        self.t, self.trace = 0, task.system.sample(np.random.default_rng(0))
+
+    def act(self, observation):
+        self.t += 1
+        return self.trace.slots["sinr_db"][self.t].argmax(axis=1)
+
+
+def test_causality_check_catches_planted_cheaters():
+    env = gym.make("rangym/CellAssociation-v0", scenario="tiny").unwrapped
+    assert first_leak(env, _ReadsTheTrace(env)) == 1
+    assert first_leak(env, _GuessesTheSeed()) == 1
+    assert first_leak(env, policies.make("max_sinr")) is None
+
+
+def test_observations_are_causal_and_a_leaking_system_is_caught(env):
+    assert first_leak(env) is None
+    honest = env.system.transition
+
+    def leaking(state, decision, slot):  # carries the slot just acted in one field further than `reveal` allows
+        new, outcome = honest(state, decision, slot)
+        return {**new, "load": new["load"] / 2 + slot["sinr_db"].mean(axis=1) / 100}, outcome
+
+    env.system.transition = leaking
+    env.system.reveal = {f: late + 1 for f, late in env.system.reveal.items()}
+    assert first_leak(env) is not None
+
+
+def test_a_models_copy_keeps_the_policy_from_changing_the_environment():
+    env = gym.make("rangym/CellAssociation-v0", scenario="tiny").unwrapped
+    env.reset(seed=0)
+    Task.of(env, Knowledge.MODEL).system.horizon = 1
+    assert env.system.horizon == 20
+    assert Task.of(env).system is None and Task.of(env).trace is None
+    assert Task.of(env, Knowledge.MODEL).trace is None
+    assert Task.of(env, Knowledge.ORACLE).trace is not None

@@ -1,0 +1,154 @@
+"""Mistakes a newcomer makes: each is refused with what was wrong, what was allowed and what came."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+import rangym  # noqa: F401
+from rangym import policies
+from rangym.envs.core import SystemVectorEnv, Trace
+from rangym.policies import Knowledge, Task
+
+ID = "rangym/CellAssociation-v0"
+
+
+def _make(**kwargs):
+    return gym.make(ID, **{"scenario": "tiny", **kwargs}).unwrapped
+
+
+def _started():
+    env = _make()
+    env.reset(seed=0)
+    return env
+
+
+def _trace(**changes):
+    """A valid trace of `tiny` with fields replaced (a function of the old value), removed (None) or added."""
+    trace = _started().trace
+    parts = {"constants": dict(trace.constants), "slots": dict(trace.slots)}
+    for name, change in changes.items():
+        part = parts["constants" if name in parts["constants"] else "slots"]
+        if change is None:
+            del part[name]
+        else:
+            part[name] = change(part.get(name))
+    return Trace(**parts)
+
+
+def _with(index, value):
+    def change(array):
+        array = np.array(array, dtype=float)
+        array[index] = value
+        return array
+
+    return change
+
+
+def _replay(trace):
+    return _make().reset(options={"trace": trace})
+
+
+CONFIGURATION = {
+    "unknown scenario": (lambda: _make(scenario="smal"), "scenario: one of .* got 'smal'; did you mean 'small'"),
+    "unknown parameter": (lambda: _make(handover_wieght=1.0), "handover_wieght.*did you mean 'handover_weight'"),
+    "unknown cost": (lambda: _make(handover_cost="l1"), r"handover_cost: one of \['sum', 'norm'\] wanted, got 'l1'"),
+    "unknown law": (lambda: _make(law="mobile"), "law: one of .* got 'mobile'"),
+    "unknown motion": (lambda: _make(motion="brownian"), "motion: one of .* got 'brownian'"),
+    "no UE": (lambda: _make(num_ues=0), "num_ues: an integer of at least 1 wanted, got 0"),
+    "half a UE": (lambda: _make(num_ues=2.5), "num_ues: an integer .* got 2.5"),
+    "one cell": (lambda: _make(num_cells=1), "num_cells: an integer of at least 2 wanted, got 1"),
+    "no slot": (lambda: _make(horizon=0), "horizon: an integer of at least 1 wanted, got 0"),
+    "negative weight": (lambda: _make(handover_weight=-1), "handover_weight: a number of at least 0 wanted, got -1"),
+    "NaN weight": (lambda: _make(handover_weight=float("nan")), "handover_weight: .* got nan"),
+    "speeds swapped": (lambda: _make(mean_speed_mps=(28, 1)), "mean_speed_mps: a pair 0 <= low <= high wanted"),
+    "speed is one number": (lambda: _make(mean_speed_mps=3.0), "mean_speed_mps: a pair .* got 3.0"),
+    "floor above ceiling": (lambda: _make(sinr_floor_db=40.0), "floor < ceiling"),
+    "sites do not match": (lambda: _make(scenario="small", num_cells=4), "sites: num_cells = 4 of them wanted, got 6"),
+    "site without power": (lambda: _make(num_cells=2, sites=[[0, 0, 1, 1]] * 2), "sites: .* per cell"),
+    "measured without a map": (lambda: _make(scenario="measured"), "rangym trace import LOGS --out FILE.npz"),
+    "memory of one": (lambda: _make(motion_memory=1.0), r"motion_memory: in \[0, 1\) wanted, got 1.0"),
+    "zero lanes": (lambda: SystemVectorEnv(_make().system, num_envs=0), "num_envs: at least 1 lane wanted, got 0"),
+    "unknown render mode": (lambda: _make(render_mode="ansi"), "render_mode: None or one of .* got 'ansi'"),
+    "too few seeds": (lambda: SystemVectorEnv(_make().system, 3).reset(seed=[1, 2]), "sequence of 3 wanted, got 2"),
+}
+ACTIONS = {
+    "cell out of range": (lambda: _started().step(np.array([0, 1, 3, 0])), r"action\[2\] = 3 is outside MultiDiscrete"),
+    "negative cell": (lambda: _started().step(np.array([-1, 1, 2, 0])), r"action\[0\] = -1 is outside"),
+    "too few UEs": (lambda: _started().step(np.array([0, 1])), r"shape \(4,\).* got shape \(2,\)"),
+    "float cells": (lambda: _started().step(np.array([0.0, 1, 2, 0])), "int64.* got shape .*float64"),
+    "no action": (lambda: _started().step(None), "action: MultiDiscrete"),
+    "NaN": (lambda: _started().step(np.full(4, np.nan)), "float64"),
+    "before reset": (lambda: _make().step(np.zeros(4, int)), r"before reset\(\)"),
+    "picture before reset": (lambda: _make(render_mode="rgb_array").render(), r"before reset\(\)"),
+    "trace before reset": (lambda: _make().trace, r"before reset\(\)"),
+}
+TRACES = {
+    "not a trace": (lambda: _replay("trace.npz"), r"options\['trace'\] is one Trace or a sequence of 1, got str"),
+    "two traces for one": (lambda: _replay([_trace(), _trace()]), "sequence of 1, got list of length 2"),
+    "field missing": (lambda: _replay(_trace(bandwidth_mhz=None)), "fields .*'bandwidth_mhz'.* wanted"),
+    "field unknown": (lambda: _replay(_trace(sinr=lambda _: np.zeros((22, 4, 3)))), "fields .* wanted, got .*'sinr'"),
+    "other horizon": (
+        lambda: _replay(_make(horizon=5).reset(seed=0) and _other(horizon=5)),
+        "horizon 20 wanted, got 5",
+    ),
+    "other size": (lambda: _replay(_other(num_ues=5)), r"has shape \(.*\) in a lane, got"),
+    "NaN": (lambda: _replay(_trace(sinr_db=_with((3, 0, 0), np.nan))), "'sinr_db' holds NaN or infinity"),
+    "above the ceiling": (
+        lambda: _replay(_trace(sinr_db=_with((3, 0, 0), 99))),
+        r"'sinr_db' within \[-10.0, 30.0\] dB",
+    ),
+    "negative bandwidth": (lambda: _replay(_trace(bandwidth_mhz=_with(0, -5))), "'bandwidth_mhz' within .* MHz"),
+    "delay of an hour": (lambda: _replay(_trace(handover_delay=_with((0, 0), 3600))), "'handover_delay' within"),
+    "ragged slots": (lambda: _trace(sinr_db=lambda v: v[:-1]), "share one leading axis"),
+    "both kinds": (lambda: Trace({"a": np.zeros(1)}, {"a": np.zeros(3)}), "both constants and slot fields"),
+}
+POLICIES = {
+    "unknown policy": (lambda: policies.make("max_snr"), "policy: one of .*'max_snr'; did you mean 'max_sinr'"),
+    "unknown option": (lambda: policies.make("a3:offset=3"), "a3: unknown option 'offset'; did you mean 'offset_db'"),
+    "option without value": (lambda: policies.make("a3:offset_db"), "options are key=value, got 'offset_db'"),
+    "predict without task": (lambda: policies.make("max_sinr").predict({}), r"policy.bind\(Task.of"),
+    "model not granted": (lambda: policies.make("lda").bind(Task.of(_make())), "needs the model"),
+    "foreign environment": (lambda: Task.of(gym.make("CartPole-v1")), "a rangym environment wanted, got CartPoleEnv"),
+    "oracle of many lanes": (
+        lambda: Task.of(SystemVectorEnv(_make().system, 2), Knowledge.ORACLE),
+        "trace of one lane",
+    ),
+}
+CASES = {**CONFIGURATION, **ACTIONS, **TRACES, **POLICIES}
+
+
+def _other(**kwargs):
+    env = _make(**kwargs)
+    env.reset(seed=0)
+    return env.trace
+
+
+@pytest.mark.parametrize("call, message", CASES.values(), ids=CASES)
+def test_wrong_call_says_what_was_wanted(call, message):
+    with pytest.raises((ValueError, TypeError, RuntimeError), match=message):
+        call()
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 torn", b"time,ue,cell\n1,2,3\n"])
+def test_torn_trace_file_is_refused_by_name(tmp_path, content):
+    path = tmp_path / "drive.npz"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="drive.npz: not a trace file"):
+        Trace.load(path)
+
+
+def test_a_truncated_trace_file_is_refused(tmp_path):
+    path = tmp_path / "trace.npz"
+    _trace().save(path)
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(ValueError, match="not a trace file"):
+        Trace.load(path)
+    with pytest.raises(FileNotFoundError):
+        Trace.load(tmp_path / "missing.npz")
+
+
+def test_pickled_arrays_are_not_loaded(tmp_path):
+    path = tmp_path / "trace.npz"
+    np.savez(path, **{"slots.sinr_db": np.array([{"code": "runs"}] * 3, dtype=object)})
+    with pytest.raises(ValueError, match="not a trace file"):
+        Trace.load(path)
