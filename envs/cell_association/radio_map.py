@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ from scipy.spatial import cKDTree
 FORMAT = "rangym radio map 1"
 KINDS = ("measured", "recorded")
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+TRACK_QUANTILES = (0.05, 0.5, 0.95)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -132,44 +133,38 @@ class RadioMap:
         """The accounting: what became of the rows, and what the map holds."""
         covered = ~np.isnan(self.sinr_db)
         per_location = covered.sum(axis=1)
-        quantiles = np.quantile(self.sinr_db[covered], QUANTILES)
-        levels = "/".join(f"{100 * q:g}" for q in QUANTILES)
-        values = "/".join(f"{v:.3g}" for v in quantiles)
-        size = " x ".join(f"{s / 1000:.3g}" for s in self.size_m)
-        rats = " and ".join(f"{n} {name}" for n, name in ((self._count(5), "5G"), (self._count(4), "LTE")) if n)
-        seconds = len(self.track_location) * self.step_s
-        slow, middle, fast = np.quantile(self.track_speed_mps(), (0.05, 0.5, 0.95))
-        a = {name: f"{value:,.10g}" for name, value in self.account.items()}
-        if self.kind == "measured":
-            origin = (
-                f"{a['rows']} rows of {a['drives']} drives -> {a['seconds']} seconds -> {a['positioned']} with a position "
-                f"-> {a['in_5g_or_lte']} in 5G or LTE -> {a['measurements']} measurements\n"
-                f"{a['cells']} cells ({a['cells_of_100_rows']} with at least 100 rows); in the window {self.num_cells} "
-                f"cells ({rats}), {len(covered)} locations, {a['pairs']} (50 m bin, cell) pairs"
-            )
-            where = (
-                f"window: {size} km, lat {self.account['south_deg']:.5f}..{self.account['north_deg']:.5f}, "
-                f"lon {self.account['west_deg']:.5f}..{self.account['east_deg']:.5f}"
-            )
-        else:
-            origin = f"{a['rows']} rows -> {a['ues']} UEs, {self.num_cells} cells, steps of {self.step_s:g} s"
-            where = f"window: {size} km" if self.size_m.any() else "no positions"
-        return "\n".join(
-            [
-                f"radio map ({self.kind})",
-                origin,
-                where,
-                f"table: {covered.sum():,} entries, {per_location.mean():.2f} cells per location "
-                f"({(per_location >= 2).mean():.0%} with at least 2, {(per_location >= 3).mean():.0%} at least 3); "
-                f"SINR quantiles {levels} %: {values} dB",
-                f"tracks: {len(self.track_start) - 1}, {seconds:,.0f} s, mean speed {self.track_speed_mps().mean():.1f} "
-                f"m/s (5/50/95 %: {slow:.1f}/{middle:.1f}/{fast:.1f})",
-                f"use: gym.make('rangym/CellAssociation-v0', scenario='measured', map=FILE, num_cells={self.num_cells})",
-            ]
-        )
+        sinr = _slashed(np.quantile(self.sinr_db[covered], QUANTILES), "{:.3g}")
+        speed = self.track_speed_mps()
+        mean, spread = speed.mean(), _slashed(np.quantile(speed, TRACK_QUANTILES), "{:.1f}")
+        rats = [f"{n} {name}" for rat, name in ((5, "5G"), (4, "LTE")) if (n := (self.cell_rat == rat).sum())]
+        lines = [
+            f"cells: {self.num_cells} ({', '.join(rats)}); locations: {len(covered)}, with {per_location.mean():.2f} "
+            f"cells each ({(per_location >= 2).mean():.0%} at least 2, {(per_location >= 3).mean():.0%} at least 3)",
+            f"table: {covered.sum():,} entries, {_slashed(QUANTILES, '{:.0%}')}: {sinr} dB",
+            f"tracks: {len(self.track_start) - 1}, {len(self.track_location) * self.step_s:,.0f} s, "
+            f"mean {mean:.1f} m/s, {_slashed(TRACK_QUANTILES, '{:.0%}')}: {spread} m/s",
+        ]
+        return "\n".join([*self._origin(), *lines])
 
-    def _count(self, rat: int) -> int:
-        return int((self.cell_rat == rat).sum())
+    def _origin(self) -> list[str]:
+        size = " x ".join(f"{s / 1000:.3g}" for s in self.size_m)
+        a = {name: f"{value:,.7g}" for name, value in self.account.items()}
+        if self.kind == "recorded":
+            return [
+                f"recorded time series: {a['rows']} rows of {a['ues']} UEs in steps of {self.step_s:g} s",
+                f"area: {size} km" if self.size_m.any() else "area: no positions",
+            ]
+        return [
+            f"radio map of {a['drives']} drives: {a['rows']} rows -> {a['seconds']} seconds -> {a['positioned']} with "
+            f"a position -> {a['in_5g_or_lte']} in 5G or LTE -> {a['measurements']} measurements",
+            f"all cells: {a['cells']} ({a['cells_of_100_rows']} with at least 100 rows)",
+            f"window: {size} km, lat {a['south_deg']}..{a['north_deg']}, lon {a['west_deg']}..{a['east_deg']}"
+            f"; (50 m bin, cell) pairs: {a['pairs']}",
+        ]
+
+
+def _slashed(values: Iterable[float], form: str) -> str:
+    return "/".join(form.format(v) for v in values)
 
 
 def centroids(position_m: NDArray, sinr_db: NDArray) -> NDArray:

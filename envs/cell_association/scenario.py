@@ -32,7 +32,8 @@ def sample_lanes(params: CellAssociationParams, rngs: Sequence[np.random.Generat
     if params.law == "measured":
         from rangym.envs.cell_association import measured
 
-        return Trace.stack([measured.sample(params, rng) for rng in rngs])
+        drawn = Trace.stack([measured.sample(params, rng) for rng in rngs])
+        return _with_delays(params, rngs, dict(drawn.constants), dict(drawn.slots))
     return _mobility(params, rngs) if params.law == "mobility" else _iid(params, rngs)
 
 

@@ -1,0 +1,193 @@
+"""The law ``measured``: an episode drawn from a radio map of real drive logs.
+
+Each UE moves along recorded tracks; its SINR is the map's value at the nearest measured location plus a fluctuation
+per (UE, cell), clipped to [-10, 30] dB where the cell reaches the location and ``sinr_floor_db`` elsewhere.
+
+Fluctuation (dB, residual of the logs' SNR around the mean of its 50 m bin):
+
+- ``slow``: a Gauss-Markov process of standard deviation 2.7 and time constant 25 s, the spread between visits.
+- ``raw``: a fast part is added so that the total has the recorded 5.6 dB. The modem reports a value for 2.2 s on
+  average, here 2 s (four of five times) or 3 s, with independent values of variance 5.6^2 - 2.7^2. The resulting
+  autocorrelation at 1/2/3/5/10/20/40 s is .65/.30/.22/.19/.16/.10/.05, recorded .63/.31/.23/.19/.14/.09/.05.
+  Policies that look one slot back chase this part: the ranking of policies depends on the choice.
+- ``none``: the map alone.
+
+A map of kind ``recorded`` brings its own fluctuation: nothing is added, and UEs replay the recorded ones.
+
+**Limits.** The map is not a physical SINR field (see `map_builder`: cells were measured only where they served, which
+flatters them elsewhere). One map is one small area and one operator, so nothing found on it extends beyond; intervals
+over seeds are over draws of UEs and fluctuations on that one map. Bandwidths (20 MHz 5G, 10 MHz LTE) are an assumption,
+cell positions are where a cell was measured, and no cell is 3G or 2G. Only about three of 25 cells cover a UE, so
+``random`` is far below every policy: do not use it as the zero of a normalised score.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rangym.envs.cell_association import layout
+from rangym.envs.cell_association.params import CellAssociationParams
+from rangym.envs.cell_association.radio_map import RadioMap
+from rangym.envs.physics.mobility import fold, gauss_markov, gauss_markov_walk
+from rangym.envs.physics.random import box_muller
+from rangym.envs.trace import Trace
+
+COVERED_SINR_DB = (-10.0, 30.0)
+SLOW_DB, SLOW_S = 2.7, 25.0
+TOTAL_DB = 5.6
+HOLD_S, LONG_HOLD_S, LONG_SHARE = 2.0, 3.0, 0.2
+ROAD_GAP_M = 1.0
+
+
+def sample(params: CellAssociationParams, rng: np.random.Generator) -> Trace:
+    """One episode; delays are constants.
+
+    Raises
+    ------
+    ValueError : no map, an unreadable one, one with another number of cells, or tracks that its kind does not have.
+    """
+    radio_map = _map_of(params)
+    device, delay_ms = layout.draw_devices(params.num_ues, rng)
+    constants = {
+        "bandwidth_mhz": radio_map.bandwidth_mhz,
+        "cell_position_m": radio_map.cell_position_m,
+        "cell_rat": radio_map.cell_rat,
+        "device_type": device,
+        "handover_delay": layout.draw_delay_weights(delay_ms, radio_map.cell_rat, params.slot_s, rng),
+    }
+    location, position = _TRACKS[params.tracks](radio_map, params, rng)
+    sinr_db = radio_map.sinr_db[location]  # (T + 2, I, J), NaN out of coverage
+    covered = ~np.isnan(sinr_db)
+    if params.noise != "none" and radio_map.kind == "measured":
+        sinr_db += fluctuation_db(params, sinr_db.shape, rng)
+    low, high = np.clip(COVERED_SINR_DB, params.sinr_floor_db, params.sinr_ceiling_db)
+    np.clip(sinr_db, low, high, out=sinr_db)
+    sinr_db[~covered] = params.sinr_floor_db
+    slots = {"sinr_db": sinr_db, "user_position_m": position.astype(np.float32, copy=False), "covered": covered}
+    return Trace(constants, slots)
+
+
+def fluctuation_db(
+    params: CellAssociationParams, shape: tuple[int, int, int], rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Stationary fluctuation of ``shape`` (slots, UEs, cells) in dB, independent over UEs and cells."""
+    memory = math.exp(-params.slot_s / SLOW_S)
+    slow = gauss_markov(np.zeros(shape[1:]), np.full(shape[1:], SLOW_DB), box_muller(rng, shape), memory)
+    return slow + _held_db(params.slot_s, shape, rng) if params.noise == "raw" else slow
+
+
+def _held_db(slot_s: float, shape: tuple[int, int, int], rng: np.random.Generator) -> NDArray[np.float32]:
+    """The fast part: independent values, each held for 2 or 3 s, from a stationary start."""
+    slots, pairs = shape[0], shape[1:]
+    holds = math.ceil(slots * slot_s / HOLD_S) + 1
+    duration = np.where(rng.random((holds, *pairs), dtype=np.float32) < LONG_SHARE, LONG_HOLD_S, HOLD_S)
+    # A moment picked at random falls into a hold with probability proportional to its duration.
+    long_at_start = LONG_SHARE * LONG_HOLD_S / (LONG_SHARE * LONG_HOLD_S + (1.0 - LONG_SHARE) * HOLD_S)
+    duration[0] = np.where(rng.random(pairs) < long_at_start, LONG_HOLD_S, HOLD_S) * (1.0 - rng.random(pairs))
+    # Entry k counts the slots before the end of hold k; a slot's hold is the number of holds that ended before it.
+    ends = np.ceil(np.cumsum(duration, axis=0) / slot_s).astype(np.int64)
+    pair = np.arange(math.prod(pairs))
+    ended = np.bincount(
+        (np.minimum(ends, slots) * len(pair) + pair.reshape(pairs)).ravel(), minlength=(slots + 1) * len(pair)
+    )
+    hold = np.cumsum(ended.reshape(slots + 1, *pairs)[:slots], axis=0)
+    value = np.float32(math.sqrt(TOTAL_DB**2 - SLOW_DB**2)) * box_muller(rng, (holds + 1, *pairs))
+    return np.take_along_axis(value, hold, axis=0)
+
+
+def _replay(radio_map: RadioMap, params: CellAssociationParams, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
+    """Locations (T + 2, I) and positions (T + 2, I, 2) of UEs that repeat recorded tracks, each from its own moment.
+
+    A UE starts at a step drawn from all tracks' steps, so a track has a probability proportional to its length, and
+    turns back at the track's ends. No two UEs start at the same step while there are enough.
+    """
+    steps = len(radio_map.track_location)
+    start = rng.choice(steps, params.num_ues, replace=params.num_ues > steps)
+    track = radio_map.track_of_step[start]
+    first, last = radio_map.track_start[track], radio_map.track_start[track + 1] - 1
+    travelled = np.rint(np.arange(params.horizon + 2) * (params.slot_s / radio_map.step_s)).astype(np.int64)
+    # A track of one step has no length to fold into: the UE stays.
+    turned = fold(start - first + travelled[:, None], np.maximum(last - first, 1)) * (last > first)
+    step = first + turned.astype(np.int64)
+    return radio_map.track_location[step], radio_map.track_position_m[step]
+
+
+def _road(radio_map: RadioMap, params: CellAssociationParams, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
+    """UEs that drive along the recorded tracks at their own Gauss-Markov speeds, from a uniform point of all tracks."""
+    _require_measured(radio_map, params)
+    position = radio_map.track_position_m.astype(np.float64)
+    between = np.hypot(*np.diff(position, axis=0).T)
+    new_track = np.diff(radio_map.track_of_step) > 0
+    # One long road of all tracks; the gap keeps the end of one apart from the start of the next.
+    milestone = np.concatenate([[0.0], np.cumsum(np.where(new_track, ROAD_GAP_M, between))])
+    begin = milestone[radio_map.track_start[:-1]]
+    length = milestone[radio_map.track_start[1:] - 1] - begin
+    begin, length = begin[length > 0], length[length > 0]
+    if len(length) == 0:
+        raise ValueError("tracks: 'replay' or 'plane' wanted, since no track of this map moves; got 'road'")
+
+    ues = params.num_ues
+    drawn = rng.random(ues) * length.sum()
+    track = np.minimum(np.searchsorted(np.cumsum(length), drawn, side="right"), len(length) - 1)
+    start = drawn - (np.cumsum(length) - length)[track]
+    mean = rng.uniform(*params.mean_speed_mps, ues) * rng.choice((-1.0, 1.0), ues)
+    deviation = np.sqrt(rng.uniform(*params.speed_variance, ues))
+    speed = gauss_markov(mean, deviation, box_muller(rng, (params.horizon + 1, ues)), params.motion_memory)
+    travelled = np.concatenate([np.zeros((1, ues)), np.cumsum(speed, axis=0, dtype=np.float64) * params.slot_s])
+    mile = begin[track] + fold(start + travelled, length[track])
+    where = np.stack([np.interp(mile, milestone, axis) for axis in position.T], axis=-1)
+    return radio_map.nearest(where), where
+
+
+def _plane(radio_map: RadioMap, params: CellAssociationParams, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
+    """Gauss-Markov motion in the window, wherever its nearest location is: most of it is far from any measurement."""
+    _require_measured(radio_map, params)
+    walk, _ = gauss_markov_walk(
+        rng.random((5, params.num_ues)),
+        box_muller(rng, (params.horizon + 1, 2, params.num_ues)),
+        side_m=radio_map.size_m[:, None],
+        slot_s=params.slot_s,
+        mean_speed_mps=params.mean_speed_mps,
+        speed_variance=params.speed_variance,
+        memory=params.motion_memory,
+        heading_sd=params.heading_sd,
+    )
+    where = walk.transpose(0, 2, 1)
+    return radio_map.nearest(where), where
+
+
+_TRACKS = {"replay": _replay, "road": _road, "plane": _plane}
+
+
+def _require_measured(radio_map: RadioMap, params: CellAssociationParams) -> None:
+    if radio_map.kind != "measured":
+        raise ValueError(
+            f"tracks: 'replay' wanted for a recorded map, which has no values elsewhere; got {params.tracks!r}"
+        )
+
+
+def _map_of(params: CellAssociationParams) -> RadioMap:
+    if params.map is None:
+        raise ValueError(
+            "map: the radio map file of the law 'measured' wanted, got None; make one with "
+            "`rangym trace import LOGS --out FILE.npz` and pass map='FILE.npz'"
+        )
+    path = Path(params.map).resolve()
+    radio_map = _load(path, path.stat().st_mtime_ns)
+    if radio_map.num_cells != params.num_cells:
+        raise ValueError(
+            f"num_cells: {radio_map.num_cells} wanted, the cells of {params.map}, got {params.num_cells}; "
+            f"pass num_cells={radio_map.num_cells}"
+        )
+    return radio_map
+
+
+@lru_cache(maxsize=8)
+def _load(path: Path, modified_ns: int) -> RadioMap:
+    """The map, read once per process and version of the file."""
+    return RadioMap.load(path)
