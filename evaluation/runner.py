@@ -17,6 +17,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.envs.registration import load_env_creator
 
 import rangym
 from rangym.envs.core import SystemEnv, Trace
@@ -107,9 +108,11 @@ def tuned(path: Path | None = None) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
-def make_env(env_id: str, scenario: str, overrides: Mapping[str, Any]) -> SystemEnv:
+def make_env(env_id: str, scenario: str, overrides: Mapping[str, Any], render_mode: str | None = None) -> SystemEnv:
     """The single environment, without wrappers and without autoreset."""
-    env = gym.make(env_id, scenario=scenario, disable_env_checker=True, **overrides).unwrapped
+    spec = gym.spec(env_id)  # not gym.make, whose wrappers cost time and whose errors bury ours
+    creator = load_env_creator(spec.entry_point)  # type: ignore[arg-type]
+    env = creator(**{**spec.kwargs, "scenario": scenario, "render_mode": render_mode, **overrides})
     if not isinstance(env, SystemEnv):
         raise TypeError(f"env_id: an environment of rangym wanted, got {env_id!r} ({type(env).__name__})")
     return env
@@ -134,11 +137,9 @@ def run_episode(env: SystemEnv, entry: Entry, options: Mapping[str, Any], trace:
     """Replay ``trace`` with the policy; means over slots, and the CPU time that its decisions took."""
     policy = entry.policy_class(**options)
     observation, _ = env.reset(options={"trace": trace})
-    # The policy's own chance: of the trace's seed and its name only, so neither the trace's nor the other policies'
-    # draws matter, and variants of one policy are compared under common random numbers.
-    rng = np.random.default_rng([seed, zlib.crc32(entry.target.encode())])
+    task, rng = Task.of(env, policy.knowledge), episode_rng(entry, seed)
     start = time.process_time()
-    policy.reset(Task.of(env, policy.knowledge), rng)
+    policy.reset(task, rng)
     reset_s = time.process_time() - start
     decide_s, rewards, terms, metrics, ended = 0.0, [], [], [], False
     while not ended:
@@ -162,6 +163,15 @@ def run_episode(env: SystemEnv, entry: Entry, options: Mapping[str, Any], trace:
         "decide_ms_per_slot": 1e3 * decide_s / len(rewards),
         "reset_ms": 1e3 * reset_s,
     }
+
+
+def episode_rng(entry: Entry, seed: int) -> np.random.Generator:
+    """The policy's own chance in the episode of ``seed``.
+
+    It depends on the trace's seed and on the policy's class only: neither the trace's nor the other policies' draws
+    matter, and variants of one policy are compared under common random numbers.
+    """
+    return np.random.default_rng([seed, zlib.crc32(entry.target.encode())])
 
 
 @functools.lru_cache(maxsize=2)  # cells come by seed; a paper-sized trace takes gigabytes

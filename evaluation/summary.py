@@ -1,0 +1,218 @@
+"""The numbers of a comparison, policy by policy, and the plain tables that print them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rangym.evaluation.protocol import seed_range, zero_policy
+from rangym.evaluation.results import Comparison
+from rangym.evaluation.statistics import (
+    Difference,
+    Interval,
+    dynamic_regret,
+    holm,
+    interquartile_mean_interval,
+    mean_interval,
+    normalised_score,
+    paired_difference,
+)
+
+
+@dataclass(frozen=True)
+class PolicySummary:
+    """One policy's line. Rewards are per slot; ``score`` and the regrets are None where there is no bound."""
+
+    policy: str
+    role: str
+    knowledge: str
+    overrides: Mapping[str, object]
+    reward: Interval
+    iqm: Interval
+    score: Interval | None
+    regret: float | None
+    """At most this much better is possible (None unless the bound is certified)."""
+    regret_least: float | None
+    """At least this much better is possible: the best decisions known."""
+    difference: Difference | None
+    """Against the reference policy; None for itself."""
+    p_adjusted: float
+    decide_ms: float
+    terms: Mapping[str, float]
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """All policies of a comparison, best first."""
+
+    comparison: Comparison
+    reference: str
+    """The policy that the differences are against."""
+    zero: str | None
+    """The policy that scores 0, where it is among the rows."""
+    policies: tuple[PolicySummary, ...]
+
+
+def summarise(comparison: Comparison, against: str | None = None) -> Summary:
+    """Means, scores, regrets and paired differences; ``against`` is the best policy that is no oracle by default."""
+    rewards = {policy: comparison.rewards(policy) for policy in comparison.rows}
+    order = sorted(rewards, key=lambda policy: -rewards[policy].mean())
+    if against is None:
+        causal = [policy for policy in order if comparison.first(policy)["knowledge"] != "oracle"]
+        against = (causal or order)[0]
+    elif against not in rewards:
+        raise ValueError(f"against: one of {order} wanted, got {against!r}")
+    zero = zero_policy(comparison.env_id, comparison.scenario)
+    zero = zero if zero in rewards else None
+    bound, lower = comparison.bound(), comparison.bound("lower")
+    differences = {p: paired_difference(rewards[p], rewards[against]) for p in order if p != against}
+    adjusted = dict(zip(differences, holm([d.p for d in differences.values()]), strict=True))
+    lines = []
+    for policy in order:
+        row, values = comparison.first(policy), rewards[policy]
+        score = None
+        if bound is not None and zero is not None and comparison.bound_kind != "none":
+            score = mean_interval(normalised_score(values, float(rewards[zero].mean()), bound))
+        certified = bound is not None and comparison.bound_kind == "certified"
+        lines.append(
+            PolicySummary(
+                policy=policy,
+                role=row["role"],
+                knowledge=row["knowledge"],
+                overrides=row["policy_overrides"],
+                reward=mean_interval(values),
+                iqm=interquartile_mean_interval(values),
+                score=score,
+                regret=float(dynamic_regret(values, bound).mean()) if certified else None,
+                regret_least=None if lower is None else float(dynamic_regret(values, lower).mean()),
+                difference=differences.get(policy),
+                p_adjusted=float(adjusted.get(policy, np.nan)),
+                decide_ms=float(np.median([r["decide_ms_per_slot"] for r in comparison.rows[policy].values()])),
+                terms={name: float(comparison.field(policy, "terms", name).mean()) for name in row["terms"]},
+                metrics={name: _mean(comparison.field(policy, "metrics", name)) for name in row["metrics"]},
+            )
+        )
+    return Summary(comparison, against, zero, tuple(lines))
+
+
+def _mean(values: np.ndarray) -> float:
+    """Mean over the episodes that have the metric (a share of no handover is none)."""
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else np.nan
+
+
+def heading(summary: Summary) -> str:
+    """What was compared, in one line."""
+    c = summary.comparison
+    seeds = _ranges(c.seeds)
+    kinds = sorted({seed_range(seed) for seed in c.seeds})
+    horizon = c.first(summary.reference)["horizon"]
+    text = f"{c.title}: {len(c.seeds)} traces of {horizon} slots (seeds {seeds}, {', '.join(kinds)})"
+    return text + (f"; {c.dropped_seeds} left out, where a policy has no row" if c.dropped_seeds else "")
+
+
+def notes(summary: Summary) -> list[str]:
+    """What the columns mean, as far as the comparison has them."""
+    c = summary.comparison
+    found = ["reward: mean per slot with its 95 % interval; all policies saw the same traces."]
+    if len(summary.policies) > 1:
+        found.append(
+            f"difference: paired, to {summary.reference}; p: paired t-test, Holm's correction for "
+            f"{len(summary.policies) - 1} comparisons."
+        )
+    bounds = c.bound()
+    if bounds is not None and c.bound_kind != "none":
+        what = c.bounds[c.seeds[0]]["what"]
+        found.append(f"bound: {bounds.mean():.4f} per slot, {c.bound_kind} ({what}).")
+        if summary.zero is None:
+            found.append(f"score: needs {zero_policy(c.env_id, c.scenario)} among the policies.")
+        else:
+            found.append(f"score: 0 is the mean of {summary.zero}, 1 the bound{_mark(c)}.")
+        if c.bound_kind == "certified":
+            found.append("regret: bound minus reward; no decisions, hindsight included, gain more.")
+    else:
+        found.append("bound: none, so neither score nor regret.")
+    for line in summary.policies:
+        if line.overrides:
+            listed = ", ".join(f"{k}={v}" for k, v in line.overrides.items())
+            found.append(f"{line.policy} acts under {listed} (same traces).")
+    return found
+
+
+def main_table(summary: Summary) -> tuple[list[str], list[list[str]]]:
+    """Header and cells of the table of rewards."""
+    has_score = any(line.score for line in summary.policies)
+    has_regret = any(line.regret is not None for line in summary.policies)
+    header = ["policy", "knows", "reward", "95 % interval"]
+    header += [f"score{_mark(summary.comparison)}"] if has_score else []
+    header += ["regret"] if has_regret else []
+    header += [f"vs {summary.reference}", "95 % interval", "p"] if len(summary.policies) > 1 else []
+    header += ["ms/slot"]
+    rows = []
+    for line in summary.policies:
+        row = [line.policy, line.knowledge, f"{line.reward.value:.4f}", interval(line.reward)]
+        row += [f"{line.score.value:.3f}"] if line.score else []
+        row += ["" if line.regret is None else f"{line.regret:.4f}"] if has_regret else []
+        if len(summary.policies) > 1:
+            d = line.difference
+            row += ["", "", ""] if d is None else [f"{d.value:+.4f}", interval(d, "+"), p_value(line.p_adjusted)]
+        rows.append([*row, f"{line.decide_ms:.3g}"])
+    return header, rows
+
+
+def detail_table(summary: Summary) -> tuple[list[str], list[list[str]]]:
+    """Header and cells of the table of reward terms and metrics (means over the episodes)."""
+    terms = list(dict.fromkeys(name for line in summary.policies for name in line.terms))
+    metrics = list(dict.fromkeys(name for line in summary.policies for name in line.metrics))
+    header = ["policy", *terms, *metrics]
+    rows = []
+    for line in summary.policies:
+        values = [line.terms.get(name, np.nan) for name in terms]
+        values += [line.metrics.get(name, np.nan) for name in metrics]
+        rows.append([line.policy, *("" if np.isnan(v) else f"{v:.4g}" for v in values)])
+    return header, rows
+
+
+def aligned(header: Sequence[str], rows: Sequence[Sequence[str]], align: str = "") -> str:
+    """A plain table; ``align`` has "l" or "r" for each column (the first to the left, others to the right)."""
+    align = align or "l" + "r" * (len(header) - 1)
+    widths = [max(len(row[k]) for row in [header, *rows]) for k in range(len(header))]
+    lines = []
+    for row in [header, ["-" * w for w in widths], *rows]:
+        cells = [c.ljust(w) if a == "l" else c.rjust(w) for c, w, a in zip(row, widths, align, strict=True)]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def text_report(summary: Summary, details: bool = False) -> str:
+    """The comparison as plain text for a terminal."""
+    parts = [heading(summary), "", aligned(*main_table(summary)), "", *notes(summary)]
+    if details:
+        parts += ["", "Terms and metrics, means over slots:", aligned(*detail_table(summary))]
+    return "\n".join(parts)
+
+
+def interval(i: Interval, sign: str = "") -> str:
+    return "" if np.isnan(i.low) else f"[{i.low:{sign}.4f}, {i.high:{sign}.4f}]"
+
+
+def p_value(p: float) -> str:
+    return "" if np.isnan(p) else "<.001" if p < 0.001 else f"{p:.3f}".lstrip("0")
+
+
+def _mark(c: Comparison) -> str:
+    return "" if c.bound_kind == "certified" else " (best known)"
+
+
+def _ranges(seeds: Sequence[int]) -> str:
+    """``0..4, 7`` for (0, 1, 2, 3, 4, 7)."""
+    parts: list[list[int]] = []
+    for seed in seeds:
+        if parts and seed == parts[-1][-1] + 1:
+            parts[-1][-1:] = [parts[-1][-1], seed] if len(parts[-1]) == 1 else [seed]
+        else:
+            parts.append([seed])
+    return ", ".join(str(p[0]) if len(p) == 1 else f"{p[0]}..{p[-1]}" for p in parts)

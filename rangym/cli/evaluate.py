@@ -1,0 +1,55 @@
+"""``rangym evaluate``: chosen policies on one scenario."""
+
+from __future__ import annotations
+
+import argparse
+
+from rangym.cli import arguments
+
+DESCRIPTION = """\
+Run policies on the same traces and compare them: means, paired differences, bounds.
+
+A policy is NAME, NAME:KEY=VALUE,... or NAME:default. NAME alone takes the options tuned for
+the scenario, where there are any (see `rangym tune`); the table shows what was used.
+With --out, finished episodes are kept, and the same command goes on where it was stopped.
+Exit status: 0; 1 where an episode failed or a certified bound was broken; 2 for a wrong call."""
+EXAMPLE = """\
+  rangym evaluate max_sinr a3 lda --scenario small --seeds 0:20
+  rangym evaluate a3:offset_db=6 lda:default random --set handover_weight=5 --workers 2 --out results/x.jsonl"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("policies", nargs="+", metavar="POLICY", help="see `rangym list`")
+    arguments.add_environment(parser)
+    parser.add_argument("--seeds", default="0:20", help="FIRST:END, END excluded, or a list (default: %(default)s)")
+    parser.add_argument("--any-seed", action="store_true", help="also take seeds kept for tuning and training")
+    arguments.add_workers(parser)
+    parser.add_argument("--out", metavar="FILE", help="JSON-lines file that keeps the rows")
+    parser.add_argument("--against", metavar="POLICY", help="differences to this policy (default: the best)")
+    parser.add_argument("--no-bounds", action="store_true", help="leave out the bounds (no scores, no regrets)")
+    parser.add_argument("--details", action="store_true", help="also print reward terms and metrics")
+    parser.add_argument("--html", metavar="FILE", help="also write a report")
+
+
+def run(args: argparse.Namespace) -> int:
+    from rangym.evaluation import Protocol, evaluate
+    from rangym.evaluation.protocol import parse_seeds
+    from rangym.evaluation.summary import summarise, text_report
+
+    protocol = Protocol(
+        arguments.env_id(args.env),
+        args.scenario,
+        parse_seeds(args.seeds),
+        arguments.key_values(args.overrides, "--set"),
+        allow_any_seed=args.any_seed,
+    )
+    results = evaluate(args.policies, protocol, workers=args.workers, out=args.out, bounds=not args.no_bounds)
+    for comparison in results.comparisons:
+        print(text_report(summarise(comparison, args.against), args.details))
+    if args.out:
+        print(f"\n{results.computed} cells run, {len(results.episodes)} episodes in {args.out}")
+    if args.html:
+        from rangym.evaluation.report import write_html
+
+        print(f"report: {write_html(results, args.html, command=arguments.command_line(), against=args.against)}")
+    return arguments.print_problems(results, args.out)
