@@ -1,0 +1,54 @@
+"""Box-Muller: moments, distribution, independence, tails."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from rangym.envs.physics.random import box_muller
+
+
+def test_moments_and_distribution_are_standard_normal():
+    x = box_muller(np.random.default_rng(1), (400, 1000)).astype(float).ravel()
+    standard_error = 1 / np.sqrt(x.size)
+    assert abs(x.mean()) < 4 * standard_error
+    assert abs(x.var() - 1) < 4 * np.sqrt(2) * standard_error
+    assert abs((x**3).mean()) < 4 * np.sqrt(15) * standard_error
+    assert abs((x**4).mean() - 3) < 4 * np.sqrt(96) * standard_error
+    assert stats.kstest(x, "norm").pvalue > 1e-3
+
+
+def test_tail_probabilities_are_those_of_the_normal_law():
+    x = box_muller(np.random.default_rng(2), (4_000_000,))
+    for bound in (3.0, 4.0, 4.5):
+        expected = 2 * stats.norm.sf(bound) * x.size
+        assert abs((np.abs(x) > bound).sum() - expected) < 4 * np.sqrt(expected)
+
+
+def test_the_two_variates_of_a_word_are_independent():
+    n = 200_000
+    first, second = box_muller(np.random.default_rng(3), (2, n)).astype(float)
+    for a, b in ((first, second), (first**2, second**2), (first[:-1], first[1:])):
+        assert abs(np.corrcoef(a, b)[0, 1]) < 4 / np.sqrt(n)
+
+
+@pytest.mark.parametrize("shape", [(1,), (3, 5), (2, 4), (0,), ()])
+def test_any_shape_in_float32(shape):
+    x = box_muller(np.random.default_rng(4), shape)
+    assert x.shape == shape and x.dtype == np.float32
+
+
+def test_a_generator_gives_the_same_numbers_again_and_then_others():
+    rng = np.random.default_rng(5)
+    first = box_muller(rng, (7,))
+    assert np.array_equal(first, box_muller(np.random.default_rng(5), (7,)))
+    assert not np.array_equal(first, box_muller(rng, (7,)))
+
+
+@pytest.mark.parametrize("word", [0, 2**64 - 1, 2**32 - 1, 2**31])
+def test_extreme_words_give_finite_numbers(word):
+    class Constant:
+        def integers(self, low, high, size, dtype, endpoint):
+            return np.full(size, word, dtype)
+
+    x = box_muller(Constant(), (4,))  # type: ignore[arg-type]
+    assert np.isfinite(x).all() and np.abs(x).max() < 6.8
