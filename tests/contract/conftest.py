@@ -13,6 +13,13 @@ FORMS = {
         {"law": "static"},
         {"law": "volatile", "motion": "static"},
     ],
+    "rangym/NodePlacement-v0": [
+        {},
+        {"law": "uniform", "v_max_m": None},
+        {"association": "soft", "reward": "mean_rate", "movement_weight": 0.01, "path_loss_exponent": 3.5},
+        {"reward": "min_sinr"},
+        {"law": "grid", "reward": "jain"},
+    ],
 }
 
 

@@ -1,0 +1,102 @@
+"""How an episode's chance is drawn: one generator a lane, constants before slots."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.cluster.vq import kmeans2
+
+from rangym.envs.node_placement.params import NodePlacementParams
+from rangym.envs.physics.mobility import fold
+from rangym.envs.trace import Trace
+
+# Shares of the side: where hotspots start, and the walls that reflect them.
+HOTSPOT_START = (0.15, 0.85)
+HOTSPOT_WALLS = (0.10, 0.90)
+
+
+def sample(params: NodePlacementParams, rng: np.random.Generator) -> Trace:
+    """One episode: ``initial_node_position_m`` (K, 2) and ``user_position_m`` (T + 2, N, 2).
+
+    The nodes start uniformly (a binomial point process); under a speed limit they have had time to settle: K-means on
+    slot 0's users from that draw.
+    """
+    p = params
+    start = rng.uniform(0.0, p.side_m, (p.num_nodes, 2))
+    slots = p.horizon + 2
+    if p.law == "drift":
+        users = drifting_hotspots(p, rng, slots)
+    else:
+        users = np.broadcast_to(static_users(p.law, p.num_ues, p.side_m, rng), (slots, p.num_ues, 2))
+    if p.v_max_m is not None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # an empty cluster keeps its node, which is what we want
+            start, _ = kmeans2(users[0], start, minit="matrix")
+    return Trace({"initial_node_position_m": start}, {"user_position_m": users})
+
+
+def static_users(law: str, num_ues: int, side_m: float, rng: np.random.Generator) -> NDArray:
+    """Positions (N, 2) of users that do not move, clipped to the area."""
+    n, a = num_ues, side_m
+    if law == "uniform":
+        users = rng.uniform(0.0, a, (n, 2))
+    elif law == "thomas":
+        parents = rng.uniform(0.1 * a, 0.9 * a, (9, 2))
+        users = parents[rng.integers(9, size=n)] + 0.06 * a * rng.standard_normal((n, 2))
+    elif law == "hotspot":
+        centre, around = rng.uniform(0.25 * a, 0.75 * a, 2), n // 2
+        users = np.concatenate(
+            [rng.uniform(0.0, a, (n - around, 2)), centre + 0.07 * a * rng.standard_normal((around, 2))]
+        )
+    elif law == "ring":
+        radius, angle = a * (0.30 + 0.12 * rng.random(n)), 2.0 * math.pi * rng.random(n)
+        users = 0.5 * a + radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    elif law == "highway":
+        lane = np.where(rng.random(n) < 0.5, -0.02, 0.02)
+        y = a * (0.5 + lane + 0.005 * rng.standard_normal(n))
+        users = np.stack([rng.uniform(0.0, a, n), y], axis=1)
+    elif law == "grid":
+        centre = a * (np.stack(np.divmod(np.arange(n) % 9, 3), axis=1) + 0.5) / 3.0
+        users = centre + 0.04 * a * rng.standard_normal((n, 2))
+    else:
+        raise ValueError(f"law: a law without motion wanted, got {law!r}")
+    return np.clip(users, 0.0, a)
+
+
+def drifting_hotspots(params: NodePlacementParams, rng: np.random.Generator, slots: int) -> NDArray:
+    """Positions (slots, N, 2) of users that follow moving hotspots or roam the background.
+
+    H hotspots move with constant speed in a random direction, reflected at 10 and 90 % of the side. A user spawns in
+    the background (uniformly) or at a hotspot (normally about it), then moves with its hotspot and a normal step of its
+    own. Each slot, with the respawn probability, it is replaced by a new user in the same row. What would leave the
+    area is clipped to it.
+    """
+    p, n, h = params, params.num_ues, params.num_hotspots
+    low, high = HOTSPOT_WALLS
+    centre = rng.uniform(HOTSPOT_START[0], HOTSPOT_START[1], (h, 2)) * p.side_m
+    heading = 2.0 * math.pi * rng.random(h)
+    velocity = p.hotspot_speed_m * np.stack([np.cos(heading), np.sin(heading)], axis=1)
+    free = centre - low * p.side_m + np.arange(slots)[:, None, None] * velocity
+    hotspot = np.zeros((slots, h + 1, 2))  # column h is the background, which stands still
+    hotspot[:, :h] = low * p.side_m + fold(free, (high - low) * p.side_m)
+
+    spawns = rng.random((slots, n)) < p.respawn_probability
+    spawns[0] = True
+    count = int(spawns.sum())
+    kind = np.where(rng.random(count) < p.background_share, h, rng.integers(h, size=count))
+    anywhere = p.side_m * rng.random((count, 2))
+    offset = p.hotspot_sd_m * rng.standard_normal((count, 2))
+    step = p.jitter_m * rng.standard_normal((slots, n, 2))
+
+    slot_of = np.nonzero(spawns)[0]
+    # A user's position less its hotspot's path and its own walk is constant over its life: the base.
+    walk = np.cumsum(step, axis=0)
+    at_spawn = np.where((kind == h)[:, None], anywhere, hotspot[slot_of, kind] + offset)
+    base = at_spawn - hotspot[slot_of, kind] - walk[spawns]
+    life = (np.cumsum(spawns.ravel()) - 1).reshape(slots, n)  # number of each spawn, at its slot and row
+    latest = np.maximum.accumulate(np.where(spawns, np.arange(slots)[:, None], 0), axis=0)
+    life = np.take_along_axis(life, latest, axis=0)  # (slots, N): which spawn a row lives on
+    return np.clip(base[life] + walk + hotspot[np.arange(slots)[:, None], kind[life]], 0.0, p.side_m)

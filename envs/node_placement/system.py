@@ -1,0 +1,200 @@
+"""NodePlacement: where mobile radio nodes hover while their users move."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from gymnasium.spaces import Box, Dict
+from numpy.typing import NDArray
+
+from rangym.envs.core import Frame, Outcome, Slot, State, SystemModel, Trace
+from rangym.envs.node_placement import scenario
+from rangym.envs.node_placement.params import SCENARIOS, NodePlacementParams
+from rangym.envs.physics.power_law import PowerLaw, SharedRates, jain_index, shared_rates
+from rangym.envs.physics.units import linear_to_db
+
+DENSITY_BINS = 16
+TRAIL_SLOTS = 12
+
+
+class NodePlacement(SystemModel):
+    """Where K mobile radio nodes hover above a square while their N users move.
+
+    ## Description
+    Each user is served by the node it receives best, on one carrier that all nodes use at full power; a node shares
+    its bandwidth equally among its users. So user i at node l of N_l users gets R_i = W / N_l min(cap, log2(1 +
+    SINR_il)), with received powers P_il proportional to (d_il^2 + h^2)^(-gamma/2). In every slot the users are
+    announced, each node moves by at most `v_max_m`, and the slot is scored. Hotspots move faster than nodes, so that
+    tracking them is not enough: it pays to be where they will be.
+
+    With `v_max_m=None` (the scenarios `static_*`) there is no limit: an episode is one slot, and the action places the
+    nodes. That is the placement problem of the reference below.
+
+    ## Action Space
+    `Box(-1, 1, (K, 2))`: displacements in units of `v_max_m`. One longer than 1 is shortened to 1, and positions are
+    clipped to the area. Without a speed limit: positions, side (a + 1) / 2.
+
+    ## Observation Space
+    A `Dict` of float32 boxes. The users are those of the slot to be decided.
+
+    | field | shape | unit | range |
+    |---|---|---|---|
+    | user_position_m | (N, 2) | m; a user keeps its row until it leaves and a new one takes it | [0, side] |
+    | user_density | (16, 16) | share of the users in each square of the area, x first | [0, 1] |
+    | node_position_m | (K, 2) | m, before the move | [0, side] |
+    | load | (K,) | users per node in the previous slot | [0, N] |
+    | time | (1,) | (t - 1) / T, t the slot to be decided | [0, 1] |
+
+    ## Rewards
+    Term `utility`: with `reward="proportional_fair"` mean_i ln(R_i / 1 Mbit/s), the logarithm of the geometric mean
+    rate; with `"mean_rate"` the mean of R_i in Mbit/s; with `"min_sinr"` the lowest SINR of a user in dB; with
+    `"jain"` Jain's index of the loads. Term `movement`: -c_move times the mean distance moved, in metres
+    (`movement_weight`, 0 in every scenario).
+
+    The sum of received powers, which the reference maximises, is none of these: its optimum puts each node on the head
+    of one user.
+
+    `info["metrics"]` holds per slot: mean_rate_mbps, geo_mean_rate_mbps, p5_rate_mbps (5 % quantile of the users),
+    min_sinr_db, load_jain, moved_m (mean over the nodes), shortened (moves longer than the limit).
+
+    ## Starting State
+    Nodes where K-means on the users of slot 0 puts them from a uniform draw; without a speed limit, the uniform draw.
+
+    ## Episode End
+    Truncated after T slots; terminated after the only slot of `static_*`.
+
+    ## Arguments
+    `scenario`: `small` (default: 30 users, 4 nodes, 3 hotspots), `tiny`, `drift` (100 users, 9 nodes, 5 hotspots),
+    `static_uniform` (alias `paper`), `static_thomas`, `static_hotspot`, `static_ring`, `static_highway`,
+    `static_grid`. Every field of `rangym.envs.node_placement.params.NodePlacementParams` overrides the scenario's
+    value:
+
+    >>> import gymnasium as gym
+    >>> env = gym.make("rangym:rangym/NodePlacement-v0", scenario="drift", movement_weight=0.01)
+
+    ## References
+    G. Ghatak, "Weighted K-Harmonic Means Clustering: Convergence Analysis and Applications to Wireless
+    Communications".
+
+    ## Version History
+    - v0: first release
+    """
+
+    scenarios: ClassVar = SCENARIOS
+
+    def __init__(self, params: NodePlacementParams):
+        self.params, self.horizon = params, params.horizon
+        ues, nodes, side = params.num_ues, params.num_nodes, params.side_m
+        self.radio = PowerLaw(params.snr_1m_db, params.path_loss_exponent, params.distance_floor_m2)
+        self.action_space = Box(-1, 1, (nodes, 2), np.float32)
+        self.observation_space = Dict(
+            {
+                "user_position_m": Box(0, side, (ues, 2), np.float32),
+                "user_density": Box(0, 1, (DENSITY_BINS, DENSITY_BINS), np.float32),
+                "node_position_m": Box(0, side, (nodes, 2), np.float32),
+                "load": Box(0, ues, (nodes,), np.float32),
+            }
+        )
+        self.shapes = {"initial_node_position_m": (nodes, 2), "user_position_m": (ues, 2)}
+        self.reveal = {"user_position_m": 0}
+
+    def sample(self, rng: np.random.Generator) -> Trace:
+        return scenario.sample(self.params, rng)
+
+    def check_trace(self, trace: Trace) -> None:
+        for name, values in {**trace.constants, **trace.slots}.items():
+            if values.min() < 0 or values.max() > self.params.side_m:
+                raise ValueError(
+                    f"trace: {name!r} within [0, {self.params.side_m}] m wanted, got [{values.min()}, {values.max()}]"
+                )
+
+    def initial(self, slot: Slot) -> State:
+        nodes = slot["initial_node_position_m"]
+        load = self.rates(slot["user_position_m"], nodes).load
+        return {"node_position_m": nodes, "load": load, "node_trail_m": np.repeat(nodes[:, None], TRAIL_SLOTS, axis=1)}
+
+    def decode(self, action: NDArray, state: State, public: Slot) -> dict[str, NDArray]:
+        """Positions ``(L, K, 2)``, and how many moves were longer than the limit."""
+        p, asked = self.params, action.astype(np.float64)
+        if p.v_max_m is None:
+            return {"node_position_m": p.side_m * (asked + 1.0) / 2.0, "shortened": np.zeros(len(asked), np.int64)}
+        length = np.sqrt((asked * asked).sum(axis=-1, keepdims=True))
+        moved = state["node_position_m"] + p.v_max_m * asked / np.maximum(length, 1.0)
+        too_long = (length[..., 0] > 1.0 + 1e-6).sum(axis=-1)  # a unit vector in float32 is not too long
+        return {"node_position_m": np.clip(moved, 0.0, p.side_m), "shortened": too_long}
+
+    def action_towards(self, target_m: NDArray, position_m: NDArray) -> NDArray:
+        """The native action ``(..., K, 2)`` that takes nodes to ``target_m``, or as far on the way as the limit goes."""
+        p = self.params
+        if p.v_max_m is None:
+            return np.clip(2.0 * target_m / p.side_m - 1.0, -1.0, 1.0).astype(np.float32)
+        way = (target_m - position_m) / p.v_max_m
+        length = np.sqrt((way * way).sum(axis=-1, keepdims=True))
+        return np.clip(way / np.maximum(length, 1.0), -1.0, 1.0).astype(np.float32)
+
+    def rates(self, user_m: NDArray, node_m: NDArray) -> SharedRates:
+        """Rates, SINR and loads of nodes ``(..., K, 2)`` over users ``(..., N, 2)``; leading axes broadcast."""
+        p = self.params
+        soft = p.association == "soft"
+        return shared_rates(self.radio.snr(user_m, node_m), p.bandwidth_mhz, p.max_spectral_efficiency, soft)
+
+    def utility(self, user_m: NDArray, node_m: NDArray) -> NDArray:
+        """The reward's term of that name, ``(...)``, for nodes ``(..., K, 2)`` over users ``(..., N, 2)``."""
+        return self._utility(self.rates(user_m, node_m))
+
+    def _utility(self, found: SharedRates) -> NDArray:
+        kind = self.params.reward
+        if kind == "proportional_fair":
+            return np.log(found.rate_mbps).mean(axis=-1)
+        if kind == "mean_rate":
+            return found.rate_mbps.mean(axis=-1)
+        if kind == "min_sinr":
+            return linear_to_db(found.sinr.min(axis=-1))
+        return jain_index(found.load)
+
+    def transition(self, state: State, decision: dict[str, NDArray], slot: Slot) -> tuple[State, Outcome]:
+        nodes = decision["node_position_m"]
+        found = self.rates(slot["user_position_m"], nodes)
+        way = nodes - state["node_position_m"]
+        moved = np.sqrt((way * way).sum(axis=-1)).mean(axis=-1)
+        terms = {"utility": self._utility(found), "movement": -self.params.movement_weight * moved}
+        metrics = {
+            "mean_rate_mbps": found.rate_mbps.mean(axis=-1),
+            "geo_mean_rate_mbps": np.exp(np.log(found.rate_mbps).mean(axis=-1)),
+            "p5_rate_mbps": _quantile(found.rate_mbps, 0.05),
+            "min_sinr_db": linear_to_db(found.sinr.min(axis=-1)),
+            "load_jain": jain_index(found.load),
+            "moved_m": moved,
+            "shortened": decision["shortened"],
+        }
+        trail = np.concatenate([state["node_trail_m"][:, 1:], nodes[:, None]], axis=1)
+        return {"node_position_m": nodes, "load": found.load, "node_trail_m": trail}, Outcome(terms, metrics)
+
+    def observation(self, state: State, public: Slot) -> dict[str, NDArray]:
+        users = public["user_position_m"]
+        fields = {f: state[f] for f in ("node_position_m", "load")}
+        return {**fields, "user_position_m": users, "user_density": self._density(users)}
+
+    def _density(self, user_m: NDArray) -> NDArray:
+        """Share of the users in each square, (L, 16, 16)."""
+        lanes, ues = user_m.shape[:2]
+        square = np.minimum(user_m * (DENSITY_BINS / self.params.side_m), DENSITY_BINS - 1).astype(np.int64)
+        bins = DENSITY_BINS**2
+        flat = square[..., 0] * DENSITY_BINS + square[..., 1] + bins * np.arange(lanes)[:, None]
+        count = np.bincount(flat.ravel(), minlength=lanes * bins)
+        return count.reshape(lanes, DENSITY_BINS, DENSITY_BINS) / ues
+
+    def draw(self, figure, frame: Frame) -> None:
+        from rangym.envs.node_placement.render import draw
+
+        draw(figure, self, frame)
+
+
+def _quantile(values: NDArray, share: float) -> NDArray:
+    """Quantile over the last axis, linear between order statistics."""
+    place = share * (values.shape[-1] - 1)
+    below = int(place)
+    ordered = np.sort(values, axis=-1)
+    above = min(below + 1, values.shape[-1] - 1)
+    return ordered[..., below] + (place - below) * (ordered[..., above] - ordered[..., below])
