@@ -125,7 +125,7 @@ class NodePlacement(SystemModel):
         return {"node_position_m": np.clip(moved, 0.0, p.side_m), "shortened": too_long}
 
     def action_towards(self, target_m: NDArray, position_m: NDArray) -> NDArray:
-        """The native action ``(..., K, 2)`` that takes nodes to ``target_m``, or as far on the way as the limit goes."""
+        """Native action ``(..., K, 2)`` that takes nodes to ``target_m``, or as far on the way as the limit allows."""
         p = self.params
         if p.v_max_m is None:
             return np.clip(2.0 * target_m / p.side_m - 1.0, -1.0, 1.0).astype(np.float32)
