@@ -154,12 +154,13 @@ def run_episode(env: SystemEnv, entry: Entry, options: Mapping[str, Any], trace:
     reward = float(np.mean(rewards))
     if not np.isfinite(reward):
         raise ValueError(f"the mean reward is {reward}")
+    effort = {name: amount / len(rewards) for name, amount in policy.effort().items()}
     return {
         "knowledge": policy.knowledge.value,
         "horizon": len(rewards),
         "reward": reward,
         "terms": term_means(terms),
-        "metrics": episode_metrics(metrics, env.system.ratio_metrics),
+        "metrics": {**episode_metrics(metrics, env.system.ratio_metrics), **effort},
         "decide_ms_per_slot": 1e3 * decide_s / len(rewards),
         "reset_ms": 1e3 * reset_s,
     }

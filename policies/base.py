@@ -75,6 +75,10 @@ class Policy(ABC):
     def act(self, observation: Observation) -> NDArray:
         """The native action for one unbatched observation."""
 
+    def effort(self) -> Mapping[str, float]:
+        """What the episode has cost so far beside time, such as evaluations of the utility; shown with the metrics."""
+        return {}
+
     def bind(self, task: Task, rng: np.random.Generator | int = 0) -> Self:
         """A copy that knows its task, ready for `predict`."""
         if self.knowledge is Knowledge.ORACLE:

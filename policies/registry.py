@@ -14,6 +14,8 @@ from rangym.policies.base import Knowledge, Policy
 
 CELL = "rangym/CellAssociation-v0"
 _CELL = "rangym.policies.cell_association."
+NODE = "rangym/NodePlacement-v0"
+_NODE = "rangym.policies.node_placement."
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,24 @@ ENTRIES: dict[str, Entry] = {
     "slot_optimum": Entry(_CELL + "optima:SlotOptimum", CELL, "heuristic", "exact assignment for the previous slot"),
     "sticky_optimum": Entry(_CELL + "optima:StickyOptimum", CELL, "heuristic", "exact assignment with a moving cost"),
     "sticky_filtered": Entry(_CELL + "optima:StickyFiltered", CELL, "heuristic", "the same on averaged log rates"),
+    "static": Entry(_NODE + "layouts:Static", NODE, "heuristic", "nodes stay where they start"),
+    "grid": Entry(_NODE + "layouts:Grid", NODE, "heuristic", "nodes in even rows"),
+    "k_means": Entry(_NODE + "clusterings:KMeans", NODE, "heuristic", "Lloyd's K-means of the present users"),
+    "constrained_k_means": Entry(
+        _NODE + "clusterings:ConstrainedKMeans", NODE, "heuristic", "Bradley et al.: K-means with equal loads"
+    ),
+    "k_centers": Entry(_NODE + "clusterings:KCenters", NODE, "heuristic", "Gonzalez: least largest distance, within 2"),
+    "khm": Entry(
+        _NODE + "clusterings:KHarmonicMeans", NODE, "heuristic", "Zhang: K-harmonic means (p=2: fuzzy c-means)"
+    ),
+    "gmm": Entry(_NODE + "clusterings:GaussianMixture", NODE, "heuristic", "means of a Gaussian mixture"),
+    "wkhm": Entry(_NODE + "clusterings:Wkhm", NODE, "reference", "Ghatak: weighted K-harmonic means, corrected"),
+    "harmonic": Entry(_NODE + "clusterings:Harmonic", NODE, "heuristic", "alpha-fair received power"),
+    "greedy_step": Entry(_NODE + "searches:GreedyStep", NODE, "heuristic", "best next step on the true utility"),
+    "swap": Entry(_NODE + "searches:Swap", NODE, "heuristic", "one-swap local search on the true utility"),
+    "cma": Entry(_NODE + "searches:Cma", NODE, "heuristic", "Hansen: CMA-ES on the true utility"),
+    "mpc": Entry(_NODE + "horizon:Mpc", NODE, "heuristic", "receding horizon, users at constant velocity"),
+    "mpc_oracle": Entry(_NODE + "horizon:MpcOracle", NODE, "oracle", "receding horizon on the true users to come"),
 }
 
 

@@ -1,0 +1,1 @@
+"""NodePlacement's policies: adapters between observations and the algorithms."""

@@ -1,0 +1,98 @@
+"""Receding horizon: nodes head for where they will be worth most over the slots to come."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rangym.policies.algorithms.clustering import k_means
+from rangym.policies.algorithms.placement_search import improve_one_by_one, ring_offsets
+from rangym.policies.base import Knowledge, Observation, Task
+from rangym.policies.node_placement.tracking import Tracking, matched
+
+
+class Mpc(Tracking):
+    """Model predictive control: users go on at constant velocity, nodes straight to targets at full speed.
+
+    In every slot the targets are improved one node at a time, by the mean reward over the next ``slots`` slots, from
+    the best of the last targets, the nodes themselves, and K-means on the users of now and of the horizon's middle and
+    end. A user's velocity is the exponential average of its steps with weight ``alpha``; a step longer than a
+    fifteenth of the side is a new user in the row, who is taken to stand still.
+    """
+
+    def __init__(self, slots: int = 10, alpha: float = 0.4, rounds: int = 2):
+        for name, value in (("slots", slots), ("rounds", rounds)):
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name}: an integer of at least 1 wanted, got {value!r}")
+        if not 0 < alpha <= 1:
+            raise ValueError(f"alpha: in (0, 1] wanted, got {alpha!r}")
+        self.slots, self.alpha, self.rounds = slots, alpha, rounds
+
+    def reset(self, task: Task, rng: np.random.Generator) -> None:
+        super().reset(task, rng)
+        self._last: NDArray | None = None
+        self._t = 0
+
+    def act(self, observation: Observation) -> NDArray:
+        self._t = round(float(observation["time"][0]) * self._system.horizon) + 1
+        return super().act(observation)
+
+    def future(self, users: NDArray, count: int) -> NDArray:
+        """Users (count, N, 2) of this slot and the next ones."""
+        if self._last is None:
+            self._velocity, self._known = np.zeros_like(users), np.zeros((len(users), 1), bool)
+        else:
+            step = users - self._last
+            new = np.linalg.norm(step, axis=1, keepdims=True) > self._system.params.side_m / 15.0
+            average = np.where(self._known, self._velocity + self.alpha * (step - self._velocity), step)
+            self._velocity, self._known = np.where(new, 0.0, average), ~new
+        self._last = users
+        ahead = np.arange(count)[:, None, None] * self._velocity
+        return np.clip(users + ahead, 0.0, self._system.params.side_m)
+
+    def place(self, users: NDArray, start: NDArray, nodes: NDArray) -> NDArray:
+        p = self._system.params
+        count = min(self.slots, self._system.horizon - self._t + 1)
+        ahead = self.future(users, count)
+
+        def reward(targets: NDArray) -> NDArray:
+            self._evaluations += len(targets) * count
+            path = self._paths(nodes, targets, count)  # (B, count, K, 2)
+            before = np.concatenate([np.broadcast_to(nodes, path[:, :1].shape), path[:, :-1]], axis=1)
+            moved = np.linalg.norm(path - before, axis=-1).mean(axis=-1)
+            return (self._system.utility(ahead, path) - p.movement_weight * moved).mean(axis=1)
+
+        reach = p.side_m / 4.0 if p.v_max_m is None else p.v_max_m * count
+        offsets = np.concatenate([np.zeros((1, 2)), ring_offsets(reach * np.array([0.125, 0.25, 0.5, 1.0]))])
+        centres = k_means(users, start).position
+        middle, end = (k_means(ahead[h], centres).position for h in (count // 2, count - 1))
+        starts = [start, nodes, *(matched(c, nodes) for c in (centres, middle, end))]
+        first = starts[int(reward(np.stack(starts)).argmax())]
+
+        def candidates(position: NDArray, node: int) -> NDArray:
+            return np.clip(position[node] + offsets, 0.0, p.side_m)
+
+        return improve_one_by_one(reward, first, candidates, self.rounds).position
+
+    def _paths(self, nodes: NDArray, targets: NDArray, count: int) -> NDArray:
+        """Positions (B, count, K, 2) on the straight way from nodes (K, 2) to targets (B, K, 2)."""
+        limit = self._system.params.v_max_m
+        way = (targets - nodes)[:, None]
+        if limit is None:
+            return np.broadcast_to(targets[:, None], (len(targets), count, *nodes.shape))
+        length = np.maximum(np.linalg.norm(way, axis=-1, keepdims=True), 1e-12)
+        travelled = limit * np.arange(1, count + 1)[:, None, None]
+        return nodes + way * np.minimum(travelled / length, 1.0)
+
+
+class MpcOracle(Mpc):
+    """`Mpc` with the true users of the slots to come."""
+
+    knowledge = Knowledge.ORACLE
+
+    def reset(self, task: Task, rng: np.random.Generator) -> None:
+        super().reset(task, rng)
+        self._trace = task.trace
+
+    def future(self, users: NDArray, count: int) -> NDArray:
+        return self._trace.slots["user_position_m"][self._t : self._t + count]  # type: ignore[union-attr]
