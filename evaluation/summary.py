@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rangym.evaluation.protocol import seed_range, zero_policy
-from rangym.evaluation.results import Comparison
+from rangym.evaluation.results import Comparison, Results
 from rangym.evaluation.statistics import (
     Difference,
     Interval,
@@ -98,6 +98,14 @@ def summarise(comparison: Comparison, against: str | None = None) -> Summary:
     return Summary(comparison, against, zero, tuple(lines))
 
 
+def summarise_all(results: Results, against: str | None = None) -> list[Summary]:
+    """Every comparison of ``results``; ``against`` counts in those that have it, and one must."""
+    known = list(dict.fromkeys(policy for c in results.comparisons for policy in c.rows))
+    if against is not None and against not in known:
+        raise ValueError(f"against: one of {known} wanted, got {against!r}")
+    return [summarise(c, against if against in c.rows else None) for c in results.comparisons]
+
+
 def _mean(values: np.ndarray) -> float:
     """Mean over the episodes that have the metric (a share of no handover is none)."""
     known = values[np.isfinite(values)]
@@ -149,7 +157,7 @@ def main_table(summary: Summary) -> tuple[list[str], list[list[str]]]:
     header = ["policy", "knows", "reward", "95 % interval"]
     header += [f"score{_mark(summary.comparison)}"] if has_score else []
     header += ["regret"] if has_regret else []
-    header += [f"vs {summary.reference}", "95 % interval", "p"] if len(summary.policies) > 1 else []
+    header += ["difference", "95 % interval", "p"] if len(summary.policies) > 1 else []
     header += ["ms/slot"]
     rows = []
     for line in summary.policies:

@@ -1,0 +1,50 @@
+"""The benchmark: which policies meet on which traces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rangym.evaluation.protocol import Protocol
+from rangym.evaluation.results import Results
+from rangym.evaluation.runner import evaluate
+from rangym.policies import registry
+
+CELL = "rangym/CellAssociation-v0"
+LITERAL_LDA = "lda:form=printed,gradient_at=sample,rounding=independent"
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One table. ``policies`` None means all that are registered for the environment; ``variants`` come on top."""
+
+    env_id: str
+    scenario: str
+    seeds: range = range(20)
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    policies: tuple[str, ...] | None = None
+    variants: tuple[str, ...] = ()
+
+    def specs(self) -> list[str]:
+        chosen = registry.names(self.env_id) if self.policies is None else self.policies
+        return [*chosen, *self.variants]
+
+    def protocol(self) -> Protocol:
+        return Protocol(self.env_id, self.scenario, self.seeds, self.overrides)
+
+
+SUITE: tuple[Benchmark, ...] = (Benchmark(CELL, "small", variants=(LITERAL_LDA,)),)
+
+
+def measured(map_file: str | Path) -> Benchmark:
+    """The scenario `measured` on a radio map of the user's; see ``rangym trace import``."""
+    if not Path(map_file).is_file():
+        raise ValueError(f"map: a file made by `rangym trace import` wanted, got {str(map_file)!r}")
+    return Benchmark(CELL, "measured", range(10), {"map": str(map_file)}, variants=(LITERAL_LDA,))
+
+
+def run_suite(suite: Sequence[Benchmark], out: str | Path, workers: int = 1) -> Results:
+    """Every benchmark of ``suite``; rows go to ``out``, and a stopped run goes on."""
+    return Results.merge(evaluate(b.specs(), b.protocol(), workers=workers, out=out) for b in suite)
