@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
-from gymnasium.spaces import Box, Dict, MultiDiscrete
+from gymnasium.spaces import Box, Dict, MultiDiscrete, Space
 from numpy.typing import NDArray
 
+from rangym.envs.cell_association.layout import MAX_DELAY_SLOTS
 from rangym.envs.cell_association.params import SCENARIOS, CellAssociationParams
 from rangym.envs.cell_association.scenario import sample_lanes
 from rangym.envs.core import Frame, Outcome, Slot, State, SystemModel, Trace
@@ -17,7 +18,6 @@ from rangym.envs.physics.sharing import load_cost
 
 PING_PONG_SLOTS = 5
 WEAK_TARGET_DB = -8.0
-MAX_DELAY_SLOTS = 2.0
 MAX_BANDWIDTH_MHZ = 100.0
 
 
@@ -98,7 +98,7 @@ class CellAssociation(SystemModel):
             raise ValueError("map: the file made by `rangym trace import LOGS --out FILE.npz` wanted, got None")
         self.has_coverage, self.delays_vary = params.law == "measured", params.delay_variation > 0
         self.action_space = MultiDiscrete([cells] * ues)
-        fields = {
+        fields: dict[str, Space] = {
             "sinr_db": Box(params.sinr_floor_db, params.sinr_ceiling_db, (ues, cells), np.float32),
             "serving": Box(0, 1, (ues, cells), np.float32),
             "load": Box(0, ues, (cells,), np.float32),
