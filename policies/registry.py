@@ -43,6 +43,7 @@ class Entry:
 ENTRIES: dict[str, Entry] = {
     "random": Entry("rangym.policies.base:Random", None, "random", "uniform over the native actions"),
     "max_sinr": Entry(_CELL + "rules:MaxSinr", CELL, "heuristic", "strongest cell of the previous slot"),
+    "lda": Entry(_CELL + "lda:Lda", CELL, "reference", "Kalntis et al., Smooth Handovers, Algorithm 1"),
     "a3": Entry(_CELL + "rules:A3", CELL, "heuristic", "3GPP TS 38.331, event A3"),
     "load_aware": Entry(_CELL + "rules:LoadAware", CELL, "heuristic", "greedy proportional-fair choice in index order"),
     "slot_optimum": Entry(_CELL + "optima:SlotOptimum", CELL, "heuristic", "exact assignment for the previous slot"),
