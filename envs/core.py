@@ -136,7 +136,8 @@ class _Episode:
             )
         self.action_space = batched
         # Scalars where the whole box shares its bounds: clipping with arrays costs several microseconds a field.
-        self._bounds = [(f, _bound(b.low), _bound(b.high), b.dtype) for f, b in self.observation_space.spaces.items()]
+        boxes: dict[str, Any] = self.observation_space.spaces
+        self._bounds = [(f, _bound(b.low), _bound(b.high), b.dtype) for f, b in boxes.items()]
         self.trace: Trace | None = None
         self.t = 0
 

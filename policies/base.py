@@ -42,7 +42,7 @@ class Task:
     @staticmethod
     def of(env: gym.Env | gym.vector.VectorEnv, knowledge: Knowledge = Knowledge.OBSERVATION) -> Task:
         """The task of one lane of ``env``, holding no more than ``knowledge`` grants."""
-        shell = env.unwrapped
+        shell: Any = env.unwrapped
         if isinstance(shell, SystemEnv):
             observation, action = shell.observation_space, shell.action_space
         elif isinstance(shell, SystemVectorEnv):
@@ -53,7 +53,7 @@ class Task:
             raise TypeError(f"env: a rangym environment wanted, got {type(shell).__name__}")
         # A copy, so that nothing a policy does to its model reaches the environment.
         system = None if knowledge is Knowledge.OBSERVATION else copy.copy(shell.system)
-        trace = shell.trace if knowledge is Knowledge.ORACLE else None  # type: ignore[union-attr]
+        trace = shell.trace if knowledge is Knowledge.ORACLE else None
         return Task(observation, action, shell.system.horizon, system, trace)
 
 
