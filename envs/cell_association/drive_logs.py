@@ -17,7 +17,7 @@ import math
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -235,4 +235,4 @@ def _time(text: str) -> float:
 
 def _seconds(moment: datetime) -> float:
     """Seconds since 1970; times without a zone are taken as UTC, since only differences matter."""
-    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -207,7 +207,7 @@ def _measurements(drives: Sequence[Drive], positions: Sequence[NDArray]) -> tupl
             f"{MIN_RSRP_DBM:g} dBm"
         )
     rows_of_cell = np.unique(every["cell"][used], return_counts=True)[1]
-    account = {
+    account: dict[str, float] = {
         "drives": len(drives),
         "rows": sum(d.rows for d in drives),
         "seconds": len(used),
