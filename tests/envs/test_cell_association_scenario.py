@@ -5,6 +5,7 @@ import hashlib
 import math
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -152,6 +153,15 @@ def test_iid_constants_come_from_their_ranges():
 def test_iid_sinr_respects_the_clip():
     sinr = sample(params("static", horizon=1, sinr_ceiling_db=18.0)).slots["sinr_db"]
     assert sinr.max() == 18.0
+
+
+def test_iid_positions_are_a_circle_of_cells_around_the_ues():
+    p = params("static", side_m=200.0)
+    cells, ues = layout.nominal_positions(p)
+    cell_radius, ue_radius = (np.linalg.norm(x - 100.0, axis=1) for x in (cells, ues))
+    assert cell_radius == pytest.approx(np.full(10, 90.0))
+    assert ue_radius.max() < 70.0
+    assert len(np.unique(ues.round(3), axis=0)) == 100
 
 
 # --- the network of the mobility law ---------------------------------------------------------------------------------
@@ -321,3 +331,16 @@ def test_the_mean_displacement_per_slot_is_the_mean_speed():
     ]
     step = np.linalg.norm(np.diff(position.astype(float), axis=0), axis=-1)
     assert step.mean() == pytest.approx(17.0, abs=4 * 10 / math.sqrt(12 * 400))  # mean speeds U[12, 22] m/s
+
+
+def test_a_large_scenario_needs_little_more_memory_than_its_trace():
+    p = params("mobility", num_ues=200, horizon=4000)
+    tracemalloc.start()
+    try:
+        trace = sample(p)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    size = sum(values.nbytes for values in trace.slots.values())
+    assert size > 80e6
+    assert peak < 1.8 * size  # whole arrays of normal variates, levels and distances would take five times the trace
