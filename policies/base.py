@@ -43,6 +43,7 @@ class Task:
     def of(env: gym.Env | gym.vector.VectorEnv, knowledge: Knowledge = Knowledge.OBSERVATION) -> Task:
         """The task of one lane of ``env``, holding no more than ``knowledge`` grants."""
         shell: Any = env.unwrapped
+        observation: Any
         if isinstance(shell, SystemEnv):
             observation, action = shell.observation_space, shell.action_space
         elif isinstance(shell, SystemVectorEnv):
