@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 # SB3's checker warns of every box that is neither a vector nor an image. Matrices of named fields are meant: agents see
 # them through the functions below, people and policies by name.
-warnings.filterwarnings("ignore", message=r"Your observation .* has an unconventional shape", category=UserWarning)
+BOX_WARNING = r"Your observation .* has an unconventional shape"
+warnings.filterwarnings("ignore", message=BOX_WARNING, category=UserWarning)
 
 
 class Flatten:
