@@ -22,9 +22,9 @@ ROLES = {
     "random": ("#777777", "v"),
 }
 TERM_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#F0E442", "#777777")
-WIDTH_IN, ROW_IN, FRAME_IN = 8.6, 0.29, 1.0
-FAR = 4.0
-"""A value so many times the middle half's range away from it is drawn as an arrow, or it would flatten all others."""
+WIDTH_IN, ROW_IN, FRAME_IN = 9.5, 0.28, 1.05
+FAR = 6.0
+"""A value so many median deviations away from the median is drawn as an arrow, or it would flatten all others."""
 
 
 def reward_plot(summary: Summary) -> str:
@@ -46,7 +46,7 @@ def reward_plot(summary: Summary) -> str:
             fontsize=8,
         )
     axes.set_xlabel("mean reward per slot, 95 % interval")
-    _legend(axes, summary.policies)
+    _legend(figure, axes, summary.policies)
     return _svg(figure, "reward")
 
 
@@ -94,7 +94,7 @@ def terms_plot(summary: Summary) -> str:
                 _off_scale(axes, place, edge, edge == low, value, "black")
     axes.axvline(0, color="#333333", linewidth=1)
     axes.set_xlabel("reward terms, mean per slot")
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=min(len(names) + 1, 5), frameon=False, fontsize=8)
+    figure.legend(loc="outside lower center", ncols=min(len(names) + 1, 6), frameon=False, fontsize=8)
     return _svg(figure, "terms")
 
 
@@ -141,9 +141,9 @@ def _dots(
 
 def _limits(values: np.ndarray, reach: Sequence[float], ends: Sequence[float] = ()) -> tuple[float, float]:
     """Axis limits that show the bulk of ``values`` (with the interval ends near it) and leave far ones to arrows."""
-    q1, q3 = np.quantile(values, [0.25, 0.75])
-    spread = max(q3 - q1, 1e-3 * max(abs(q1), abs(q3)), 1e-9)
-    inner, outer = q1 - FAR * spread, q3 + FAR * spread
+    middle = float(np.median(values))
+    spread = max(float(np.median(np.abs(values - middle))), 0.01 * abs(middle), 1e-9)
+    inner, outer = middle - FAR * spread, middle + FAR * spread
     near = [v for v in [*values, *reach, *ends] if np.isfinite(v) and inner <= v <= outer]
     low, high = min(near), max(near)
     margin = 0.06 * max(high - low, spread)
@@ -165,11 +165,11 @@ def _off_scale(axes: Axes, place: int, edge: float, left: bool, value: float, co
     )
 
 
-def _legend(axes: Axes, lines: Sequence[PolicySummary]) -> None:
+def _legend(figure: Figure, axes: Axes, lines: Sequence[PolicySummary]) -> None:
     for role, (colour, marker) in ROLES.items():
         if any(line.role == role for line in lines):
             axes.plot([], [], marker, color=colour, label=role)
-    axes.legend(loc="upper left", bbox_to_anchor=(0.0, -0.0), frameon=False, fontsize=8)
+    figure.legend(loc="outside lower center", ncols=len(ROLES), frameon=False, fontsize=8)
 
 
 def _svg(figure: Figure, salt: str) -> str:
