@@ -49,6 +49,10 @@ ENTRIES: dict[str, Entry] = {
     "slot_optimum": Entry(_CELL + "optima:SlotOptimum", CELL, "heuristic", "exact assignment for the previous slot"),
     "sticky_optimum": Entry(_CELL + "optima:StickyOptimum", CELL, "heuristic", "exact assignment with a moving cost"),
     "sticky_filtered": Entry(_CELL + "optima:StickyFiltered", CELL, "heuristic", "the same on averaged log rates"),
+    "static_oracle": Entry(_CELL + "optima:StaticOracle", CELL, "oracle", "exact optimum where the SINR never changes"),
+    "hindsight": Entry(
+        _CELL + "optima:Hindsight", CELL, "oracle", "price decomposition and Viterbi paths on the trace"
+    ),
 }
 
 

@@ -163,7 +163,8 @@ class CellAssociation(SystemModel):
 
         moved = (serving >= 0) & (serving != decision)
         delay = slot["handover_delay"]
-        both_ends = delay.take(row + np.maximum(serving, 0)) + delay.take(row + decision)
+        left, entered = delay.take(row + np.maximum(serving, 0)), delay.take(row + decision)
+        both_ends = np.add(left, entered, dtype=np.float64)  # as the bounds do: varying delays are float32
         ho_delay = (both_ends * moved).sum(axis=1)
         cost = np.sqrt(ho_delay) if self.params.handover_cost == "norm" else ho_delay
         handover = -self.params.handover_weight * cost
