@@ -59,8 +59,9 @@ class LDASwitches:
     delay_norm : the a of the experts' handover charge: ``weighted`` (the delays), ``euclidean`` (1, also in the
         constants) or ``none`` (0).
     handover_cost : how the system charges handovers, and so what an expert is charged for moving by d.
-        ``norm``: gamma sqrt(sum a d^2), the paper's. ``sum``: gamma sum a abs(d), which is the expected cost of coupled
-        rounding exactly, while the norm, in units of sqrt(slots), would tell nothing about an additive cost.
+        ``norm``: gamma sqrt(sum a d^2), the paper's. ``sum``: gamma sum a abs(d), the expected cost of coupled rounding
+        exactly; the norm grows with the root of the number of moves and says nothing about an additive cost. The
+        constants stay those of the norm, so no regret bound is claimed for ``sum``.
     fair_surrogate : with ``norm``, charge gamma sqrt(sum a abs(d)) instead: the paper's charge is smaller for many
         fractional moves than for the handovers they cause, which puts a forecaster's 0/1 proposals at a disadvantage.
         ``sum`` is fair as it stands.
@@ -189,7 +190,7 @@ class LDA:
         self._rng = np.random.default_rng(rng)
         self._uniform = self._rng.random(num_ues) if self.switches.rounding == "shared" else None
         self._mixture = np.zeros((2, num_ues, num_cells), np.float32)  # x^m of this slot and of the one before
-        self._association: NDArray | None = None
+        self._association = np.full(num_ues, -1)  # nobody is served before the first slot
         self._start(int(horizon))
 
     def _start(self, horizon: int, at: NDArray | None = None) -> None:
@@ -225,7 +226,7 @@ class LDA:
             self._propose(np.asarray(proposal))
         self._mixture = self._mixture[::-1]
         self._load = kernels.mix_experts(self._experts, self.weights, self._mixture[0])
-        self._association = self._round(self._association)
+        self._association = self._round()
         self._decided = True
         return self._association.copy()
 
@@ -237,21 +238,19 @@ class LDA:
         if self.slot == 0:
             self._previous[:, -1] = self._experts[:, -1]
 
-    def _round(self, serving: NDArray | None) -> NDArray:
-        rounding, mixture = self.switches.rounding, self._mixture[0]
+    def _round(self) -> NDArray:
+        rounding, serving, mixture = self.switches.rounding, self._association, self._mixture[0]
         if rounding == "argmax":
             return mixture.argmax(axis=1)
-        if rounding == "coupled" and serving is not None:
+        if rounding == "coupled" and serving[0] >= 0:
             return kernels.round_coupled(self._mixture[1], mixture, serving, self._rng.random((self.num_ues, 2)))
-        return kernels.round_inverse(
-            mixture, self._rng.random(self.num_ues) if self._uniform is None else self._uniform
-        )
+        uniform = self._rng.random(self.num_ues) if self._uniform is None else self._uniform
+        return kernels.round_inverse(mixture, uniform)
 
     def observe(self, log_rate: ArrayLike, delay: ArrayLike) -> None:
         """Learn from the slot just decided: log10 of all rates in Mbit/s (I, J) and the delays in slots (I, J)."""
         if not self._decided:
             raise RuntimeError("observe() needs the decide() of its slot first")
-        assert self._association is not None
         log_rate, delay = self._checked("log_rate", log_rate), self._checked("delay", delay)
         if delay.min() < 0:
             raise ValueError(f"delay: at least 0 wanted, got {delay.min()}")

@@ -109,10 +109,10 @@ def update_experts(experts, previous, gradient, point, delay, steps):
                 gain += q[j] * x[j]
                 squared += a[j] * d * d
                 absolute += a[j] * abs(d)
-                v[j] = x[j] + theta * q[j]
-                inside = x[j] > zero
-                total += v[j] if inside else zero
-                count += one if inside else zero
+                moved = x[j] + theta * q[j]
+                v[j] = moved
+                total += moved if x[j] > zero else zero
+                count += one if x[j] > zero else zero
             sums[k, 0] += gain
             sums[k, 1] += squared
             sums[k, 2] += absolute
