@@ -34,7 +34,7 @@ def build_recording(recordings: Sequence[Recording]) -> RadioMap:
     cells, cell = np.unique(rows.cell, return_inverse=True)
     ues, ue = np.unique(rows.ue, return_inverse=True)
     if len(cells) < 2:
-        raise ValueError(f"recording: rows of at least 2 cells wanted, got only {list(cells)}")
+        raise ValueError(f"recording: rows of at least 2 cells wanted, got only {cells[0]}")
     has_position = ~np.isnan(rows.position_m).any(axis=1)
     if has_position.any() and not has_position.all():
         raise ValueError("recording: x_m and y_m in all files or in none wanted, got them in some")
@@ -53,7 +53,7 @@ def build_recording(recordings: Sequence[Recording]) -> RadioMap:
     bandwidth = np.zeros(len(cells))
     bandwidth[cell] = rows.bandwidth_mhz
     if (differs := bandwidth[cell] != rows.bandwidth_mhz).any():
-        raise ValueError(f"recording: one bandwidth_mhz per cell wanted, got several for {cells[cell[differs][0]]!r}")
+        raise ValueError(f"recording: one bandwidth_mhz per cell wanted, got several for {cells[cell[differs]][0]}")
 
     position = np.zeros((start[-1], 2))
     if has_position.all():
