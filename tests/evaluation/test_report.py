@@ -33,7 +33,7 @@ def rows(policy, rewards, *, role="heuristic", knowledge="observation", scenario
             "reward": reward,
             "terms": {"utility": reward + 1, "handover": -1.0},
             "metrics": {"handovers": 2.0, "ping_pong": None if seed else 0.5},
-            "decide_ms_per_slot": 0.01,
+            "cpu_ms_per_slot": 0.01,
             **more,
         }
         for seed, reward in enumerate(rewards)
