@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from rangym.envs.cell_association.radio_map import RadioMap, centroids
 
+MAX_STEPS_PER_ROW = 100
+
 
 @dataclass(frozen=True, eq=False)
 class Recording:
@@ -46,6 +48,12 @@ def build_recording(recordings: Sequence[Recording]) -> RadioMap:
     np.minimum.at(first, ue, step)
     np.maximum.at(last, ue, step)
     start = np.concatenate([[0], np.cumsum(last - first + 1)])
+
+    if start[-1] > MAX_STEPS_PER_ROW * len(ue):
+        raise ValueError(
+            f"recording: rows that follow each other in steps of {step_s:g} s wanted, got {len(ue)} rows scattered "
+            f"over {start[-1]} steps; is `time` in seconds?"
+        )
 
     place = start[ue] + step - first[ue]
     sinr_db = np.full((start[-1], len(cells)), np.nan, np.float32)

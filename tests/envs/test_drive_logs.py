@@ -386,3 +386,13 @@ def test_a_contradictory_general_csv_is_refused(tmp_path):
     (tmp_path / "log.csv").write_text("time,ue,cell,sinr_db\n0,a,p,1\n0,a,q,2\n")
     with pytest.raises(ValueError, match="a UE with rows at two times at least wanted"):
         import_logs(tmp_path)
+    (tmp_path / "log.csv").write_text("time,ue,cell,sinr_db\n0,a,p,1\n1,a,q,2\n2,a,q,2\n90000,a,q,2\n")
+    with pytest.raises(ValueError, match="4 rows scattered over 90001 steps; is `time` in seconds"):
+        import_logs(tmp_path)
+
+
+def test_wrong_options_are_refused(road_logs):
+    with pytest.raises(ValueError, match="num_cells: at least 2 wanted, got 1"):
+        import_logs(road_logs, num_cells=1)
+    with pytest.raises(ValueError, match="window_m: west < east and south < north wanted, got "):
+        import_logs(road_logs, window_m=(0, 0, -1, 1))
