@@ -22,7 +22,7 @@ ROLES = {
     "random": ("#777777", "v"),
 }
 TERM_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#F0E442", "#777777")
-WIDTH_IN, ROW_IN, FRAME_IN = 9.5, 0.28, 1.05
+WIDTH_IN, ROW_IN, FRAME_IN = 9.5, 0.28, 1.3
 FAR = 6.0
 """A value so many median deviations away from the median is drawn as an arrow, or it would flatten all others."""
 

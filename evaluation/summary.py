@@ -174,15 +174,16 @@ def main_table(summary: Summary) -> tuple[list[str], list[list[str]]]:
 
 
 def detail_table(summary: Summary) -> tuple[list[str], list[list[str]]]:
-    """Header and cells of the table of reward terms and metrics (means over the episodes)."""
+    """Header and cells of the table of interquartile means, reward terms and metrics (means over the episodes)."""
     terms = list(dict.fromkeys(name for line in summary.policies for name in line.terms))
     metrics = list(dict.fromkeys(name for line in summary.policies for name in line.metrics))
-    header = ["policy", *terms, *metrics]
+    header = ["policy", "reward IQM", "95 % interval", *terms, *metrics]
     rows = []
     for line in summary.policies:
         values = [line.terms.get(name, np.nan) for name in terms]
         values += [line.metrics.get(name, np.nan) for name in metrics]
-        rows.append([line.policy, *("" if np.isnan(v) else f"{v:.4g}" for v in values)])
+        numbers = ("" if np.isnan(v) else f"{v:.4g}" for v in values)
+        rows.append([line.policy, f"{line.iqm.value:.4f}", interval(line.iqm), *numbers])
     return header, rows
 
 
