@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import rangym  # noqa: F401 (registers the environments)
+from rangym.envs.core import Trace
 from rangym.envs.physics.channel import shannon_rate_mbps
 from rangym.policies import Knowledge, Task, make
 from rangym.policies.algorithms.assignment import optimal_assignment
@@ -159,6 +160,22 @@ def test_static_oracle_refuses_a_changing_channel_and_says_what_to_use():
     env.reset(seed=0)
     with pytest.raises(ValueError, match="hindsight"):
         make("static_oracle").reset(Task.of(env, Knowledge.ORACLE), np.random.default_rng(0))
+
+
+def test_static_oracle_ignores_the_slot_that_is_only_measured():
+    env = gym.make(ENV, scenario="static", num_ues=10, horizon=5).unwrapped
+    env.reset(seed=0)
+    trace = env.trace
+    sinr_db = trace.slots["sinr_db"].copy()
+    sinr_db[0] = sinr_db[0][:, ::-1]
+    changed = Trace(trace.constants, {**trace.slots, "sinr_db": sinr_db})
+    scores = []
+    for episode in (trace, changed):
+        observation, _ = env.reset(options={"trace": episode})
+        policy = make("static_oracle")
+        policy.reset(Task.of(env, policy.knowledge), np.random.default_rng(0))
+        scores.append(env.step(policy.act(observation))[1])
+    assert scores[0] == scores[1]
 
 
 def test_oracles_say_what_they_need():
