@@ -14,6 +14,7 @@ from rangym.policies.base import Knowledge, Policy
 
 CELL = "rangym/CellAssociation-v0"
 _CELL = "rangym.policies.cell_association."
+_CELL_AGENTS = "rangym.baselines.cell_association:"
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,9 @@ ENTRIES: dict[str, Entry] = {
     "static_oracle": Entry(_CELL + "optima:StaticOracle", CELL, "oracle", "exact optimum where the SINR never changes"),
     "hindsight": Entry(
         _CELL + "optima:Hindsight", CELL, "oracle", "price decomposition and Viterbi paths on the trace"
+    ),
+    "ppo_shared": Entry(
+        _CELL_AGENTS + "SharedPpo", CELL, "agent", "PPO, one policy shared by all UEs; trained on small"
     ),
 }
 
