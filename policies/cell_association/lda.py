@@ -34,6 +34,7 @@ class Lda(Policy):
     """
 
     knowledge = Knowledge.MODEL
+    _lda: LDA | None = None
 
     def __init__(
         self,
@@ -71,7 +72,7 @@ class Lda(Policy):
         if task.system is None:
             raise TypeError("lda needs the model: reset(Task.of(env, Knowledge.MODEL), rng)")
         self._params, self._horizon, self._rng = task.system.params, task.horizon, rng
-        self._lda: LDA | None = None
+        self._lda = None
         if self._forecaster is not None:
             self._forecaster.reset(task, rng)
             self._proposed = np.zeros((self._params.num_ues, self._params.num_cells))
