@@ -29,8 +29,8 @@ class SlotOptimum(Policy):
 class StickyOptimum(Policy):
     """The exact optimum of the previous slot's utility when leaving the serving cell costs lam (a_old + a_new).
 
-    a is the observed ``handover_delay`` in slots, so ``lam`` is in units of utility per slot of delay. ``lam`` below
-    the environment's handover weight keeps a UE less, since a handover pays over the slots that follow.
+    a is the observed ``handover_delay`` in slots, so ``lam`` is utility per slot of delay, as is the environment's
+    handover weight under the additive cost. The best ``lam`` is smaller: a handover pays over all slots that follow.
     """
 
     def __init__(self, lam: float = 10.0):
