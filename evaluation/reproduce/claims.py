@@ -208,7 +208,7 @@ class Reproduction:
         parts += ["", "Verdicts"]
         for rule in RULES:
             parts += textwrap.wrap(rule, width, initial_indent="  ", subsequent_indent="    ")
-        return "\n".join([*parts, "", self.counts()])
+        return "\n".join([*parts, "", *textwrap.wrap(self.counts(), width)])
 
     def markdown(self) -> str:
         lines = [f"# {self.paper}", "", f"`{self.command}`", "", *(f"* {text}" for text in self.setting)]

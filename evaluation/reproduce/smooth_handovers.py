@@ -115,6 +115,13 @@ def all_claims(data: Data) -> Iterator[Claim]:
         "Measurements inside an operator's network, which are not public. The delays are an input of our scenarios.",
     )
     yield claims.not_testable(
+        "LDA's expected dynamic regret is at most O(sqrt(T (1 + P_T))) plus a rounding term",
+        "Sec. V, Theorem 1",
+        "a bound",
+        "A bound with unstated constants cannot be contradicted by finite runs. As printed the rounding term grows "
+        "like T, so it does not promise a vanishing average regret.",
+    )
+    yield claims.not_testable(
         "The discretisation error vanishes with a normalised step beta and the doubling trick",
         "Sec. V",
         "no error",
