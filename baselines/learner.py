@@ -11,10 +11,14 @@ import time
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
+import rich  # noqa: F401  (SB3 needs these three only once it has started: better to miss them now)
+import tensorboard  # type: ignore[import-untyped]  # noqa: F401
 import torch
+import tqdm  # type: ignore[import-untyped]  # noqa: F401
 from sb3_contrib import MaskablePPO
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
@@ -24,11 +28,11 @@ from rangym.baselines.agent import Network, TrainedAgent
 from rangym.baselines.policy import Sb3Policy, policy_class
 from rangym.baselines.recipes import Recipe
 from rangym.baselines.vec_adapter import VectorAdapter
+from rangym.evaluation.protocol import TUNING_SEEDS, training_seeds
 from rangym.policies.base import Task
 
-ALGORITHMS = {"PPO": PPO, "MaskablePPO": MaskablePPO}
-FIRST_TRAINING_SEED, SEEDS_PER_AGENT = 20_000, 1_000
-CURVE_SEEDS = range(10_000, 10_008)  # of the tuning range: training never looks at an evaluation trace
+ALGORITHMS: dict[str, Any] = {"PPO": PPO, "MaskablePPO": MaskablePPO}
+CURVE_SEEDS = TUNING_SEEDS[:8]  # training never looks at an evaluation trace
 CURVE_POINTS = 20
 CHECKPOINT_UPDATES = 10
 
@@ -59,12 +63,12 @@ class Learner:
             raise ValueError(f"{out} holds a run already: resume it or name another folder")
         self.commands.append(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]))
         starts = len(self.commands) - 1  # a resumed run goes on with traces it has not seen
-        if (starts + 1) * recipe.num_envs > SEEDS_PER_AGENT:
-            raise ValueError(f"{out}: resumed {starts} times: no training seeds are left to agent {seed}")
-        self.first_seed = FIRST_TRAINING_SEED + SEEDS_PER_AGENT * seed + recipe.num_envs * starts
+        self.seeds = training_seeds(seed)[recipe.num_envs * starts :][: recipe.num_envs]
+        if len(self.seeds) < recipe.num_envs:
+            raise ValueError(f"{out}: {starts} resumptions leave no training seeds to agent {seed}")
 
     def _read_progress(self) -> None:
-        if not self._checkpoint.exists():
+        if not (self._checkpoint.exists() and self._progress.exists()):
             raise ValueError(f"{self.out} holds no checkpoint to resume from")
         past = json.loads(self._progress.read_text(encoding="utf-8"))
         if past["identity"] != self.identity:
@@ -79,9 +83,9 @@ class Learner:
         self.constants = self.policy_class.constants(base)
         env = VecMonitor(VectorAdapter(self.policy_class.view(base)))
         algorithm = ALGORITHMS[recipe.algorithm]
-        if self._checkpoint.exists() and self.curve:
+        if self.curve:  # of a run to go on with
             self.model = algorithm.load(self._checkpoint, env=env, device="cpu")
-            self.model.set_random_seed(self.first_seed)
+            self.model.set_random_seed(self.seeds[0])
             self.curve = [point for point in self.curve if point["steps"] <= self.model.num_timesteps]
         else:
             self.model = algorithm(
@@ -90,11 +94,11 @@ class Learner:
                 learning_rate=LinearDecay(recipe.learning_rate),
                 policy_kwargs={"net_arch": list(recipe.hidden), "activation_fn": torch.nn.Tanh},
                 tensorboard_log=str(self.out / "tensorboard"),
-                seed=self.first_seed,
+                seed=self.seeds[0],
                 device="cpu",
                 **recipe.kwargs,
             )
-        self._clock = time.perf_counter() - (self.curve[-1]["seconds"] if self.curve else 0.0)
+        self._clock = time.process_time() - (self.curve[-1]["seconds"] if self.curve else 0.0)
         remaining = recipe.total_steps - self.model.num_timesteps
         if remaining > 0:
             self.model.learn(remaining, _Keeper(self), progress_bar=progress, reset_num_timesteps=False)
@@ -108,7 +112,7 @@ class Learner:
         names = ("rangym", "stable-baselines3", "sb3-contrib", "torch", "gymnasium", "numpy")
         config = {
             **self.identity,
-            "training_seeds": [self.first_seed, self.first_seed + self.recipe.num_envs - 1],
+            "training_seeds": [self.seeds[0], self.seeds[-1]],
             "constants": self.constants,
             "steps": self.model.num_timesteps,
             "commands": self.commands,
@@ -118,12 +122,12 @@ class Learner:
         return TrainedAgent(actor(self.model), config)
 
     def measure(self) -> None:
-        """Add a point to the curve, in training time."""
+        """Add a point to the curve; seconds are CPU time of training alone."""
         if self.curve and self.curve[-1]["steps"] == self.model.num_timesteps:
             return
-        seconds = time.perf_counter() - self._clock
+        seconds = time.process_time() - self._clock
         reward = mean_reward(self.policy_class(self.export()), self.recipe, CURVE_SEEDS)
-        self._clock = time.perf_counter() - seconds
+        self._clock = time.process_time() - seconds
         self.curve.append({"steps": self.model.num_timesteps, "seconds": round(seconds, 2), "reward": round(reward, 5)})
         self.model.logger.record("curve/reward_per_slot", reward)
 

@@ -57,6 +57,6 @@ def run(args: argparse.Namespace) -> int:
         return 2
     policy = policy_class(recipe.name).load(weights)
     last = policy.agent.config["curve"][-1]  # type: ignore[union-attr]
-    print(f"{weights}: reward per slot {last['reward']:.4f} on the tuning traces after {last['seconds']:.0f} s")
+    print(f"{weights}: {last['reward']:.4f} per slot on the tuning traces after {last['seconds']:.0f} s of CPU time")
     print(f"use it as the policy {recipe.name}:agent={weights}")
     return 0

@@ -136,7 +136,8 @@ class _Episode:
             )
         self.action_space = batched
         # Scalars where the whole box shares its bounds: clipping with arrays costs several microseconds a field.
-        self._bounds = [(f, _bound(b.low), _bound(b.high), b.dtype) for f, b in self.observation_space.spaces.items()]
+        boxes: dict[str, Any] = self.observation_space.spaces
+        self._bounds = [(f, _bound(b.low), _bound(b.high), b.dtype) for f, b in boxes.items()]
         self.trace: Trace | None = None
         self.t = 0
 
@@ -155,7 +156,9 @@ class _Episode:
     def _start(self, trace: Trace) -> dict[str, NDArray]:
         self.trace, self.t = trace, 0
         self.state = self.system.initial(trace.slot(0))
-        self.decision, self.outcome, self.rewards = None, None, []
+        self.decision: Any = None
+        self.outcome = Outcome({}, {})
+        self.rewards: list[NDArray] = []
         return self._observe()
 
     def _observe(self) -> dict[str, NDArray]:
@@ -169,20 +172,20 @@ class _Episode:
             for f, low, high, dtype in self._bounds
         }
 
-    def step(self, action: Any) -> tuple[dict[str, NDArray], NDArray, bool]:
+    def step(self, action: Any) -> tuple[dict[str, NDArray], NDArray, Outcome]:
         if self.trace is None:
             raise RuntimeError("step() was called before reset()")
         if self.t >= self.system.horizon:
             raise RuntimeError(f"the episode of {self.system.horizon} slots is over: call reset()")
         decision = self.system.decode(self._checked(action), self.state, self.public)
         self.t += 1
-        self.state, self.outcome = self.system.transition(self.state, decision, self.trace.slot(self.t))
-        self.decision = decision
+        self.state, outcome = self.system.transition(self.state, decision, self.trace.slot(self.t))
         reward = np.zeros(self.lanes)
-        for term in self.outcome.terms.values():
+        for term in outcome.terms.values():
             reward = reward + term
+        self.decision, self.outcome = decision, outcome
         self.rewards.append(reward)
-        return self._observe(), reward, self.t == self.system.horizon
+        return self._observe(), reward, outcome
 
     def _checked(self, action: Any) -> NDArray:
         """The batched action as a fresh array of the space's dtype: the caller's array never enters the state."""
@@ -204,7 +207,7 @@ class _Episode:
     def frame(self, b: int) -> Frame:
         if self.trace is None:
             raise RuntimeError("render() was called before reset()")
-        metrics = {} if self.outcome is None else lane(self.outcome.metrics, b)
+        metrics = lane(self.outcome.metrics, b)
         decision = None if self.decision is None else lane(self.decision, b)
         return Frame(
             self.t, self.trace.lane(b), lane(self.state, b), decision, metrics, [float(r[b]) for r in self.rewards]
@@ -260,8 +263,7 @@ class SystemEnv(gym.Env):
         return lane(obs, 0), {}
 
     def step(self, action):
-        obs, reward, _ = self._episode.step(np.asarray(action)[None])
-        outcome = self._episode.outcome
+        obs, reward, outcome = self._episode.step(np.asarray(action)[None])
         info = {"terms": lane(outcome.terms, 0), "metrics": lane(outcome.metrics, 0)}
         return lane(obs, 0), float(reward[0]), *self._episode.ended, info
 
@@ -325,11 +327,10 @@ class SystemVectorEnv(VectorEnv):
         return self._episode.draw(self._rngs) if given is None else self._episode.replay(given), {}
 
     def step(self, actions):
-        obs, reward, end = self._episode.step(actions)
+        obs, reward, outcome = self._episode.step(actions)
         terminated, truncated = (np.full(self.num_envs, x) for x in self._episode.ended)
-        outcome = self._episode.outcome
         info = self._masked({"terms": self._masked(outcome.terms), "metrics": self._masked(outcome.metrics)})
-        if end:
+        if any(self._episode.ended):
             final = np.empty(self.num_envs, dtype=object)
             final[:] = [lane(obs, b) for b in range(self.num_envs)]
             info = info | self._masked({"final_obs": final, "final_info": dict(info)})

@@ -97,7 +97,10 @@ class Results:
         """Everything a results file holds; the newest row counts where the code has changed in between."""
         if not Path(path).is_file():
             raise ValueError(f"{path}: no such results file")
-        results = Results.of(read(path))
+        stored = read(path)
+        good = {_identity(row) for row in stored.rows.values()}
+        errors = {key: row for key, row in stored.errors.items() if _identity(row) not in good}
+        results = Results.of(Stored(stored.rows, errors, stored.torn))
         if not results.episodes:
             raise ValueError(f"{path}: no result in it")
         return results
@@ -144,10 +147,14 @@ class Results:
     @cached_property
     def problems(self) -> tuple[str, ...]:
         """What makes these results untrustworthy: failed cells, and rewards above a certified bound."""
-        found = []
+        failed: dict[tuple[str, ...], list[int]] = {}
         for row in self.errors:
-            what = "the bound" if row["row"] == "bound" else label(row)
-            found.append(f"{what}, {row['scenario']}, seed {row['seed']}: {row['error']} ({row['where']})")
+            what = "bound" if row["row"] == "bound" else label(row)
+            failed.setdefault((what, row["scenario"], row["error"], row["where"]), []).append(row["seed"])
+        found = []
+        for (what, scenario, error, where), seeds in failed.items():
+            listed = ", ".join(map(str, seeds[:5])) + (f" and {len(seeds) - 5} more" if len(seeds) > 5 else "")
+            found.append(f"{what}, {scenario}, seed {listed} failed: {error} ({where})")
         for c in self.comparisons:
             for policy, by_seed in c.rows.items():
                 for seed, row in by_seed.items():
@@ -164,3 +171,8 @@ class Results:
 
 def _where(row: Row) -> str:
     return json.dumps([row["env_id"], row["scenario"], row["overrides"]], sort_keys=True)
+
+
+def _identity(row: Row) -> tuple[str, str, int]:
+    """What a row is about, whatever the code that made it."""
+    return (label(row) if row["row"] == "episode" else row["row"], _where(row), row["seed"])

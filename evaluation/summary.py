@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rangym.evaluation.protocol import seed_range, zero_policy
-from rangym.evaluation.results import Comparison
+from rangym.evaluation.results import Comparison, Results
 from rangym.evaluation.statistics import (
     Difference,
     Interval,
@@ -39,7 +39,8 @@ class PolicySummary:
     difference: Difference | None
     """Against the reference policy; None for itself."""
     p_adjusted: float
-    decide_ms: float
+    cpu_ms: float
+    """The policy's CPU time per slot, its reset included: the median episode, so that compilation does not count."""
     terms: Mapping[str, float]
     metrics: Mapping[str, float]
 
@@ -90,12 +91,20 @@ def summarise(comparison: Comparison, against: str | None = None) -> Summary:
                 regret_least=None if lower is None else float(dynamic_regret(values, lower).mean()),
                 difference=differences.get(policy),
                 p_adjusted=float(adjusted.get(policy, np.nan)),
-                decide_ms=float(np.median([r["decide_ms_per_slot"] for r in comparison.rows[policy].values()])),
+                cpu_ms=float(np.median([r["cpu_ms_per_slot"] for r in comparison.rows[policy].values()])),
                 terms={name: float(comparison.field(policy, "terms", name).mean()) for name in row["terms"]},
                 metrics={name: _mean(comparison.field(policy, "metrics", name)) for name in row["metrics"]},
             )
         )
     return Summary(comparison, against, zero, tuple(lines))
+
+
+def summarise_all(results: Results, against: str | None = None) -> list[Summary]:
+    """Every comparison of ``results``; ``against`` counts in those that have it, and one must."""
+    known = list(dict.fromkeys(policy for c in results.comparisons for policy in c.rows))
+    if against is not None and against not in known:
+        raise ValueError(f"against: one of {known} wanted, got {against!r}")
+    return [summarise(c, against if against in c.rows else None) for c in results.comparisons]
 
 
 def _mean(values: np.ndarray) -> float:
@@ -135,6 +144,7 @@ def notes(summary: Summary) -> list[str]:
             found.append("regret: bound minus reward; no decisions, hindsight included, gain more.")
     else:
         found.append("bound: none, so neither score nor regret.")
+    found.append("ms/slot: CPU time of the policy, its planning at the start included (median episode).")
     for line in summary.policies:
         if line.overrides:
             listed = ", ".join(f"{k}={v}" for k, v in line.overrides.items())
@@ -149,30 +159,31 @@ def main_table(summary: Summary) -> tuple[list[str], list[list[str]]]:
     header = ["policy", "knows", "reward", "95 % interval"]
     header += [f"score{_mark(summary.comparison)}"] if has_score else []
     header += ["regret"] if has_regret else []
-    header += [f"vs {summary.reference}", "95 % interval", "p"] if len(summary.policies) > 1 else []
+    header += ["difference", "95 % interval", "p"] if len(summary.policies) > 1 else []
     header += ["ms/slot"]
     rows = []
     for line in summary.policies:
         row = [line.policy, line.knowledge, f"{line.reward.value:.4f}", interval(line.reward)]
-        row += [f"{line.score.value:.3f}"] if line.score else []
+        row += [f"{round(line.score.value, 3) + 0.0:.3f}"] if line.score else []
         row += ["" if line.regret is None else f"{line.regret:.4f}"] if has_regret else []
         if len(summary.policies) > 1:
             d = line.difference
             row += ["", "", ""] if d is None else [f"{d.value:+.4f}", interval(d, "+"), p_value(line.p_adjusted)]
-        rows.append([*row, f"{line.decide_ms:.3g}"])
+        rows.append([*row, f"{line.cpu_ms:.3g}"])
     return header, rows
 
 
 def detail_table(summary: Summary) -> tuple[list[str], list[list[str]]]:
-    """Header and cells of the table of reward terms and metrics (means over the episodes)."""
+    """Header and cells of the table of interquartile means, reward terms and metrics (means over the episodes)."""
     terms = list(dict.fromkeys(name for line in summary.policies for name in line.terms))
     metrics = list(dict.fromkeys(name for line in summary.policies for name in line.metrics))
-    header = ["policy", *terms, *metrics]
+    header = ["policy", "reward IQM", "95 % interval", *terms, *metrics]
     rows = []
     for line in summary.policies:
         values = [line.terms.get(name, np.nan) for name in terms]
         values += [line.metrics.get(name, np.nan) for name in metrics]
-        rows.append([line.policy, *("" if np.isnan(v) else f"{v:.4g}" for v in values)])
+        numbers = ("" if np.isnan(v) else f"{v:.4g}" for v in values)
+        rows.append([line.policy, f"{line.iqm.value:.4f}", interval(line.iqm), *numbers])
     return header, rows
 
 

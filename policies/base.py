@@ -42,19 +42,20 @@ class Task:
     @staticmethod
     def of(env: gym.Env | gym.vector.VectorEnv, knowledge: Knowledge = Knowledge.OBSERVATION) -> Task:
         """The task of one lane of ``env``, holding no more than ``knowledge`` grants."""
-        shell = env.unwrapped
+        shell: Any = env.unwrapped
+        observation: Any
         if isinstance(shell, SystemEnv):
-            spaces = shell.observation_space, shell.action_space
+            observation, action = shell.observation_space, shell.action_space
         elif isinstance(shell, SystemVectorEnv):
-            spaces = shell.single_observation_space, shell.single_action_space
+            observation, action = shell.single_observation_space, shell.single_action_space
             if knowledge is Knowledge.ORACLE:
                 raise TypeError("an oracle needs the trace of one lane: give it the single environment")
         else:
             raise TypeError(f"env: a rangym environment wanted, got {type(shell).__name__}")
         # A copy, so that nothing a policy does to its model reaches the environment.
         system = None if knowledge is Knowledge.OBSERVATION else copy.copy(shell.system)
-        trace = shell.trace if knowledge is Knowledge.ORACLE else None  # type: ignore[union-attr]
-        return Task(*spaces, shell.system.horizon, system, trace)
+        trace = shell.trace if knowledge is Knowledge.ORACLE else None
+        return Task(observation, action, shell.system.horizon, system, trace)
 
 
 class Policy(ABC):
@@ -103,8 +104,8 @@ class Policy(ABC):
         name, space = next(iter(task.observation_space.spaces.items()))
         if observation[name].shape == space.shape:
             batch = {f: v[None] for f, v in observation.items()}
-            actions, state = self.predict(batch, state, episode_start, deterministic)
-            return actions[0], state
+            batched, state = self.predict(batch, state, episode_start, deterministic)
+            return batched[0], state
         lanes = len(observation[name])
         if state is None:
             state = tuple((self._unbound_copy(), child) for child in rng.spawn(lanes))

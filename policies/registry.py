@@ -14,6 +14,7 @@ from rangym.policies.base import Knowledge, Policy
 
 CELL = "rangym/CellAssociation-v0"
 _CELL = "rangym.policies.cell_association."
+_CELL_AGENTS = "rangym.baselines.cell_association:"
 NODE = "rangym/NodePlacement-v0"
 _NODE = "rangym.policies.node_placement."
 
@@ -45,11 +46,19 @@ class Entry:
 ENTRIES: dict[str, Entry] = {
     "random": Entry("rangym.policies.base:Random", None, "random", "uniform over the native actions"),
     "max_sinr": Entry(_CELL + "rules:MaxSinr", CELL, "heuristic", "strongest cell of the previous slot"),
+    "lda": Entry(_CELL + "lda:Lda", CELL, "reference", "Kalntis et al., Smooth Handovers, Algorithm 1"),
     "a3": Entry(_CELL + "rules:A3", CELL, "heuristic", "3GPP TS 38.331, event A3"),
     "load_aware": Entry(_CELL + "rules:LoadAware", CELL, "heuristic", "greedy proportional-fair choice in index order"),
     "slot_optimum": Entry(_CELL + "optima:SlotOptimum", CELL, "heuristic", "exact assignment for the previous slot"),
     "sticky_optimum": Entry(_CELL + "optima:StickyOptimum", CELL, "heuristic", "exact assignment with a moving cost"),
     "sticky_filtered": Entry(_CELL + "optima:StickyFiltered", CELL, "heuristic", "the same on averaged log rates"),
+    "static_oracle": Entry(_CELL + "optima:StaticOracle", CELL, "oracle", "exact optimum where the SINR never changes"),
+    "hindsight": Entry(
+        _CELL + "optima:Hindsight", CELL, "oracle", "price decomposition and Viterbi paths on the trace"
+    ),
+    "ppo_shared": Entry(
+        _CELL_AGENTS + "SharedPpo", CELL, "agent", "PPO, one policy shared by all UEs; trained on small"
+    ),
     "static": Entry(_NODE + "layouts:Static", NODE, "heuristic", "nodes stay where they start"),
     "grid": Entry(_NODE + "layouts:Grid", NODE, "heuristic", "nodes in even rows"),
     "k_means": Entry(_NODE + "clusterings:KMeans", NODE, "heuristic", "Lloyd's K-means of the present users"),

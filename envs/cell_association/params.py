@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 LAWS = ("static", "volatile", "mobility", "measured")
@@ -108,8 +108,9 @@ class CellAssociationParams:
             bounds,
         )
         if self.sites:
-            ok = all(len(s) == 5 and all(map(_number, s)) and s[2] > 0 and s[3] > 0 for s in self.sites)
-            _require(ok, "sites", "(x share, y share, GHz > 0, MHz > 0, dBm) per cell", self.sites)
+            _require(
+                all(map(_is_site, self.sites)), "sites", "(x, y in [0, 1], GHz > 0, MHz > 0, dBm) per cell", self.sites
+            )
             _require(
                 len(self.sites) == self.num_cells, "sites", f"num_cells = {self.num_cells} of them", len(self.sites)
             )
@@ -119,14 +120,20 @@ def _number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
+def _is_site(site: tuple[float, ...]) -> bool:
+    if len(site) != 5 or not all(map(_number, site)):
+        return False
+    x, y, ghz, mhz, _ = site
+    return 0 <= x <= 1 and 0 <= y <= 1 and ghz > 0 and mhz > 0
+
+
 def _require(ok: bool, name: str, wanted: str, got: Any) -> None:
     if not ok:
         raise ValueError(f"{name}: {wanted} wanted, got {got!r}")
 
 
-_IID = dict(num_ues=100, num_cells=10, horizon=5000, handover_cost="norm")
-_MOBILITY = dict(num_ues=1000, num_cells=25, horizon=10_000, handover_cost="norm")
-
+_STATIC = CellAssociationParams(law="static", num_ues=100, num_cells=10, horizon=5000, handover_cost="norm")
+_MOBILITY = CellAssociationParams(num_ues=1000, num_cells=25, horizon=10_000, handover_cost="norm")
 
 SCENARIOS: dict[str, CellAssociationParams] = {
     "tiny": CellAssociationParams(num_ues=4, num_cells=3, horizon=20, handover_weight=1.0),
@@ -138,10 +145,10 @@ SCENARIOS: dict[str, CellAssociationParams] = {
         shadowing_db=8.0,
         shadowing_distance_m=25.0,
     ),
-    "static": CellAssociationParams(law="static", **_IID),
-    "volatile": CellAssociationParams(law="volatile", **_IID),
-    "desk": CellAssociationParams(**{**_MOBILITY, "num_ues": 200, "horizon": 1000}),
-    "mobility": CellAssociationParams(**_MOBILITY),
+    "static": _STATIC,
+    "volatile": replace(_STATIC, law="volatile"),
+    "desk": replace(_MOBILITY, num_ues=200, horizon=1000),
+    "mobility": _MOBILITY,
+    "paper": _MOBILITY,
     "measured": CellAssociationParams(law="measured", num_ues=50, num_cells=25, horizon=600, sinr_floor_db=-20.0),
 }
-SCENARIOS["paper"] = SCENARIOS["mobility"]

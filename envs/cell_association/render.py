@@ -41,9 +41,17 @@ def _draw_map(axes: Axes, system: CellAssociation, frame: Frame, palette: np.nda
         faint = LineCollection(links[served & ~moved], colors=FAINT, linewidths=0.4 if crowd else 0.9, zorder=1)
         axes.add_collection(faint)
         axes.add_collection(LineCollection(links[moved], colors=FLASH, linewidths=1.0 if crowd else 2.0, zorder=2))
-    axes.scatter(*users.T, s=10 if crowd else 36, c=shade, edgecolors="white", linewidths=0.4, zorder=4)
-    axes.scatter(*users[moved].T, s=40 if crowd else 130, facecolors="none", edgecolors=FLASH, linewidths=1.6, zorder=5)
-    axes.scatter(*cells.T, s=150, marker="^", c=list(palette), edgecolors=INK, linewidths=0.9, zorder=6)
+    axes.scatter(users[:, 0], users[:, 1], s=10 if crowd else 36, c=shade, edgecolors="white", linewidths=0.4, zorder=4)
+    axes.scatter(
+        users[moved, 0],
+        users[moved, 1],
+        s=40 if crowd else 130,
+        facecolors="none",
+        edgecolors=FLASH,
+        linewidths=1.6,
+        zorder=5,
+    )
+    axes.scatter(cells[:, 0], cells[:, 1], s=150, marker="^", c=list(palette), edgecolors=INK, linewidths=0.9, zorder=6)
     for j, (x, y) in enumerate(cells):
         axes.annotate(str(j), (x, y), textcoords="offset points", xytext=(7, 5), fontsize=8, color=INK, zorder=7)
     axes.plot([], [], color=FLASH, linewidth=2, label=f"handover ({int(moved.sum())} in this slot)")

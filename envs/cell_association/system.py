@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
-from gymnasium.spaces import Box, Dict, MultiDiscrete
+from gymnasium.spaces import Box, Dict, MultiDiscrete, Space
 from numpy.typing import NDArray
 
+from rangym.envs.cell_association.layout import MAX_DELAY_SLOTS
 from rangym.envs.cell_association.params import SCENARIOS, CellAssociationParams
 from rangym.envs.cell_association.scenario import sample_lanes
 from rangym.envs.core import Frame, Outcome, Slot, State, SystemModel, Trace
@@ -17,7 +18,6 @@ from rangym.envs.physics.sharing import load_cost
 
 PING_PONG_SLOTS = 5
 WEAK_TARGET_DB = -8.0
-MAX_DELAY_SLOTS = 2.0
 MAX_BANDWIDTH_MHZ = 100.0
 
 
@@ -94,11 +94,13 @@ class CellAssociation(SystemModel):
     def __init__(self, params: CellAssociationParams):
         self.params, self.horizon = params, params.horizon
         ues, cells = params.num_ues, params.num_cells
-        if params.law == "measured" and not params.map:
-            raise ValueError("map: the file made by `rangym trace import LOGS --out FILE.npz` wanted, got None")
+        if params.law == "measured":
+            from rangym.envs.cell_association.measured import radio_map
+
+            radio_map(params)  # refuses a missing or unfitting file here rather than at the first reset
         self.has_coverage, self.delays_vary = params.law == "measured", params.delay_variation > 0
         self.action_space = MultiDiscrete([cells] * ues)
-        fields = {
+        fields: dict[str, Space] = {
             "sinr_db": Box(params.sinr_floor_db, params.sinr_ceiling_db, (ues, cells), np.float32),
             "serving": Box(0, 1, (ues, cells), np.float32),
             "load": Box(0, ues, (cells,), np.float32),
@@ -163,7 +165,8 @@ class CellAssociation(SystemModel):
 
         moved = (serving >= 0) & (serving != decision)
         delay = slot["handover_delay"]
-        both_ends = delay.take(row + np.maximum(serving, 0)) + delay.take(row + decision)
+        left, entered = delay.take(row + np.maximum(serving, 0)), delay.take(row + decision)
+        both_ends = np.add(left, entered, dtype=np.float64)  # as the bounds do: varying delays are float32
         ho_delay = (both_ends * moved).sum(axis=1)
         cost = np.sqrt(ho_delay) if self.params.handover_cost == "norm" else ho_delay
         handover = -self.params.handover_weight * cost

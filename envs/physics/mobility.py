@@ -22,7 +22,7 @@ def gauss_markov(mean: NDArray, deviation: NDArray, normal: NDArray, memory: flo
     return mean.astype(normal.dtype) + deviation.astype(normal.dtype) * unit
 
 
-def fold(position: NDArray, side: float) -> NDArray:
+def fold(position: NDArray, side: float | NDArray) -> NDArray:
     """Where free motion along a line is when walls at 0 and ``side`` reflect it.
 
     A reflection mirrors the rest of the path, so reflecting step by step is folding the free path.
@@ -34,7 +34,7 @@ def gauss_markov_walk(
     uniform: NDArray,
     normal: NDArray,
     *,
-    side_m: float,
+    side_m: float | NDArray,
     slot_s: float,
     mean_speed_mps: tuple[float, float],
     speed_variance: tuple[float, float],
@@ -50,7 +50,8 @@ def gauss_markov_walk(
     ----------
     uniform : uniform variates in [0, 1), ``(5, ues)``: two for the start, then mean speed, speed variance, heading.
     normal : standard normal variates ``(S - 1, 2, ues)`` of speed and heading, S slots.
-    side_m, slot_s, mean_speed_mps, speed_variance, memory, heading_sd : see `CellAssociationParams`.
+    side_m : side of the square, or ``(2, 1)`` sides of a rectangle.
+    slot_s, mean_speed_mps, speed_variance, memory, heading_sd : see `CellAssociationParams`.
 
     Returns
     -------

@@ -90,11 +90,11 @@ def optimal_assignment(
     tolerance = 1e-13 * max(1.0, scale, float(np.abs(phi[-1] - phi[-2])))
     price = np.empty(num_cells)
     load = np.bincount(cell, minlength=num_cells)
-    cycles = _optimise(value, phi, cell, load, price, tolerance, MAX_CYCLES_PER_UE * num_ues)
+    cycles = optimise(value, phi, cell, load, price, tolerance, MAX_CYCLES_PER_UE * num_ues)
     if cycles < 0:
         raise RuntimeError(f"assignment: {MAX_CYCLES_PER_UE * num_ues} negative cycles cancelled without an optimum")
     reached = float(value[np.arange(num_ues), cell].sum() - phi[load].sum())
-    return Assignment(cell, reached, load, price, float(_dual(value, phi, load, price)), int(cycles))
+    return Assignment(cell, reached, load, price, float(dual_value(value, phi, load, price)), int(cycles))
 
 
 def _check_convex(phi: NDArray, num_ues: int) -> None:
@@ -107,7 +107,7 @@ def _check_convex(phi: NDArray, num_ues: int) -> None:
 
 
 @numba.njit(cache=True)
-def _optimise(value, phi, cell, load, price, tolerance, max_cycles):
+def optimise(value, phi, cell, load, price, tolerance, max_cycles):
     """Best response, then cycle cancelling; changes ``cell``, ``load`` and ``price``; -1 at the cap."""
     num_ues, num_cells = value.shape
     _best_response(value, phi, cell, load, tolerance)
@@ -224,7 +224,7 @@ def _negative_cycle(cost, distance, parent, seen, tolerance):
 
 
 @numba.njit(cache=True)
-def _dual(value, phi, load, price):
+def dual_value(value, phi, load, price):
     """The bound that ``price`` proves; the best load under a price is found from ``load`` by convexity."""
     num_ues, num_cells = value.shape
     total = 0.0

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
+from rangym.envs.core import Trace
+from rangym.envs.physics.channel import shannon_rate_mbps
 from rangym.policies.algorithms.assignment import optimal_assignment
-from rangym.policies.base import Observation, Policy, Task
+from rangym.policies.algorithms.handover_planning import plan_additive, plan_norm
+from rangym.policies.base import Knowledge, Observation, Policy, Task
 from rangym.policies.cell_association.rules import log_rate
 
 
@@ -24,8 +29,8 @@ class SlotOptimum(Policy):
 class StickyOptimum(Policy):
     """The exact optimum of the previous slot's utility when leaving the serving cell costs lam (a_old + a_new).
 
-    a is the observed ``handover_delay`` in slots, so ``lam`` is in units of utility per slot of delay. ``lam`` below
-    the environment's handover weight keeps a UE less, since a handover pays over the slots that follow.
+    a is the observed ``handover_delay`` in slots, so ``lam`` is utility per slot of delay, as is the environment's
+    handover weight under the additive cost. The best ``lam`` is smaller: a handover pays over all slots that follow.
     """
 
     def __init__(self, lam: float = 10.0):
@@ -65,3 +70,82 @@ class StickyFiltered(StickyOptimum):
         value = log_rate(observation)
         self._average = value if self._average is None else self._average + self.alpha * (value - self._average)
         return self._sticky(self._average, observation)
+
+
+class StaticOracle(Policy):
+    """The exact optimum of an episode whose SINR never changes: the slot's optimum, held for good.
+
+    No association has a higher utility in any slot, and standing still costs nothing.
+    """
+
+    knowledge = Knowledge.ORACLE
+
+    def reset(self, task: Task, rng: np.random.Generator) -> None:
+        trace = _trace(task)
+        if not is_static(trace):
+            raise ValueError(
+                "static_oracle: a trace whose SINR is the same in every slot wanted (scenario 'static'), got one that "
+                "changes; use the policy 'hindsight'"
+            )
+        self._cell = optimal_assignment(log_rates(trace, slice(1, 2))[0]).cell
+
+    def act(self, observation: Observation) -> NDArray:
+        return self._cell
+
+
+class Hindsight(Policy):
+    """The best plan found for an episode that is known in advance.
+
+    With the additive handover cost (``sum``) it is within a proved gap of the optimum, about 1e-5 per slot and UE; with
+    the root (``norm``) a local optimum, the best known value.
+    """
+
+    knowledge = Knowledge.ORACLE
+
+    def reset(self, task: Task, rng: np.random.Generator) -> None:
+        stages, params = stages_of(_trace(task)), task.system.params  # type: ignore[union-attr]
+        solve = plan_norm if params.handover_cost == "norm" else plan_additive
+        plan = solve(stages.value, stages.delay, params.handover_weight, stages.weight)
+        self._plan = np.repeat(plan.cell, stages.weight.astype(np.int64), axis=0)
+        self._slots = iter(self._plan)
+
+    def act(self, observation: Observation) -> NDArray:
+        return next(self._slots)
+
+
+@dataclass(frozen=True)
+class Stages:
+    """An episode's slots 1..T, runs of equal slots joined: ``value`` (N, I, J) log10 rate of each empty cell,
+    ``delay`` (N or 1, I, J) in slots, ``weight`` (N,) number of slots."""
+
+    value: NDArray
+    delay: NDArray
+    weight: NDArray
+
+
+def log_rates(trace: Trace, slots: slice | NDArray) -> NDArray:
+    """log10 of each empty cell's rate in Mbit/s in the given slots, (N, I, J) float64."""
+    return np.log10(shannon_rate_mbps(trace.slots["sinr_db"][slots], trace.constants["bandwidth_mhz"]))
+
+
+def is_static(trace: Trace) -> bool:
+    """Whether the SINR is the same in all slots 1..T."""
+    first, *later = trace.slots["sinr_db"][1:-1]
+    return all(np.array_equal(sinr_db, first) for sinr_db in later)
+
+
+def stages_of(trace: Trace) -> Stages:
+    """What a plan has to choose from: slots are joined where neither SINR nor delays change."""
+    sinr_db = trace.slots["sinr_db"][1:-1]
+    varying = "handover_delay" in trace.slots
+    delay = trace.slots["handover_delay"][1:-1] if varying else trace.constants["handover_delay"][None]
+    changed = [varying or not np.array_equal(now, before) for before, now in zip(sinr_db, sinr_db[1:], strict=False)]
+    first = np.flatnonzero([True, *changed])
+    weight = np.diff(np.append(first, len(sinr_db))).astype(np.float64)
+    return Stages(log_rates(trace, first + 1), delay.astype(np.float64), weight)
+
+
+def _trace(task: Task) -> Trace:
+    if task.trace is None or task.system is None:
+        raise ValueError("an oracle needs the episode's trace: Task.of(env, Knowledge.ORACLE)")
+    return task.trace

@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from rangym.evaluation import Protocol, evaluate
     from rangym.evaluation.protocol import parse_seeds
-    from rangym.evaluation.summary import summarise, text_report
+    from rangym.evaluation.summary import summarise_all, text_report
 
     protocol = Protocol(
         arguments.env_id(args.env),
@@ -44,8 +44,8 @@ def run(args: argparse.Namespace) -> int:
         allow_any_seed=args.any_seed,
     )
     results = evaluate(args.policies, protocol, workers=args.workers, out=args.out, bounds=not args.no_bounds)
-    for comparison in results.comparisons:
-        print(text_report(summarise(comparison, args.against), args.details))
+    for summary in summarise_all(results, args.against):
+        print(text_report(summary, args.details))
     if args.out:
         print(f"\n{results.computed} cells run, {len(results.episodes)} episodes in {args.out}")
     if args.html:

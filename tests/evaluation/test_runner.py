@@ -125,8 +125,8 @@ def test_a_failing_cell_is_reported_and_loses_no_other(planted, tmp_path):
     out = tmp_path / "x.jsonl"
     results = evaluate(["spy:fail_on=0", "random"], protocol(), bounds=False, out=out)
     assert len(results.rewards("random")) == 3
-    assert len(results.problems) == 3
-    assert "spy:fail_on=0" in results.problems[0] and "RuntimeError: planted" in results.problems[0]
+    (problem,) = results.problems
+    assert "spy:fail_on=0, tiny, seed 0, 1, 2" in problem and "RuntimeError: planted" in problem
     assert evaluate(["spy:fail_on=0", "random"], protocol(), bounds=False, out=out).computed == 3  # errors again
 
 

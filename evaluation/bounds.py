@@ -1,0 +1,90 @@
+"""What no policy can exceed on a trace, and how well that is proved.
+
+A bound is computed in float64 from the trace and from the formulas that score it. To add an environment: a function
+``(system, trace) -> Bound`` and its line in `BOUNDS`; what it needs is imported inside the function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rangym.envs.core import SystemModel, Trace
+
+if TYPE_CHECKING:
+    from rangym.envs.cell_association.system import CellAssociation
+
+KINDS = ("certified", "best known", "none")
+SLOTS_AT_ONCE = 64
+NORM_STEPS = 100
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A bound on the mean reward per slot over one trace.
+
+    Attributes
+    ----------
+    value : no policy exceeds it (``certified``), or none has so far (``best known``); None where there is none.
+    kind : ``certified``, ``best known`` or ``none``.
+    what : what it bounds and how, in a few words.
+    lower : the best feasible value known, if any: the distance to ``value`` is what is left unproved.
+    """
+
+    value: float | None
+    kind: str
+    what: str
+    lower: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"kind: one of {list(KINDS)} wanted, got {self.kind!r}")
+        if (self.value is None) != (self.kind == "none"):
+            raise ValueError(f"value: a number unless kind is 'none', got {self.value!r} with kind {self.kind!r}")
+
+
+def bound(system: SystemModel, trace: Trace) -> Bound:
+    """The bound of ``trace`` (one lane) under ``system``; kind ``none`` where the environment has none."""
+    trace.check(system.shapes, system.reveal, system.horizon)
+    name = f"{type(system).__module__}:{type(system).__qualname__}"
+    if name not in BOUNDS:
+        return Bound(None, "none", f"no bound is known for {type(system).__name__}")
+    return BOUNDS[name](system, trace)
+
+
+def _cell_association(system: CellAssociation, trace: Trace) -> Bound:
+    from rangym.policies.algorithms.assignment import optimal_assignment
+    from rangym.policies.algorithms.handover_planning import plan_additive, plan_norm
+    from rangym.policies.cell_association.optima import is_static, log_rates, stages_of
+
+    params = system.params
+    slots_and_ues = params.horizon * params.num_ues
+    if is_static(trace):
+        held = optimal_assignment(log_rates(trace, slice(1, 2))[0])
+        value, lower = held.bound / params.num_ues, held.value / params.num_ues
+        return Bound(value, "certified", "exact: the slot optimum, held", lower)
+    if params.handover_cost == "norm" and params.law != "volatile":
+        return Bound(_per_slot(trace) / slots_and_ues, "certified", "exact optimum of each slot, handovers free")
+    stages = stages_of(trace)
+    arguments = stages.value, stages.delay, params.handover_weight, stages.weight
+    if params.handover_cost == "norm":
+        plan, what = plan_norm(*arguments, NORM_STEPS), "hindsight bracket over the dual ball"
+    else:
+        plan, what = plan_additive(*arguments), "hindsight optimum by load prices"
+    return Bound(plan.bound / slots_and_ues, "certified", what, plan.value / slots_and_ues)
+
+
+def _per_slot(trace: Trace) -> float:
+    """Sum over slots of the utility's exact optimum; in chunks, since all log rates of a paper trace take 2 GB."""
+    from rangym.policies.algorithms.handover_planning import per_stage_bound
+    from rangym.policies.cell_association.optima import log_rates
+
+    end = trace.horizon + 1
+    chunks = (slice(t, min(t + SLOTS_AT_ONCE, end)) for t in range(1, end, SLOTS_AT_ONCE))
+    return sum(per_stage_bound(log_rates(trace, slots))[0] for slots in chunks)
+
+
+BOUNDS: dict[str, Callable[[Any, Trace], Bound]] = {
+    "rangym.envs.cell_association.system:CellAssociation": _cell_association,
+}

@@ -1,0 +1,52 @@
+"""``rangym bench``: the benchmark."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from rangym.cli import arguments
+
+DESCRIPTION = """\
+Run every registered policy, trained agents included, on the same traces, print the tables and
+write an HTML report. Takes about two minutes on two cores; a stopped run goes on where it was.
+
+--map adds the scenario `measured` on a radio map of yours (see `rangym trace import`)."""
+EXAMPLE = "  rangym bench\n  rangym bench --map map.npz --out results --workers 4"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", default="results", metavar="DIR", help="folder of rows and report (default: results)")
+    parser.add_argument("--fresh", action="store_true", help="forget the rows of earlier runs")
+    parser.add_argument("--map", metavar="FILE", help="also run `measured` on this radio map")
+    arguments.add_workers(parser, default=-1)
+
+
+def run(args: argparse.Namespace) -> int:
+    from rangym.evaluation.suite import SUITE, measured, run_suite
+    from rangym.evaluation.summary import summarise_all, text_report
+
+    suite = [*SUITE, *([measured(args.map)] if args.map else [])]
+    rows = Path(args.out) / "bench.jsonl"
+    if args.fresh:
+        rows.unlink(missing_ok=True)
+    start = time.monotonic()
+    print("running the benchmark; the first run compiles for some seconds", file=sys.stderr, flush=True)
+    results = run_suite(suite, rows, args.workers)
+    for summary in summarise_all(results):
+        print(text_report(summary), end="\n\n")
+    print(f"{results.computed} cells run in {time.monotonic() - start:.0f} s; rows: {rows}")
+    print(f"report: {_report(results, rows.with_suffix('.html'))}")
+    return arguments.print_problems(results, rows)
+
+
+def _report(results, path: Path) -> str:
+    """The path of the HTML report, or what to install for one: the tables stand without it."""
+    from rangym.evaluation.report import MissingExtra, write_html
+
+    try:
+        return str(write_html(results, path, command=arguments.command_line()))
+    except MissingExtra as error:
+        return f"none ({error})"

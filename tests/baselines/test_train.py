@@ -1,0 +1,119 @@
+"""Training: it learns, survives a kill, and says what is missing."""
+
+import argparse
+import dataclasses
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+
+from rangym.baselines.policy import policy_class
+from rangym.baselines.recipes import RECIPES
+from rangym.baselines.train import add_arguments, run, train
+
+SMALL = dict(num_envs=4, total_steps=1_500, scenario="tiny")
+
+
+def _recipe(name="ppo_shared", **changes):
+    recipe = RECIPES[name]
+    kwargs = {**recipe.kwargs, "n_steps": 20, "batch_size": 80}
+    return dataclasses.replace(recipe, **{**SMALL, "kwargs": kwargs, **changes})
+
+
+def _config(path):
+    return json.loads(path.with_suffix(".json").read_text())
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_trains_logs_and_exports(name, tmp_path):
+    weights = train(_recipe(name), 2, tmp_path)
+    config = _config(weights)
+    assert weights == tmp_path / "agent.npz"
+    assert config["agent"] == 2 and config["training_seeds"] == [22_000, 22_003]
+    assert config["steps"] >= 1_500 and config["curve"][-1]["steps"] == config["steps"]
+    steps = [point["steps"] for point in config["curve"]]
+    assert steps[0] == 0 and steps == sorted(set(steps))
+    assert list((tmp_path / "tensorboard").rglob("events.*"))
+    assert isinstance(policy_class(name).load(weights), policy_class(name))
+    with pytest.raises(ValueError, match="holds a run already"):
+        train(_recipe(name), 2, tmp_path)
+
+
+def test_the_same_seed_gives_the_same_agent(tmp_path):
+    one, other = (train(_recipe(), 0, tmp_path / folder) for folder in "ab")
+    assert one.read_bytes() == other.read_bytes()
+    assert train(_recipe(), 1, tmp_path / "c").read_bytes() != one.read_bytes()
+
+
+def test_the_shared_policy_learns_to_stay(tmp_path):
+    """With handovers this dear, random choices cost far more than any association can bring."""
+    recipe = _recipe(total_steps=8_000, overrides={"handover_weight": 40.0})
+    curve = _config(train(recipe, 0, tmp_path))["curve"]
+    assert curve[-1]["reward"] > curve[0]["reward"] + 1
+
+
+def test_a_killed_run_resumes(tmp_path):
+    code = (
+        "import dataclasses\n"
+        "from rangym.baselines.recipes import RECIPES\n"
+        "from rangym.baselines.train import train\n"
+        "r = RECIPES['ppo_shared']\n"
+        "kwargs = {**r.kwargs, 'n_steps': 20, 'batch_size': 80}\n"
+        "r = dataclasses.replace(r, num_envs=4, total_steps=10**7, scenario='tiny', kwargs=kwargs)\n"
+        f"train(r, 0, {str(tmp_path)!r})\n"
+    )
+    process, deadline = subprocess.Popen([sys.executable, "-c", code]), time.monotonic() + 60
+    progress, seen = tmp_path / "progress.json", set()
+    while len(seen) < 2 and time.monotonic() < deadline:  # until a checkpoint after the first one is there
+        if progress.exists():
+            seen.add(progress.stat().st_mtime_ns)
+        time.sleep(0.02)
+    process.kill()
+    assert process.wait() == -9
+
+    endless = _recipe(total_steps=10**7)
+    with pytest.raises(ValueError, match="resume it"):
+        train(endless, 0, tmp_path)
+    with pytest.raises(ValueError, match="holds another run"):
+        train(_recipe(), 0, tmp_path, resume=True)
+    content = json.loads(progress.read_text())
+    content["identity"]["recipe"]["total_steps"] = 6_000  # let the endless run end soon
+    progress.write_text(json.dumps(content))
+    config = _config(train(_recipe(total_steps=6_000), 0, tmp_path, resume=True))
+    assert config["steps"] >= 6_000
+    assert len(config["commands"]) == 2
+    assert config["training_seeds"] == [20_004, 20_007]  # traces the first part has not seen
+    steps = [point["steps"] for point in config["curve"]]
+    assert steps == sorted(set(steps)) and steps[0] == 0
+
+
+def test_nothing_to_resume(tmp_path):
+    with pytest.raises(ValueError, match="no checkpoint"):
+        train(_recipe(), 0, tmp_path, resume=True)
+
+
+def test_command(tmp_path, capsys):
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    words = ["ppo_shared", "--seed", "1", "--out", str(tmp_path), "--steps", "1", "--quiet"]
+    assert run(parser.parse_args(words)) == 0
+    assert f"ppo_shared:agent={tmp_path}/agent.npz" in capsys.readouterr().out
+    assert run(parser.parse_args(words)) == 2
+    assert "holds a run already" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        parser.parse_args(["ppo_share", "--out", "x"])
+
+
+@pytest.mark.parametrize("missing", ["torch", "sb3_contrib", "tensorboard"])
+def test_a_missing_extra_names_the_line_to_run(missing, tmp_path):
+    code = (
+        f"import sys; sys.modules[{missing!r}] = None\n"
+        "import argparse\n"
+        "from rangym.baselines.train import add_arguments, run\n"
+        "parser = argparse.ArgumentParser(); add_arguments(parser)\n"
+        f"sys.exit(run(parser.parse_args(['ppo_shared', '--steps', '1', '--out', {str(tmp_path / 'x')!r}])))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 2 and "pip install 'rangym[rl]'" in done.stdout, done.stdout + done.stderr

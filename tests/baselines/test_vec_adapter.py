@@ -1,0 +1,127 @@
+"""The adapter against SB3's own DummyVecEnv, over several episodes."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from sb3_contrib.common.maskable.utils import get_action_masks
+from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
+
+import rangym  # noqa: F401  (registers the environments)
+from rangym.baselines.spaces import FlattenObservation, FlattenVectorObservation
+from rangym.baselines.vec_adapter import VectorAdapter
+
+ENV, KWARGS = "rangym/CellAssociation-v0", {"scenario": "tiny", "horizon": 7}
+LANES, STEPS = 3, 3 * 7 + 2
+
+
+def _single():
+    return gym.make(ENV, **KWARGS)
+
+
+def _native():
+    return gym.make_vec(ENV, LANES, vectorization_mode="vector_entry_point", **KWARGS)
+
+
+def _sync():
+    """Gymnasium's own vector environment over the same single ones: infos as Gymnasium lays them out."""
+    return SyncVectorEnv([_single] * LANES, autoreset_mode=AutoresetMode.SAME_STEP)
+
+
+def _assert_same(one, other):
+    assert type(one) is type(other) or not isinstance(one, dict)
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key in one:
+            _assert_same(one[key], other[key])
+    else:
+        np.testing.assert_array_equal(one, other)
+
+
+def _walk(reference, adapted, info_keys):
+    reference.seed(5), adapted.seed(5)
+    _assert_same(dict(reference.reset()), adapted.reset())
+    rng, ends = np.random.default_rng(0), 0
+    for _ in range(STEPS):
+        actions = rng.integers(0, 3, (LANES, 4))
+        wanted, got = reference.step(actions), adapted.step(actions)
+        _assert_same(dict(wanted[0]), got[0])
+        np.testing.assert_array_equal(wanted[1], got[1])
+        assert got[1].dtype == np.float32
+        np.testing.assert_array_equal(wanted[2], got[2])
+        for mine, theirs in zip(got[3], wanted[3], strict=True):
+            assert mine.get("TimeLimit.truncated", False) == theirs["TimeLimit.truncated"]
+            assert ("terminal_observation" in mine) == ("terminal_observation" in theirs)
+            if "terminal_observation" in mine:
+                ends += 1
+                _assert_same(theirs["terminal_observation"], mine["terminal_observation"])
+            for key in info_keys:  # the last step of an episode keeps its own
+                _assert_same(theirs[key], mine[key])
+    assert ends == 3 * LANES
+
+
+@pytest.mark.parametrize("make", [_native, _sync])
+def test_equals_dummy_vec_env(make):
+    keys = ("terms", "metrics")
+    _walk(DummyVecEnv([_single] * LANES), VectorAdapter(make(), keys), keys)
+
+
+def test_flattened_equals_dummy_vec_env_over_flattened():
+    reference = DummyVecEnv([lambda: FlattenObservation(_single())] * LANES)
+    adapted = VectorAdapter(FlattenVectorObservation(_native()))
+    assert adapted.observation_space == reference.observation_space
+    reference.seed(5), adapted.seed(5)
+    np.testing.assert_array_equal(reference.reset(), adapted.reset())
+    for _ in range(STEPS):
+        actions = np.zeros((LANES, 4), int)
+        wanted, got = reference.step(actions), adapted.step(actions)
+        np.testing.assert_array_equal(wanted[0], got[0])
+        for mine, theirs in zip(got[3], wanted[3], strict=True):
+            if "terminal_observation" in theirs:
+                np.testing.assert_array_equal(theirs["terminal_observation"], mine["terminal_observation"])
+
+
+def test_one_slot_episodes_terminate_and_are_not_marked_truncated():
+    adapted = VectorAdapter(gym.make_vec(ENV, 2, scenario="tiny", horizon=1))
+    adapted.reset()
+    _, _, done, infos = adapted.step(np.zeros((2, 4), int))
+    assert done.all() and [info["TimeLimit.truncated"] for info in infos] == [False, False]
+
+
+def test_next_step_autoreset_is_refused():
+    with pytest.raises(ValueError, match="SAME_STEP"):
+        VectorAdapter(SyncVectorEnv([_single] * 2))
+
+
+def test_action_masks_through_wrappers():
+    adapted = VectorAdapter(FlattenVectorObservation(_native()))
+    reference = DummyVecEnv([_single] * LANES)
+    adapted.seed(1), reference.seed(1)
+    adapted.reset(), reference.reset()
+    for _ in range(3):
+        masks = get_action_masks(VecMonitor(adapted))
+        assert masks.shape == (LANES, 12)
+        np.testing.assert_array_equal(masks, [env.unwrapped.action_masks() for env in reference.envs])
+        actions = np.ones((LANES, 4), int)
+        adapted.step(actions), reference.step(actions)
+
+
+def test_attributes():
+    adapted = VectorAdapter(FlattenVectorObservation(_native()))
+    assert [system.horizon for system in adapted.get_attr("system", [0, 2])] == [7, 7]
+    assert adapted.env_is_wrapped(FlattenVectorObservation) == [True] * LANES
+    assert adapted.env_is_wrapped(gym.vector.VectorObservationWrapper, 1) == [False]
+    assert not adapted.has_attr("nothing_like_it")
+    with pytest.raises(AttributeError, match="nothing_like_it"):
+        adapted.env_method("nothing_like_it")
+    with pytest.raises(ValueError, match="all of them"):
+        adapted.set_attr("mark", 1, indices=[0])
+    adapted.set_attr("mark", 1)
+    assert adapted.get_attr("mark") == [1] * LANES
+
+
+def test_seeds_that_lanes_cannot_have_are_refused():
+    adapted = VectorAdapter(_native())
+    adapted._seeds = [3, 9, 4]
+    with pytest.raises(ValueError, match="s, s \\+ 1"):
+        adapted.reset()

@@ -1,0 +1,203 @@
+"""The command line: help of every command, one-line errors, and the commands themselves on the smallest scenario."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import rangym
+from rangym.cli import COMMANDS, main
+from rangym.policies import names
+
+CELL = "rangym/CellAssociation-v0"
+
+
+def call(*argv):
+    """Exit status of ``rangym ...``."""
+    try:
+        return main(list(argv))
+    except SystemExit as end:  # argparse's own way out
+        return end.code
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_describes_and_shows_an_example(command, capsys):
+    assert call(command, "--help") == 0
+    text = capsys.readouterr().out
+    assert f"usage: rangym {command}" in text
+    assert "example:\n  rangym" in text
+    assert max(map(len, text.splitlines())) <= 125
+
+
+def test_examples_name_real_arguments(capsys):
+    """Every example's options exist in its command's help."""
+    import importlib
+    import re
+
+    for command, (module, _) in COMMANDS.items():
+        call(command, "--help")
+        text = capsys.readouterr().out
+        for line in importlib.import_module(module).EXAMPLE.splitlines():
+            if line.split()[1] == command:
+                assert all(option in text for option in re.findall(r"--[a-z-]+", line)), line
+
+
+def test_help_lists_every_command(capsys):
+    assert call("--help") == 0
+    text = capsys.readouterr().out
+    assert all(command in text for command in COMMANDS)
+
+
+def test_version(capsys):
+    assert call("--version") == 0
+    assert capsys.readouterr().out.strip() == f"rangym {rangym.__version__}"
+
+
+def test_help_is_fast_because_commands_import_lazily():
+    code = (
+        "import sys; from rangym.cli import main\n"
+        "try: main(['evaluate', '--help'])\n"
+        "except SystemExit: pass\n"
+        "print([m for m in ('torch', 'matplotlib', 'numba', 'sklearn', 'jinja2', 'PIL') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith("[]")
+
+
+def test_python_m_rangym_is_the_same_program():
+    done = subprocess.run([sys.executable, "-m", "rangym", "evaluate", "nobody"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("rangym evaluate: error: policy: one of") and "Traceback" not in done.stderr
+
+
+WRONG = [
+    ([], "COMMAND"),
+    (["evalute"], "evaluate"),
+    (["evaluate"], "POLICY"),
+    (["evaluate", "max_snr"], "did you mean 'max_sinr'"),
+    (["evaluate", "max_sinr", "--scenario", "smal"], "did you mean 'small'"),
+    (["evaluate", "max_sinr", "--env", "CellAsociation"], "did you mean 'CellAssociation'"),
+    (["evaluate", "max_sinr", "--set", "num_user=3"], "did you mean 'num_ues'"),
+    (["evaluate", "max_sinr", "--set", "num_ues"], "KEY=VALUE"),
+    (["evaluate", "max_sinr", "--set", "num_ues=many"], "num_ues: an integer"),
+    (["evaluate", "max_sinr", "--set", "horizon=0"], "horizon"),
+    (["evaluate", "max_sinr", "--seeds", "10000:10002"], "kept for tuning"),
+    (["evaluate", "max_sinr", "--seeds", "20000"], "training of agent 0"),
+    (["evaluate", "max_sinr", "--seeds", "-1:2"], "--seeds"),
+    (["evaluate", "max_sinr", "--seeds", "five"], "FIRST:END"),
+    (["evaluate", "max_sinr", "--workers", "0"], "workers"),
+    (["evaluate", "max_sinr", "--workers", "two"], "--workers"),
+    (["evaluate", "a3:offset=3"], "did you mean 'offset_db'"),
+    (["evaluate", "a3:offset_db"], "key=value"),
+    (["evaluate", "a3:hysteresis_db=-1"], "hysteresis_db"),
+    (["evaluate", "max_sinr", "--scenario", "tiny", "--no-bounds", "--against", "a3"], "against"),
+    (["evaluate", "max_sinr", "--scenario", "measured"], "map"),
+    (["evaluate", "max_sinr", "--typo"], "--typo"),
+    (["bench", "--map", "no/such.npz"], "rangym trace import"),
+    (["report", "no/such.jsonl"], "no such results file"),
+    (["tune", "a3", "--grid", "offset_db"], "KEY=VALUE"),
+    (["tune", "a3", "--grid", "offset=1,2"], "did you mean 'offset_db'"),
+    (["tune", "a3"], "--grid"),
+    (["tune", "a3", "--grid", "offset_db=1", "--seeds", "0:4"], "tuning seeds"),
+    (["tune", "a3", "--grid", "offset_db=1", "--set", "horizon=5", "--save"], "--save"),
+    (["render", "a3", "--out", "x.png"], ".gif"),
+    (["render", "a3", "--out", "x.gif", "--slots", "0"], "--slots"),
+    (["render", "nobody", "--out", "x.gif"], "nobody"),
+    (["trace", "export", "x", "--out", "y.npz"], "import"),
+    (["trace", "import", "no/such/logs", "--out", "y.npz"], "no/such/logs"),
+    (["trace", "import", ".", "--out", "y.csv"], ".npz"),
+    (["reproduce", "no_paper"], "no_paper"),
+    (["list", "--env", "Nowhere"], "Nowhere"),
+]
+
+
+@pytest.mark.parametrize(("argv", "says"), WRONG, ids=[" ".join(argv) or "nothing" for argv, _ in WRONG])
+def test_wrong_calls_give_one_line_and_exit_2(argv, says, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert call(*argv) == 2
+    out, err = capsys.readouterr()
+    assert says in err
+    assert len(err.strip().splitlines()) == 1 and err.startswith("rangym")
+    assert out == "" and list(tmp_path.iterdir()) == []  # nothing was done
+
+
+def test_list_names_everything(capsys):
+    assert call("list") == 0
+    text = capsys.readouterr().out
+    assert all(name in text for name in [*names(CELL), "small", "measured", "oracle", "10 ues, 6 cells, 200 slots"])
+
+
+def test_evaluate_then_report(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    argv = ["evaluate", "max_sinr", "a3", "random", "--scenario", "tiny", "--seeds", "0:4", "--out", "x.jsonl"]
+    assert call(*argv, "--set", "handover_weight=5", "--no-bounds") == 0
+    first = capsys.readouterr().out
+    assert "tiny (handover_weight=5): 4 traces of 20 slots" in first
+    assert "12 cells run" in first
+    assert call(*argv, "--set", "handover_weight=5", "--no-bounds") == 0
+    second = capsys.readouterr().out
+    assert "0 cells run" in second
+    assert second.splitlines()[:8] == first.splitlines()[:8]
+    rows = [json.loads(line) for line in open("x.jsonl")]
+    assert len(rows) == 12 and {row["overrides"]["handover_weight"] for row in rows} == {5}
+    assert call("report", "x.jsonl", "--out", "r.html", "--details") == 0
+    assert (tmp_path / "r.html").read_text().startswith("<!doctype html>")
+    assert "ping_pong" in capsys.readouterr().out
+
+
+def test_torn_lines_are_told(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    argv = ["evaluate", "max_sinr", "--scenario", "tiny", "--seeds", "0:3", "--out", "x.jsonl", "--no-bounds"]
+    assert call(*argv) == 0
+    whole = (tmp_path / "x.jsonl").read_bytes()
+    (tmp_path / "x.jsonl").write_bytes(whole[:-9])
+    capsys.readouterr()
+    assert call(*argv) == 0
+    out, err = capsys.readouterr()
+    assert "1 cells run" in out and "1 line(s) of x.jsonl do not parse" in err
+
+
+def test_tune_saves_only_when_told(tmp_path, capsys, monkeypatch):
+    from rangym.evaluation import runner, tune
+
+    file = tmp_path / "tuned.json"
+    monkeypatch.setattr(runner, "TUNED", file)
+    monkeypatch.setattr(tune.save, "__defaults__", (file,))
+    argv = ["tune", "a3", "--scenario", "tiny", "--grid", "offset_db=3,30", "--seeds", "10000:10004"]
+    assert call(*argv) == 0
+    assert "best: offset_db=" in capsys.readouterr().out
+    assert not file.exists()
+    assert call(*argv, "--save") == 0
+    assert json.loads(file.read_text())["a3"][CELL]["tiny"]["options"]["offset_db"] in (3, 30)
+
+
+def test_render_writes_a_moving_gif(tmp_path, monkeypatch):
+    image = pytest.importorskip("PIL.Image")
+    monkeypatch.chdir(tmp_path)
+    assert call("render", "a3", "--scenario", "tiny", "--slots", "3", "--out", "a.gif") == 0
+    assert image.open(tmp_path / "a.gif").n_frames == 3
+
+
+def test_bench_runs_its_suite(tmp_path, capsys, monkeypatch):
+    from rangym.evaluation import suite
+
+    tiny = suite.Benchmark(CELL, "tiny", range(2), policies=("max_sinr", "random"), variants=("a3:offset_db=6",))
+    monkeypatch.setattr(suite, "SUITE", (tiny,))
+    out = str(tmp_path / "o")
+    assert call("bench", "--out", out, "--workers", "1") == 0
+    text = capsys.readouterr().out
+    assert "a3:offset_db=6" in text and f"report: {out}/bench.html" in text
+    assert "8 cells run" in text  # 2 seeds x (3 policies and the bound)
+    assert call("bench", "--out", out, "--workers", "1") == 0
+    assert "\n0 cells run" in capsys.readouterr().out
+    assert call("bench", "--out", out, "--workers", "1", "--fresh") == 0
+    assert "8 cells run" in capsys.readouterr().out
+
+
+def test_bench_covers_every_environment_and_all_policies():
+    from rangym.envs.registration import SYSTEMS
+    from rangym.evaluation.suite import SUITE
+
+    whole = {b.env_id for b in SUITE if b.policies is None}
+    assert whole == set(SYSTEMS)

@@ -1,0 +1,125 @@
+"""The grid: resumption after SIGKILL, torn lines, failing cells."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from rangym.evaluation.grid import cell_key, read, run_grid
+
+CELLS = [{"row": "test", "n": n} for n in range(6)]
+
+
+def square(cell):
+    return {"square": cell["n"] ** 2}
+
+
+def odd_ones_fail(cell):
+    if cell["n"] % 2:
+        raise ZeroDivisionError("planted")
+    return square(cell)
+
+
+def not_json(cell):
+    return {"value": np.nan}
+
+
+def test_rows_come_in_the_order_of_the_cells(tmp_path):
+    stored, computed = run_grid(square, CELLS, tmp_path / "deep" / "x.jsonl")
+    assert [row["square"] for row in stored.rows.values()] == [0, 1, 4, 9, 16, 25]
+    assert computed == 6
+
+
+def test_the_key_sees_every_argument_but_not_their_order():
+    assert cell_key({"a": 1, "b": [2]}) == cell_key({"b": [2], "a": 1})
+    keys = {cell_key(c) for c in ({"a": 1}, {"a": 2}, {"b": 1}, {"a": "1"}, {"a": None}, {"a": [1]}, {})}
+    assert len(keys) == 7
+
+
+def test_a_torn_last_line_costs_its_row_only(tmp_path):
+    path = tmp_path / "x.jsonl"
+    run_grid(square, CELLS, path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-20])
+    assert read(path).torn == (6,)
+    stored, computed = run_grid(square, CELLS, path)
+    assert (computed, stored.torn, len(stored.rows)) == (1, (6,), 6)
+    assert len(path.read_bytes().splitlines()) == 7  # the torn line, and its row again on a line of its own
+    assert run_grid(square, CELLS, path)[1] == 0
+
+
+@pytest.mark.parametrize("rubbish", [b"\xff\xfe\x00", b"{", b"[1, 2]", b"3", b'{"no": "key"}'])
+def test_lines_that_are_no_rows_are_counted_wherever_they_stand(tmp_path, rubbish):
+    path = tmp_path / "x.jsonl"
+    run_grid(square, CELLS, path)
+    lines = path.read_bytes().splitlines()
+    path.write_bytes(b"\n".join([*lines[:2], rubbish, *lines[2:]]) + b"\n")
+    stored = read(path)
+    assert stored.torn == (3,)
+    assert len(stored.rows) == 6
+
+
+def test_failed_cells_are_kept_apart_and_tried_again(tmp_path):
+    path = tmp_path / "x.jsonl"
+    stored, _ = run_grid(odd_ones_fail, CELLS, path)
+    assert len(stored.rows) == len(stored.errors) == 3
+    error = stored.errors[cell_key(CELLS[1])]
+    assert error["error"] == "ZeroDivisionError: planted" and error["where"].startswith("test_grid.py:")
+    stored, computed = run_grid(square, CELLS, path)
+    assert (computed, len(stored.errors), len(read(path).errors)) == (3, 0, 0)
+
+
+def test_values_that_json_does_not_have_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="JSON"):
+        run_grid(not_json, CELLS, tmp_path / "x.jsonl")
+
+
+def test_workers_change_nothing(tmp_path):
+    alone, _ = run_grid(square, CELLS, tmp_path / "a.jsonl")
+    together, _ = run_grid(square, CELLS, tmp_path / "b.jsonl", workers=2)
+    assert alone.rows == together.rows
+
+
+@pytest.mark.parametrize("workers", [0, -2])
+def test_wrong_worker_counts_are_refused(workers):
+    with pytest.raises(ValueError, match="workers"):
+        run_grid(square, CELLS, None, workers=workers)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
+def test_kill_9_loses_no_finished_row_and_the_rest_is_resumed(tmp_path, workers):
+    """A real evaluation in its own process group is killed outright, then the same call goes on."""
+    out, script = tmp_path / "x.jsonl", tmp_path / "run.py"
+    script.write_text(
+        "import sys\n"
+        "from rangym.evaluation import Protocol, evaluate, runner\n"
+        "runner.source_hash = lambda: 'fixed'  # an edit between the two runs is not what is tested\n"
+        "if __name__ == '__main__':\n"
+        "    p = Protocol('rangym/CellAssociation-v0', 'tiny', range(int(sys.argv[2])), {'horizon': 400})\n"
+        f"    r = evaluate(['max_sinr', 'random'], p, workers={workers}, out=sys.argv[1], bounds=False)\n"
+        "    print(r.computed, len(r.episodes), len(r.torn))\n"
+    )
+    run = [sys.executable, str(script), str(out), "5000"]
+    process = subprocess.Popen(run, start_new_session=True, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while (not out.exists() or out.stat().st_size < 10_000) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert process.poll() is None, "it ended before it could be killed"
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    stored = read(out)
+    assert len(stored.rows) >= 5 and len(stored.torn) <= 1
+    kept = {json.dumps(row, sort_keys=True) for row in stored.rows.values()}
+    seeds = max(row["seed"] for row in stored.rows.values()) + 3
+    known = len(stored.rows)
+    again = subprocess.run([*run[:-1], str(seeds)], capture_output=True, text=True, check=True)
+    computed, episodes, torn = map(int, again.stdout.split())
+    assert (computed, episodes, torn) == (2 * seeds - known, 2 * seeds, len(stored.torn))
+    after = {json.dumps(row, sort_keys=True) for row in read(out).rows.values()}
+    assert kept <= after and len(after) == 2 * seeds

@@ -1,0 +1,171 @@
+"""Summaries, tables and the HTML report."""
+
+import math
+import re
+import sys
+
+import numpy as np
+import pytest
+
+from rangym.evaluation import Results
+from rangym.evaluation.report import MissingExtra, write_html
+from rangym.evaluation.statistics import holm, paired_difference
+from rangym.evaluation.summary import aligned, detail_table, main_table, p_value, summarise, summarise_all, text_report
+
+CELL = "rangym/CellAssociation-v0"
+SCRIPT = "<script>alert('x')</script>"
+
+
+def rows(policy, rewards, *, role="heuristic", knowledge="observation", scenario="small", **more):
+    common = {"env_id": CELL, "scenario": scenario, "overrides": {}, "source": "s", "versions": {"rangym": "9.9"}}
+    return [
+        {
+            **common,
+            "row": "episode",
+            "key": f"{policy}{seed}{scenario}",
+            "policy": policy,
+            "options": {},
+            "policy_overrides": {},
+            "seed": seed,
+            "role": role,
+            "knowledge": knowledge,
+            "horizon": 7,
+            "reward": reward,
+            "terms": {"utility": reward + 1, "handover": -1.0},
+            "metrics": {"handovers": 2.0, "ping_pong": None if seed else 0.5},
+            "cpu_ms_per_slot": 0.01,
+            **more,
+        }
+        for seed, reward in enumerate(rewards)
+    ]
+
+
+def bounds(values, kind="certified", lower=None):
+    common = {"row": "bound", "env_id": CELL, "scenario": "small", "overrides": {}}
+    return [
+        {**common, "seed": s, "bound": {"value": v, "kind": kind, "what": "planted", "lower": lower}}
+        for s, v in enumerate(values)
+    ]
+
+
+GOOD, BAD, RANDOM = [3.0, 4.0, 5.0, 3.5], [2.0, 3.1, 4.2, 2.3], [0.0, 1.0, 2.0, 1.0]
+ORACLE, BOUND = [4.0, 5.0, 6.0, 4.5], [4.0, 5.0, 6.0, 5.0]
+
+
+@pytest.fixture
+def results():
+    episodes = [
+        *rows("random", RANDOM, role="random"),
+        *rows("bad", BAD, role="reference", knowledge="model"),
+        *rows("good", GOOD, role="agent", policy_overrides={"action": "scores"}),
+        *rows("oracle", ORACLE, role="oracle", knowledge="oracle"),
+    ]
+    return Results(tuple(episodes), tuple(bounds(BOUND, lower=1.0)), ())
+
+
+def test_numbers_of_a_summary_by_hand(results):
+    summary = summarise(results.comparison())
+    lines = {line.policy: line for line in summary.policies}
+    assert list(lines) == ["oracle", "good", "bad", "random"]
+    assert summary.reference == "good" and summary.zero == "random"  # an oracle is no reference
+    assert lines["good"].reward.value == pytest.approx(3.875)
+    assert lines["good"].regret == pytest.approx(5.0 - 3.875)
+    assert lines["good"].regret_least == pytest.approx(1.0 - 3.875)
+    assert lines["good"].score.value == pytest.approx((3.875 - 1.0) / (5.0 - 1.0))
+    assert lines["good"].difference is None and math.isnan(lines["good"].p_adjusted)
+    assert lines["bad"].difference.value == pytest.approx(np.mean(np.subtract(BAD, GOOD)))
+    raw = [paired_difference(x, GOOD).p for x in (ORACLE, BAD, RANDOM)]
+    assert [lines[p].p_adjusted for p in ("oracle", "bad", "random")] == pytest.approx(list(holm(raw)))
+    assert lines["bad"].metrics["ping_pong"] == 0.5  # of the one episode that has it
+    assert lines["bad"].terms == pytest.approx({"utility": 3.9, "handover": -1.0})
+
+
+def test_best_known_values_give_a_marked_score_and_no_regret(results):
+    summary = summarise(Results(results.episodes, tuple(bounds(BOUND, "best known")), ()).comparison())
+    header, _ = main_table(summary)
+    assert "score (best known)" in header and "regret" not in header
+
+
+def test_without_bounds_or_without_the_zero_policy_there_is_no_score(results):
+    for episodes, found in (
+        (results.episodes, ()),
+        (results.episodes, tuple(bounds(BOUND[:3]))),  # one trace has no bound
+        (tuple(r for r in results.episodes if r["policy"] != "random"), results.bounds),
+    ):
+        summary = summarise(Results(episodes, found, ()).comparison())
+        assert all(line.score is None for line in summary.policies)
+        assert not any(h.startswith("score") for h in main_table(summary)[0])
+
+
+def test_seeds_that_a_policy_lacks_are_left_out_and_said_so(results):
+    fewer = tuple(r for r in results.episodes if (r["policy"], r["seed"]) != ("bad", 2))
+    comparison = Results(fewer, (), ()).comparison()
+    assert comparison.seeds == (0, 1, 3) and comparison.dropped_seeds == 1
+    assert "1 left out" in text_report(summarise(comparison))
+    assert "seeds 0..1, 3" in text_report(summarise(comparison))
+
+
+def test_measured_takes_max_sinr_as_zero():
+    episodes = [*rows("max_sinr", RANDOM, scenario="measured"), *rows("random", BAD, scenario="measured")]
+    assert summarise(Results(tuple(episodes), (), ()).comparison()).zero == "max_sinr"
+
+
+def test_differences_to_a_chosen_policy(results):
+    assert summarise_all(results, "bad")[0].reference == "bad"
+    with pytest.raises(ValueError, match="against"):
+        summarise_all(results, "worse")
+
+
+def test_text_names_what_it_prints(results):
+    text = text_report(summarise(results.comparison()), details=True)
+    for words in (
+        "4 traces of 7 slots",
+        "evaluation",
+        "good acts under action=scores",
+        "Holm",
+        "certified",
+        "ping_pong",
+    ):
+        assert words in text
+    assert max(len(line) for line in text.splitlines()) < 180
+
+
+def test_columns_are_aligned():
+    assert aligned(["a", "b"], [["x", "1.5"], ["long", "10"]]) == "a       b\n----  ---\nx     1.5\nlong   10"
+
+
+@pytest.mark.parametrize(("p", "text"), [(0.0004, "<.001"), (0.05, ".050"), (1.0, "1.000"), (math.nan, "")])
+def test_p_values(p, text):
+    assert p_value(p) == text
+
+
+def test_report_stands_alone_and_says_how_it_came_about(results, tmp_path):
+    page = write_html(results, tmp_path / "deep" / "r.html", command="rangym bench --out x").read_text()
+    assert not re.search(r"""(src|href)\s*=\s*["']?\s*(https?:)?//""", page)
+    assert not re.search(r"@import|url\(\s*['\"]?http", page)
+    assert page.count("<svg") == 4  # reward, difference, score, terms
+    for words in ("rangym bench --out x", "rangym 9.9", "seeds 0..3", "3.8750", "planted"):
+        assert words in page
+    tables = [main_table, detail_table]
+    for table in tables:
+        header, lines = table(summarise(results.comparison()))
+        assert all(f"<th>{cell}</th>" in page for cell in header)
+        assert all(len(line) == len(header) for line in lines)
+
+
+def test_report_escapes_what_it_is_given(results, tmp_path):
+    planted = Results((*results.episodes, *rows(SCRIPT, BAD, role="agent")), results.bounds, ())
+    page = write_html(planted, tmp_path / "r.html", command=SCRIPT).read_text()
+    assert "<script" not in page and "&lt;script&gt;" in page
+
+
+def test_report_shows_problems(results, tmp_path):
+    broken = Results((*results.episodes, *rows("cheat", [9.0, 9.0, 9.0, 9.0], role="agent")), results.bounds, ())
+    page = write_html(broken, tmp_path / "r.html", command="x").read_text()
+    assert "4 problem(s)" in page and "above the certified bound" in page
+
+
+def test_a_missing_extra_says_what_to_install(results, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'rangym\[plot\]'"):
+        write_html(results, tmp_path / "r.html", command="x")
