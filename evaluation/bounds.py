@@ -10,10 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from rangym.envs.core import SystemModel, Trace
 
 if TYPE_CHECKING:
     from rangym.envs.cell_association.system import CellAssociation
+    from rangym.envs.node_placement.system import NodePlacement
 
 KINDS = ("certified", "best known", "none")
 SLOTS_AT_ONCE = 64
@@ -85,6 +88,25 @@ def _per_slot(trace: Trace) -> float:
     return sum(per_stage_bound(log_rates(trace, slots))[0] for slots in chunks)
 
 
+def _node_placement(system: NodePlacement, trace: Trace) -> Bound:
+    """Every node with users carries at most W cap, so the mean rate is at most K W cap / N, the geometric mean too."""
+    from rangym.evaluation.placement_optimum import best_known
+
+    p = system.params
+    overhead = system.radio.snr(np.zeros((1, 2)), np.zeros((1, 2))).item()
+    cap = min(np.log2(1.0 + overhead), p.max_spectral_efficiency or np.inf)
+    mean_rate = float(p.num_nodes * p.bandwidth_mhz * cap / p.num_ues)
+    if p.reward == "min_sinr":
+        return Bound(None, "none", "no bound is known for the lowest SINR", best_known(system, trace))
+    value, what = {
+        "proportional_fair": (float(np.log(mean_rate)), "ln of K W cap / N, loose"),
+        "mean_rate": (mean_rate, "K W cap / N, loose"),
+        "jain": (1.0, "Jain's index is at most 1"),
+    }[p.reward]
+    return Bound(value, "certified", what, best_known(system, trace))
+
+
 BOUNDS: dict[str, Callable[[Any, Trace], Bound]] = {
     "rangym.envs.cell_association.system:CellAssociation": _cell_association,
+    "rangym.envs.node_placement.system:NodePlacement": _node_placement,
 }
