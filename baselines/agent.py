@@ -14,15 +14,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 FORMAT = 1
-ACTIVATIONS: dict[str, Callable[[NDArray], NDArray]] = {"tanh": np.tanh}
+ACTIVATIONS: dict[str, Callable[[NDArray], NDArray]] = {
+    "tanh": np.tanh,
+    "relu": lambda x: np.maximum(x, np.float32(0)),
+}
 
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A multi-layer perceptron; ``layers`` holds (weight ``(in, out)``, bias ``(out,)``), the last one linear."""
+    """A multi-layer perceptron; ``layers`` holds (weight ``(in, out)``, bias ``(out,)``), the last one linear.
+
+    ``pooled``: it acts on items ``(..., K, in)``; hidden layers from the second on also see the items' mean, so their
+    weights are ``(2 in, out)``.
+    """
 
     layers: Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]]
     activation: str = "tanh"
+    pooled: bool = False
 
     @property
     def sizes(self) -> tuple[int, int]:
@@ -32,7 +40,9 @@ class Network:
     def __call__(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """Outputs ``(..., out)`` of inputs ``(..., in)``."""
         activation = ACTIVATIONS[self.activation]
-        for weight, bias in self.layers[:-1]:
+        for k, (weight, bias) in enumerate(self.layers[:-1]):
+            if self.pooled and k:
+                x = np.concatenate([x, np.broadcast_to(x.mean(axis=-2, keepdims=True), x.shape)], axis=-1)
             x = activation(x @ weight + bias)
         weight, bias = self.layers[-1]
         return x @ weight + bias
@@ -54,7 +64,8 @@ class TrainedAgent:
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)
         checksum = hashlib.sha256(buffer.getvalue()).hexdigest()
-        config = {**self.config, "format": FORMAT, "activation": self.network.activation, "sha256": checksum}
+        network = {"activation": self.network.activation, "pooled": self.network.pooled}
+        config = {**self.config, "format": FORMAT, **network, "sha256": checksum}
         path.parent.mkdir(parents=True, exist_ok=True)
         path.with_suffix(".npz").write_bytes(buffer.getvalue())
         path.with_suffix(".json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
@@ -79,10 +90,11 @@ class TrainedAgent:
             )
         if (found := hashlib.sha256(data).hexdigest()) != config["sha256"]:
             raise ValueError(f"{weights}: SHA-256 {config['sha256']} wanted, got {found}: not the file that was saved")
-        return TrainedAgent(Network(_layers(data, weights), config["activation"]), config)
+        pooled = bool(config.get("pooled", False))
+        return TrainedAgent(Network(_layers(data, weights, pooled), config["activation"], pooled), config)
 
 
-def _layers(data: bytes, path: Path) -> list[tuple[NDArray, NDArray]]:
+def _layers(data: bytes, path: Path, pooled: bool) -> list[tuple[NDArray, NDArray]]:
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
@@ -94,7 +106,9 @@ def _layers(data: bytes, path: Path) -> list[tuple[NDArray, NDArray]]:
         raise ValueError(f"{path}: weight0, bias0, weight1, ... wanted, got {sorted(arrays)}")
     for k in range(count):
         weight, bias = arrays[f"weight{k}"], arrays[f"bias{k}"]
-        fits = weight.ndim == 2 and bias.shape == weight.shape[1:] and (k == 0 or len(weight) == len(layers[-1][1]))
+        fits = weight.ndim == 2 and bias.shape == weight.shape[1:]
+        if k and fits:
+            fits = len(weight) == len(layers[-1][1]) * (2 if pooled and k < count - 1 else 1)
         if not fits or weight.dtype != np.float32 or bias.dtype != np.float32:
             raise ValueError(
                 f"{path}: layer {k} wants a float32 weight (in, out) that continues layer {k - 1} and a bias (out,), "

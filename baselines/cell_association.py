@@ -195,8 +195,8 @@ class SharedPpo(Sb3Policy):
 
     recipe = "ppo_shared"
 
-    @staticmethod
-    def view(env: VectorEnv) -> VectorEnv:
+    @classmethod
+    def view(cls, env: VectorEnv) -> VectorEnv:
         return PerUserView(env)  # type: ignore[arg-type]
 
     @staticmethod

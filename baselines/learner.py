@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 import os
 import shlex
@@ -20,18 +21,20 @@ import tensorboard  # type: ignore[import-untyped]  # noqa: F401
 import torch
 import tqdm  # type: ignore[import-untyped]  # noqa: F401
 from sb3_contrib import MaskablePPO
-from stable_baselines3 import PPO
+from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecMonitor
 
 from rangym.baselines.agent import Network, TrainedAgent
 from rangym.baselines.policy import Sb3Policy, policy_class
+from rangym.baselines.pooled_network import PooledActorCritic
 from rangym.baselines.recipes import Recipe
 from rangym.baselines.vec_adapter import VectorAdapter
 from rangym.evaluation.protocol import TUNING_SEEDS, training_seeds
 from rangym.policies.base import Task
 
-ALGORITHMS: dict[str, Any] = {"PPO": PPO, "MaskablePPO": MaskablePPO}
+ALGORITHMS: dict[str, Any] = {"PPO": PPO, "MaskablePPO": MaskablePPO, "SAC": SAC}
+ACTIVATIONS: dict[type, str] = {torch.nn.Tanh: "tanh", torch.nn.ReLU: "relu"}
 CURVE_SEEDS = TUNING_SEEDS[:8]  # training never looks at an evaluation trace
 CURVE_POINTS = 20
 CHECKPOINT_UPDATES = 10
@@ -89,10 +92,10 @@ class Learner:
             self.curve = [point for point in self.curve if point["steps"] <= self.model.num_timesteps]
         else:
             self.model = algorithm(
-                "MlpPolicy",
+                self._network(),
                 env,
                 learning_rate=LinearDecay(recipe.learning_rate),
-                policy_kwargs={"net_arch": list(recipe.hidden), "activation_fn": torch.nn.Tanh},
+                policy_kwargs={"net_arch": list(recipe.hidden)},  # tanh between, or SAC's ReLU: SB3's defaults
                 tensorboard_log=str(self.out / "tensorboard"),
                 seed=self.seeds[0],
                 device="cpu",
@@ -106,6 +109,10 @@ class Learner:
         self.save_checkpoint()
         env.close()
         return self.export().save(self.out / "agent")
+
+    def _network(self) -> Any:
+        module, colon, name = self.policy_class.network.partition(":")
+        return getattr(importlib.import_module(module), name) if colon else module
 
     def export(self) -> TrainedAgent:
         """The actor as it is now."""
@@ -162,15 +169,21 @@ class _Keeper(BaseCallback):
         self._updates += 1
 
 
-def actor(model: PPO | MaskablePPO) -> Network:
-    """The actor of an SB3 model with an MLP policy, as arrays."""
-    parts = [*model.policy.mlp_extractor.policy_net, model.policy.action_net]
+def actor(model: PPO | MaskablePPO | SAC) -> Network:
+    """The actor of an SB3 model with an MLP policy or `PooledActorCritic`, as arrays; of SAC without its last tanh."""
+    policy = model.policy
+    if isinstance(policy, PooledActorCritic):
+        return policy.export()
+    if isinstance(model, SAC):
+        parts = [*model.actor.latent_pi, model.actor.mu]
+    else:
+        parts = [*policy.mlp_extractor.policy_net, policy.action_net]
     linear = [part for part in parts if isinstance(part, torch.nn.Linear)]
     others = {type(part) for part in parts} - {torch.nn.Linear}
-    if others != {torch.nn.Tanh}:
-        raise TypeError(f"actor: linear layers with tanh between wanted, got {parts}")
+    if len(others) != 1 or not others <= ACTIVATIONS.keys():
+        raise TypeError(f"actor: linear layers with tanh or ReLU between wanted, got {parts}")
     layers = [(part.weight.detach().numpy().T.copy(), part.bias.detach().numpy().copy()) for part in linear]
-    return Network(layers, "tanh")
+    return Network(layers, ACTIVATIONS[others.pop()])
 
 
 def mean_reward(policy: Sb3Policy, recipe: Recipe, seeds: Sequence[int]) -> float:

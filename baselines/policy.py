@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from gymnasium.spaces import MultiDiscrete
+from gymnasium.spaces import Box, MultiDiscrete
 from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
@@ -36,6 +36,8 @@ class Sb3Policy(Policy):
 
     recipe: ClassVar[str]
     """Its entry in `RECIPES`, and its folder of shipped agents."""
+    network: ClassVar[str] = "MlpPolicy"
+    """What SB3 trains: one of its own names, or ``"module:Class"``."""
 
     def __init__(self, agent: int | str | Path | TrainedAgent | None = None):
         self.agent = agent
@@ -54,9 +56,9 @@ class Sb3Policy(Policy):
         """The weight files that come with the package, agent 0 first."""
         return sorted((SHIPPED / cls.recipe).glob("*.npz"), key=lambda path: int(path.stem))
 
-    @staticmethod
+    @classmethod
     @abstractmethod
-    def view(env: VectorEnv) -> VectorEnv:
+    def view(cls, env: VectorEnv) -> VectorEnv:
         """The environment as the learner sees it."""
 
     @staticmethod
@@ -96,22 +98,36 @@ class Sb3Policy(Policy):
 
 
 class FlatPolicy(Sb3Policy):
-    """An agent that sees the whole observation as one vector and chooses all entries of a MultiDiscrete at once."""
+    """An agent that sees the whole observation as one vector and chooses all entries of the action at once.
 
-    @staticmethod
-    def view(env: VectorEnv) -> VectorEnv:
+    The action space is a MultiDiscrete or Box(-1, 1).
+    """
+
+    squashes: ClassVar[bool] = False
+    """Whether the actor's output goes through tanh (SAC) or is clipped (PPO), in a Box."""
+
+    @classmethod
+    def view(cls, env: VectorEnv) -> VectorEnv:
         return FlattenVectorObservation(env)
 
     def reset(self, task: Task, rng: np.random.Generator) -> None:
         super().reset(task, rng)
-        if not isinstance(task.action_space, MultiDiscrete):
-            raise TypeError(f"{self.recipe}: a MultiDiscrete action space wanted, got {task.action_space}")
+        self._space = space = task.action_space
         self._flatten = Flatten(task.observation_space)
-        self._splits = np.cumsum(task.action_space.nvec)[:-1]
-        self._check_sizes(self._flatten.space.shape[0], int(task.action_space.nvec.sum()))
+        if isinstance(space, MultiDiscrete):
+            self._splits = np.cumsum(space.nvec)[:-1]
+            outputs = int(space.nvec.sum())
+        elif isinstance(space, Box) and (space.low == -1).all() and (space.high == 1).all():
+            outputs = int(np.prod(space.shape))
+        else:
+            raise TypeError(f"{self.recipe}: a MultiDiscrete action space or Box(-1, 1) wanted, got {space}")
+        self._check_sizes(self._flatten.space.shape[0], outputs)
 
-    def act(self, observation: Observation) -> NDArray[np.int64]:
+    def act(self, observation: Observation) -> NDArray:
         logits = self.trained.network(self._flatten(observation))
+        if isinstance(self._space, Box):
+            action = np.tanh(logits) if self.squashes else np.clip(logits, -1, 1)
+            return action.reshape(self._space.shape)
         mask = self.mask(observation)
         if mask is not None:
             logits = np.where(mask, logits, -np.inf)

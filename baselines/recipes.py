@@ -14,14 +14,14 @@ class Recipe:
     Attributes
     ----------
     name : its key in `RECIPES`; the policy that plays its agents has the same name in the policy registry.
-    algorithm : ``PPO`` (stable-baselines3) or ``MaskablePPO`` (sb3-contrib).
+    algorithm : ``PPO``, ``SAC`` (stable-baselines3) or ``MaskablePPO`` (sb3-contrib).
     policy : ``"module:Class"`` of the `Sb3Policy` that gives the view that learns and plays the result.
     env_id, scenario, overrides : the environment.
     num_envs : lanes that run side by side.
     total_steps : decisions of all learners together; a lane counts once a slot, or once a slot and UE where UEs share
         a policy.
     learning_rate : at the start; it falls linearly to zero at ``total_steps``.
-    hidden : widths of the actor's and of the critic's hidden layers, with tanh between.
+    hidden : widths of the actor's and of the critic's hidden layers, with tanh between (SAC: ReLU).
     kwargs : further arguments of the algorithm.
     """
 
@@ -47,6 +47,18 @@ _FLAT = dict(
     n_epochs=10,  # passes over them
     gamma=0.95,  # a handover pays back within some 20 slots
     gae_lambda=0.9,  # less noise than SB3's .95: ten UEs share one reward
+    ent_coef=0.0,  # SB3's default
+)
+
+_NODE = "rangym/NodePlacement-v0"
+_NODE_POLICIES = "rangym.baselines.node_placement:"
+
+_NODES = dict(
+    n_steps=64,  # slots a lane between updates: 64 x 64 = 4096 transitions
+    batch_size=1024,  # 4 batches a pass
+    n_epochs=4,  # passes over them
+    gamma=0.95,  # a node needs some 20 slots to where it should be
+    gae_lambda=0.95,  # SB3's default
     ent_coef=0.0,  # SB3's default
 )
 
@@ -95,6 +107,73 @@ RECIPES: dict[str, Recipe] = {
             learning_rate=1e-3,
             hidden=(64, 64),
             kwargs=_FLAT,
+        ),
+        Recipe(
+            name="ppo_tracking",
+            algorithm="PPO",
+            policy=_NODE_POLICIES + "TrackingPpo",
+            env_id=_NODE,
+            scenario="small",
+            num_envs=64,
+            total_steps=245_760,  # 60 updates
+            learning_rate=8e-4,
+            hidden=(64, 64),
+            kwargs=_NODES,
+        ),
+        Recipe(
+            name="ppo_tracking_drift",
+            algorithm="PPO",
+            policy=_NODE_POLICIES + "TrackingPpoDrift",
+            env_id=_NODE,
+            scenario="drift",
+            num_envs=64,
+            total_steps=245_760,  # 60 updates
+            learning_rate=8e-4,
+            hidden=(64, 64),
+            kwargs=_NODES,
+        ),
+        Recipe(
+            name="ppo_direct",
+            algorithm="PPO",
+            policy=_NODE_POLICIES + "DirectPpo",
+            env_id=_NODE,
+            scenario="small",
+            num_envs=64,
+            total_steps=245_760,  # 60 updates
+            learning_rate=8e-4,
+            hidden=(64, 64),
+            kwargs=_NODES,
+        ),
+        Recipe(
+            name="ppo_plain",
+            algorithm="PPO",
+            policy=_NODE_POLICIES + "FlatNodesPpo",
+            env_id=_NODE,
+            scenario="small",
+            num_envs=64,
+            total_steps=409_600,  # 100 updates
+            learning_rate=8e-4,
+            hidden=(64, 64),
+            kwargs=_NODES,
+        ),
+        Recipe(
+            name="sac_plain",
+            algorithm="SAC",
+            policy=_NODE_POLICIES + "FlatNodesSac",
+            env_id=_NODE,
+            scenario="small",
+            num_envs=16,
+            total_steps=61_440,
+            learning_rate=8e-4,
+            hidden=(64, 64),
+            kwargs=dict(
+                train_freq=64,  # slots a lane between updates: 1024 transitions
+                gradient_steps=128,  # batches then
+                batch_size=256,  # SB3's default
+                buffer_size=61_440,  # all of the run
+                learning_starts=2048,  # random actions at first
+                gamma=0.95,  # as above
+            ),
         ),
     )
 }

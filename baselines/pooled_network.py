@@ -1,0 +1,87 @@
+"""An actor-critic for items that share one network and see each other through means."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from gymnasium.spaces import Box
+from stable_baselines3.common.policies import ActorCriticPolicy
+from torch import nn
+
+from rangym.baselines.agent import Network
+
+
+class PooledLayers(nn.Module):
+    """Hidden layers with tanh, applied to each of K items; from the second on an item also sees the items' mean.
+
+    Takes rows ``(B, K * F)``, returns ``(B, K, H)``.
+    """
+
+    def __init__(self, items: int, features: int, hidden: list[int]):
+        super().__init__()
+        self.items = items
+        inputs = [features, *(2 * width for width in hidden[:-1])]
+        self.layers = nn.ModuleList([nn.Linear(a, b) for a, b in zip(inputs, hidden, strict=True)])
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        x = rows.reshape(len(rows), self.items, -1)
+        for k, layer in enumerate(self.layers):
+            if k:
+                x = torch.cat([x, x.mean(dim=1, keepdim=True).expand_as(x)], dim=2)
+            x = torch.tanh(layer(x))
+        return x
+
+
+class _Latents(nn.Module):
+    """What SB3 calls the extractor: the actor's hidden layers, and the critic's, pooled."""
+
+    def __init__(self, items: int, features: int, hidden: list[int]):
+        super().__init__()
+        self.actor, self.critic = (PooledLayers(items, features, hidden) for _ in range(2))
+        self.latent_dim_pi, self.latent_dim_vf = hidden[-1], hidden[-1]
+
+    def forward(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.forward_actor(rows), self.forward_critic(rows)
+
+    def forward_actor(self, rows: torch.Tensor) -> torch.Tensor:
+        return self.actor(rows)
+
+    def forward_critic(self, rows: torch.Tensor) -> torch.Tensor:
+        return self.critic(rows).mean(dim=1)
+
+
+class PooledActorCritic(ActorCriticPolicy):
+    """SB3's actor-critic over observations ``Box (K, F)`` and actions ``Box (K, A)``, equal under permuted items.
+
+    The actor's last layer is shared by the items, and so is the standard deviation of each of the A entries.
+    """
+
+    def __init__(self, observation_space: Box, action_space: Box, *args: Any, **kwargs: Any):
+        if len(observation_space.shape) != 2 or len(action_space.shape) != 2:
+            raise ValueError(f"boxes (K, F) and (K, A) wanted, got {observation_space} and {action_space}")
+        kwargs.setdefault("log_std_init", -0.7)  # half of what an action can be
+        super().__init__(observation_space, action_space, *args, **kwargs)
+
+    def _build_mlp_extractor(self) -> None:
+        items, features = self.observation_space.shape  # type: ignore[misc]
+        self.mlp_extractor: Any = _Latents(items, features, list(self.net_arch))  # type: ignore[arg-type]
+
+    def _build(self, lr_schedule: Any) -> None:
+        entries = self.action_space.shape[1]  # type: ignore[index]
+        super()._build(lr_schedule)  # its action layer is for all items at once: replaced
+        self.action_net = nn.Linear(self.mlp_extractor.latent_dim_pi, entries)
+        self.init_weights(self.action_net, gain=0.01)
+        self.log_std = nn.Parameter(torch.full((entries,), float(self.log_std_init)))
+        self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
+
+    def _get_action_dist_from_latent(self, latent_pi: torch.Tensor) -> Any:
+        mean = self.action_net(latent_pi)  # (B, K, A)
+        log_std = self.log_std.repeat(mean.shape[1])
+        return self.action_dist.proba_distribution(mean.flatten(1), log_std)
+
+    def export(self) -> Network:
+        """The actor as arrays."""
+        linear = [*self.mlp_extractor.actor.layers, self.action_net]
+        layers = [(part.weight.detach().numpy().T.copy(), part.bias.detach().numpy().copy()) for part in linear]
+        return Network(layers, "tanh", pooled=True)
