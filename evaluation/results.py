@@ -108,9 +108,13 @@ class Results:
     @staticmethod
     def merge(parts: Iterable[Results]) -> Results:
         parts = list(parts)
-        gathered = [sum((getattr(p, name) for p in parts), ()) for name in ("episodes", "bounds", "errors")]
-        torn = tuple(sorted({line for p in parts for line in p.torn}))
-        return Results(*gathered, torn, sum(p.computed for p in parts))  # type: ignore[arg-type]
+        return Results(
+            tuple(row for p in parts for row in p.episodes),
+            tuple(row for p in parts for row in p.bounds),
+            tuple(row for p in parts for row in p.errors),
+            tuple(sorted({line for p in parts for line in p.torn})),
+            sum(p.computed for p in parts),
+        )
 
     @cached_property
     def comparisons(self) -> tuple[Comparison, ...]:

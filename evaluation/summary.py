@@ -66,8 +66,8 @@ def summarise(comparison: Comparison, against: str | None = None) -> Summary:
         against = (causal or order)[0]
     elif against not in rewards:
         raise ValueError(f"against: one of {order} wanted, got {against!r}")
-    zero = zero_policy(comparison.env_id, comparison.scenario)
-    zero = zero if zero in rewards else None
+    wanted = zero_policy(comparison.env_id, comparison.scenario)
+    zero = wanted if wanted in rewards else None
     bound, lower = comparison.bound(), comparison.bound("lower")
     differences = {p: paired_difference(rewards[p], rewards[against]) for p in order if p != against}
     adjusted = dict(zip(differences, holm([d.p for d in differences.values()]), strict=True))
@@ -77,7 +77,7 @@ def summarise(comparison: Comparison, against: str | None = None) -> Summary:
         score = None
         if bound is not None and zero is not None and comparison.bound_kind != "none":
             score = mean_interval(normalised_score(values, float(rewards[zero].mean()), bound))
-        certified = bound is not None and comparison.bound_kind == "certified"
+        upper = bound if comparison.bound_kind == "certified" else None
         lines.append(
             PolicySummary(
                 policy=policy,
@@ -87,7 +87,7 @@ def summarise(comparison: Comparison, against: str | None = None) -> Summary:
                 reward=mean_interval(values),
                 iqm=interquartile_mean_interval(values),
                 score=score,
-                regret=float(dynamic_regret(values, bound).mean()) if certified else None,
+                regret=None if upper is None else float(dynamic_regret(values, upper).mean()),
                 regret_least=None if lower is None else float(dynamic_regret(values, lower).mean()),
                 difference=differences.get(policy),
                 p_adjusted=float(adjusted.get(policy, np.nan)),
