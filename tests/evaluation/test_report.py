@@ -3,6 +3,7 @@
 import math
 import re
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -151,6 +152,17 @@ def test_report_stands_alone_and_says_how_it_came_about(results, tmp_path):
         header, lines = table(summarise(results.comparison()))
         assert all(f"<th>{cell}</th>" in page for cell in header)
         assert all(len(line) == len(header) for line in lines)
+
+
+def test_far_policies_are_arrows_and_the_bound_is_always_shown(results):
+    plots = pytest.importorskip("rangym.evaluation.plots")
+    far = Results((*results.episodes, *rows("lost", [-90.0] * 4)), tuple(bounds([50.0] * 4)), ())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # matplotlib's when a layout fails
+        svg = plots.reward_plot(summarise(far.comparison()))
+    assert "-90" in svg and "bound (certified)" in svg
+    shown = [float(x.replace("\u2212", "-")) for x in re.findall(r">(\u2212?[\d.]+)</text>", svg)]
+    assert min(shown) > -60 and max(shown) >= 50
 
 
 def test_report_escapes_what_it_is_given(results, tmp_path):
