@@ -64,8 +64,8 @@ def summarise(comparison: Comparison, against: str | None = None) -> Summary:
     if against is None:
         causal = [policy for policy in order if comparison.first(policy)["knowledge"] != "oracle"]
         against = (causal or order)[0]
-    elif against not in rewards:
-        raise ValueError(f"against: one of {order} wanted, got {against!r}")
+    else:
+        against = comparison.find(against)
     wanted = zero_policy(comparison.env_id, comparison.scenario)
     zero = wanted if wanted in rewards else None
     bound, lower = comparison.bound(), comparison.bound("lower")
@@ -101,10 +101,14 @@ def summarise(comparison: Comparison, against: str | None = None) -> Summary:
 
 def summarise_all(results: Results, against: str | None = None) -> list[Summary]:
     """Every comparison of ``results``; ``against`` counts in those that have it, and one must."""
-    known = list(dict.fromkeys(policy for c in results.comparisons for policy in c.rows))
-    if against is not None and against not in known:
-        raise ValueError(f"against: one of {known} wanted, got {against!r}")
-    return [summarise(c, against if against in c.rows else None) for c in results.comparisons]
+
+    def has(c: Comparison) -> bool:
+        return any(against in (policy, policy.partition(":")[0]) for policy in c.rows)
+
+    if against is not None and results.comparisons and not any(has(c) for c in results.comparisons):
+        known = dict.fromkeys(policy for c in results.comparisons for policy in c.rows)
+        raise ValueError(f"against: one of {', '.join(known)} wanted, got {against!r}")
+    return [summarise(c, against if has(c) else None) for c in results.comparisons]
 
 
 def _mean(values: np.ndarray) -> float:

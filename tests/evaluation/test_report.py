@@ -113,6 +113,11 @@ def test_measured_takes_max_sinr_as_zero():
 
 def test_differences_to_a_chosen_policy(results):
     assert summarise_all(results, "bad")[0].reference == "bad"
+    tuned = Results((*results.episodes, *rows("lda", BAD, options={"step": 3})), (), ())
+    assert summarise_all(tuned, "lda")[0].reference == "lda:step=3"
+    two = Results((*tuned.episodes, *rows("lda", BAD, options={"step": 4})), (), ())
+    with pytest.raises(ValueError, match="lda:step=3, lda:step=4 wanted, got 'lda'"):
+        summarise_all(two, "lda")
     with pytest.raises(ValueError, match="against"):
         summarise_all(results, "worse")
 
