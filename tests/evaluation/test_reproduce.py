@@ -11,7 +11,8 @@ from rangym.evaluation.reproduce import claims, smooth_handovers
 from rangym.evaluation.reproduce import smooth_handovers_plan as plans
 from rangym.evaluation.reproduce import smooth_handovers_rows as rows
 from rangym.evaluation.reproduce.claims import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, Claim, Reading, Reproduction
-from rangym.evaluation.reproduce.smooth_handovers import all_claims, crossing_slot, run
+from rangym.evaluation.reproduce.smooth_handovers import run
+from rangym.evaluation.reproduce.smooth_handovers_claims import all_claims, crossing_slot
 from rangym.evaluation.runner import make_env
 from rangym.evaluation.statistics import Interval
 from rangym.policies import registry
