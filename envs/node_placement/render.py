@@ -46,7 +46,8 @@ def _draw_map(figure: Figure, axes: Axes, system: NodePlacement, frame: Frame) -
         axes.contour(x, y, served_by == k, levels=[0.5], colors="white", linewidths=1.4)
     rate = system.rates(users, nodes).rate_mbps
     dots = axes.scatter(
-        *users.T,
+        users[:, 0],
+        users[:, 1],
         s=34 if len(users) <= 50 else 18,
         c=rate,
         cmap="plasma",
@@ -57,7 +58,9 @@ def _draw_map(figure: Figure, axes: Axes, system: NodePlacement, frame: Frame) -
     )
     for path in frame.state["node_trail_m"].transpose(1, 0, 2):
         axes.plot(*path.T, color=PALETTE[0], linewidth=1.6, alpha=0.8, zorder=4)
-    axes.scatter(*nodes.T, s=150, marker="^", c=PALETTE[0], edgecolors="white", linewidths=1.2, zorder=5)
+    axes.scatter(
+        nodes[:, 0], nodes[:, 1], s=150, marker="^", c=PALETTE[0], edgecolors="white", linewidths=1.2, zorder=5
+    )
     for k, (u, v) in enumerate(nodes):
         axes.annotate(str(k), (u, v), textcoords="offset points", xytext=(7, 5), fontsize=9, color=INK, zorder=6)
     axes.set(xlim=(0, side), ylim=(0, side))
