@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from dataclasses import dataclass
-from typing import Any
+
+from rangym.envs.params import is_number, require
 
 STATIC_LAWS = ("uniform", "thomas", "hotspot", "ring", "highway", "grid")
 LAWS = (*STATIC_LAWS, "drift")
@@ -60,42 +60,33 @@ class NodePlacementParams:
 
     def __post_init__(self) -> None:
         for name, allowed in (("law", LAWS), ("association", ASSOCIATIONS), ("reward", REWARDS)):
-            _require(getattr(self, name) in allowed, name, f"one of {list(allowed)}", getattr(self, name))
+            require(getattr(self, name) in allowed, name, f"one of {list(allowed)}", getattr(self, name))
         for name in ("num_ues", "num_nodes", "horizon", "num_hotspots"):
             value = getattr(self, name)
             ok = isinstance(value, int) and not isinstance(value, bool) and value >= 1
-            _require(ok, name, "an integer of at least 1", value)
-        _require(self.num_nodes <= self.num_ues, "num_nodes", f"at most num_ues = {self.num_ues}", self.num_nodes)
+            require(ok, name, "an integer of at least 1", value)
+        require(self.num_nodes <= self.num_ues, "num_nodes", f"at most num_ues = {self.num_ues}", self.num_nodes)
         for name in ("side_m", "height_difference_m", "bandwidth_mhz"):
-            _require(_number(value := getattr(self, name)) and value > 0, name, "a positive number", value)
+            require(is_number(value := getattr(self, name)) and value > 0, name, "a positive number", value)
         for name in ("v_max_m", "max_spectral_efficiency"):
             value = getattr(self, name)
-            _require(value is None or (_number(value) and value > 0), name, "a positive number or None", value)
+            require(value is None or (is_number(value) and value > 0), name, "a positive number or None", value)
         for name in ("movement_weight", "hotspot_sd_m", "hotspot_speed_m", "jitter_m"):
-            _require(_number(value := getattr(self, name)) and value >= 0, name, "a number of at least 0", value)
+            require(is_number(value := getattr(self, name)) and value >= 0, name, "a number of at least 0", value)
         for name in ("background_share", "respawn_probability"):
             value = getattr(self, name)
-            _require(_number(value) and 0 <= value <= 1, name, "a number in [0, 1]", value)
-        _require(_number(self.snr_1m_db), "snr_1m_db", "a finite number of dB", self.snr_1m_db)
+            require(is_number(value) and 0 <= value <= 1, name, "a number in [0, 1]", value)
+        require(is_number(self.snr_1m_db), "snr_1m_db", "a finite number of dB", self.snr_1m_db)
         gamma = self.path_loss_exponent
-        _require(_number(gamma) and gamma > 2, "path_loss_exponent", "a number above 2", gamma)
+        require(is_number(gamma) and gamma > 2, "path_loss_exponent", "a number above 2", gamma)
         if self.reward == "mean_rate":  # without a cap one user next to a node outweighs all others
             cap = self.max_spectral_efficiency
-            _require(cap is not None, "max_spectral_efficiency", "a cap for reward='mean_rate'", cap)
+            require(cap is not None, "max_spectral_efficiency", "a cap for reward='mean_rate'", cap)
 
     @property
     def distance_floor_m2(self) -> float:
         """Added to every squared horizontal distance, m^2."""
         return self.height_difference_m**2
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _require(ok: bool, name: str, wanted: str, got: Any) -> None:
-    if not ok:
-        raise ValueError(f"{name}: {wanted} wanted, got {got!r}")
 
 
 _SMALL = NodePlacementParams()
