@@ -135,9 +135,7 @@ class NodeFeatures:
         least = np.where(served, least, 0.0)
         return [offset, deviation, covariance, drift, coherence, mean_speed, mean[..., 8:], least]
 
-    def _ahead(
-        self, users: NDArray, nodes: NDArray, velocity: NDArray, mine: NDArray, share: float
-    ) -> list[NDArray]:
+    def _ahead(self, users: NDArray, nodes: NDArray, velocity: NDArray, mine: NDArray, share: float) -> list[NDArray]:
         """14 numbers of the users to come, nodes standing."""
         p, columns = self._system.params, []
         for index, slots in enumerate(HORIZONS):

@@ -11,46 +11,44 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from rangym.baselines.node_features import NODE_FEATURES, OTHER_FEATURES, NodeFeatures
+from rangym.baselines.node_tracking import LaneTracker
 from rangym.baselines.policy import FlatPolicy, Sb3Policy
 from rangym.envs.core import SystemVectorEnv, Trace
 from rangym.envs.node_placement.system import NodePlacement
 from rangym.policies.base import Knowledge, Observation, Task
-from rangym.policies.node_placement.clusterings import KMeans
 
 
 class NodeLook:
     """What the nodes of L lanes look at, and the steps that they correct: those of the policy ``k_means``.
 
-    Keeps the trackers and the averages from call to call: call it once a slot, and `reset` it at an episode's start.
+    Keeps the targets and the averages from call to call: call it once a slot, and `reset` it at an episode's start.
 
     Parameters
     ----------
-    task : with the model.
-    lanes : L.
+    system : the model.
     others : how many other nodes, nearest first, a node looks at.
     residual : False: the nodes start from standing still, and K-means is not asked.
     """
 
-    def __init__(self, task: Task, lanes: int, others: int, residual: bool):
-        system: NodePlacement = task.system  # type: ignore[assignment]
+    def __init__(self, system: NodePlacement, others: int, residual: bool):
         if system.params.v_max_m is None:
             raise ValueError("v_max_m: a speed limit wanted (the agents move nodes), got None")
-        self._task, self._residual = task, residual
+        self._residual = residual
         self._features = NodeFeatures(system, others)
-        self._trackers = [KMeans() for _ in range(lanes)]
+        self._tracker = LaneTracker(system)
         self.width = NODE_FEATURES + OTHER_FEATURES * others
         self.reset()
 
     def reset(self) -> None:
         """Forget the episode."""
         self._features.reset()
-        _restart(self._trackers, self._task)
+        self._tracker.reset()
 
     def __call__(self, observation: Observation) -> NDArray[np.float32]:
         """Features ``(L, K, width)``."""
         self._base = np.zeros(observation["node_position_m"].shape, np.float32)
         if self._residual:
-            self._base = _steps(self._trackers, observation)
+            self._base = self._tracker(observation["user_position_m"], observation["node_position_m"])
         return self._features(observation, self._base)
 
     def native(self, action: NDArray) -> NDArray[np.float32]:
@@ -60,32 +58,16 @@ class NodeLook:
         return np.clip(step / np.maximum(length, 1.0), -1.0, 1.0).astype(np.float32)
 
 
-def _restart(trackers: list[KMeans], task: Task) -> None:
-    for tracker in trackers:
-        tracker.reset(task, np.random.default_rng(0))  # K-means draws nothing
-
-
-def _steps(trackers: list[KMeans], observation: Observation) -> NDArray[np.float32]:
-    users, nodes = observation["user_position_m"], observation["node_position_m"]
-    return np.stack(
-        [tracker.act({"user_position_m": users[b], "node_position_m": nodes[b]}) for b, tracker in enumerate(trackers)]
-    )
-
-
-def tracking_rewards(task: Task, trace: Trace) -> NDArray[np.float64]:
+def tracking_rewards(system: NodePlacement, trace: Trace) -> NDArray[np.float64]:
     """The rewards ``(T, L)`` that the policy ``k_means`` gets on a stacked trace."""
-    system: NodePlacement = task.system  # type: ignore[assignment]
-    state = system.initial(trace.slot(0))
-    trackers = [KMeans() for _ in state["node_position_m"]]
-    _restart(trackers, task)
-    rewards = np.empty((system.horizon, len(trackers)))
+    state, tracker, rewards = system.initial(trace.slot(0)), LaneTracker(system), []
     for t in range(1, system.horizon + 1):
         public = trace.public(t, system.reveal)
-        seen = {"node_position_m": state["node_position_m"], "user_position_m": public["user_position_m"]}
-        action = _steps(trackers, {f: v.astype(np.float32) for f, v in seen.items()})  # as the environment shows them
+        seen = (public["user_position_m"], state["node_position_m"])
+        action = tracker(*(x.astype(np.float32) for x in seen))  # as the environment shows them
         state, outcome = system.transition(state, system.decode(action, state, public), trace.slot(t))
-        rewards[t - 1] = sum(outcome.terms.values())
-    return rewards
+        rewards.append(sum(outcome.terms.values()))
+    return np.array(rewards)
 
 
 class PerNodeView(VectorEnv):
@@ -100,9 +82,8 @@ class PerNodeView(VectorEnv):
 
     def __init__(self, env: SystemVectorEnv, residual: bool = True):
         self.system_env, self.num_envs = env, env.num_envs
-        self._task = Task.of(env, Knowledge.MODEL)
         nodes = env.system.params.num_nodes
-        self._look = NodeLook(self._task, env.num_envs, nodes - 1, residual)
+        self._look = NodeLook(env.system, nodes - 1, residual)  # type: ignore[arg-type]
         bound = np.finfo(np.float32).max
         self.single_observation_space = Box(-bound, bound, (nodes, self._look.width), np.float32)
         self.single_action_space = Box(-1, 1, (nodes, 2), np.float32)
@@ -114,7 +95,7 @@ class PerNodeView(VectorEnv):
         return self._start(observation), {}
 
     def _start(self, observation: Observation) -> NDArray[np.float32]:
-        self._tracking = iter(tracking_rewards(self._task, Trace.stack(self.system_env.traces)))
+        self._tracking = iter(tracking_rewards(self.system_env.system, Trace.stack(self.system_env.traces)))
         self._look.reset()
         return self._look(observation)
 
@@ -153,7 +134,7 @@ class _NodesPpo(Sb3Policy):
     def reset(self, task: Task, rng: np.random.Generator) -> None:
         super().reset(task, rng)
         others = max(self.trained.network.sizes[0] - NODE_FEATURES, 0) // OTHER_FEATURES
-        self._look = NodeLook(task, 1, others, self.residual)
+        self._look = NodeLook(task.system, others, self.residual)  # type: ignore[arg-type]
         self._check_sizes(self._look.width, 2)
 
     def act(self, observation: Observation) -> NDArray[np.float32]:

@@ -18,7 +18,8 @@ SMALL = dict(num_envs=4, total_steps=1_500, scenario="tiny")
 
 def _recipe(name="ppo_shared", **changes):
     recipe = RECIPES[name]
-    kwargs = {**recipe.kwargs, "n_steps": 20, "batch_size": 80}
+    short = {"n_steps": 20} if recipe.algorithm != "SAC" else {"train_freq": 20, "gradient_steps": 2}
+    kwargs = {**recipe.kwargs, **short, "batch_size": 80}
     return dataclasses.replace(recipe, **{**SMALL, "kwargs": kwargs, **changes})
 
 
