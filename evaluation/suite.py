@@ -13,9 +13,13 @@ from rangym.evaluation.runner import evaluate
 from rangym.policies import registry
 
 CELL = "rangym/CellAssociation-v0"
+NODE = "rangym/NodePlacement-v0"
 FLAT_AGENTS = ("ppo_flat", "ppo_maskable")
 """Their networks fit the number of UEs and cells that they were trained with."""
 LITERAL_LDA = "lda:form=printed,gradient_at=sample,rounding=independent"
+WKHM_FORMS = ("wkhm:form=printed,eps=1e-6", "wkhm:eps=100")
+PLACEMENTS = ("random", "grid", "k_means", "constrained_k_means", "k_centers", "khm", "gmm", "wkhm", "harmonic", "swap")
+"""Of a single slot; what plans ahead says nothing there."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,12 @@ SUITE: tuple[Benchmark, ...] = (
     Benchmark(CELL, "volatile", range(6), without=("static_oracle", *FLAT_AGENTS), variants=(LITERAL_LDA,)),
     # hindsight takes 20 s a trace here, more than all others together
     Benchmark(CELL, "desk", range(10), without=("static_oracle", "hindsight", *FLAT_AGENTS), variants=(LITERAL_LDA,)),
+    Benchmark(NODE, "small", range(20), variants=WKHM_FORMS),
+    Benchmark(NODE, "drift", range(6), without=("cma",), variants=WKHM_FORMS),
+    *(
+        Benchmark(NODE, f"static_{law}", range(8), policies=PLACEMENTS, variants=(*WKHM_FORMS, "cma:evaluations=25000"))
+        for law in ("uniform", "thomas", "hotspot", "grid")
+    ),
 )
 
 

@@ -27,12 +27,19 @@ class PowerLaw:
 
     def snr(self, user_m: NDArray, node_m: NDArray) -> NDArray:
         """Linear SNR ``(..., K, N)`` of users ``(..., N, 2)`` at nodes ``(..., K, 2)``."""
-        dx = node_m[..., :, None, 0] - user_m[..., None, :, 0]
-        dy = node_m[..., :, None, 1] - user_m[..., None, :, 1]
-        squared = dx * dx + dy * dy + self.floor_m2
+        # In place on fresh arrays: searches spend their time here.
+        squared = node_m[..., :, None, 0] - user_m[..., None, :, 0]
+        squared *= squared
+        across = node_m[..., :, None, 1] - user_m[..., None, :, 1]
+        across *= across
+        squared += across
+        squared += self.floor_m2
         half = self.exponent / 2.0
-        fall = squared * squared if half == 2.0 else squared**half  # a general power takes ten times as long
-        return db_to_linear(self.snr_1m_db) / fall
+        if half == 2.0:  # a general power takes ten times as long
+            squared *= squared
+        else:
+            squared **= half
+        return np.divide(db_to_linear(self.snr_1m_db), squared, out=squared)
 
 
 @dataclass(frozen=True)
@@ -68,15 +75,14 @@ def shared_rates(snr: NDArray, bandwidth_mhz: float, max_efficiency: float | Non
     Soft: user i is at node l for the share w_il = P_il / sum_j P_ij; load_l = sum_i w_il and
     R_i = sum_l w_il W / load_l min(cap, log2(1 + SINR_il)).
     """
-    pairs = sinr(snr)
     serving = snr.argmax(axis=-2)  # (..., N)
-    best = pairs.max(axis=-2)  # P / (1 + total - P) rises with P: the strongest node is the one of highest SINR
+    at = serving[..., None, :] == np.arange(snr.shape[-2])[:, None]  # (..., K, N)
+    best = snr.max(axis=-2) / (1.0 + np.where(at, 0.0, snr).sum(axis=-2))  # as `sinr`, of one node a user
     if soft:
         weight = snr / snr.sum(axis=-2, keepdims=True)
         load = weight.sum(axis=-1)
-        rate = (weight * _efficiency(pairs, max_efficiency) * (bandwidth_mhz / load)[..., None]).sum(axis=-2)
+        rate = (weight * _efficiency(sinr(snr), max_efficiency) * (bandwidth_mhz / load)[..., None]).sum(axis=-2)
     else:
-        at = serving[..., None, :] == np.arange(snr.shape[-2])[:, None]  # (..., K, N)
         load = at.sum(axis=-1)
         rate = bandwidth_mhz * _efficiency(best, max_efficiency) / np.take_along_axis(load, serving, axis=-1)
     return SharedRates(rate, best, serving, load)

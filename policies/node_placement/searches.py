@@ -50,7 +50,7 @@ class Swap(Tracking):
 class Cma(Tracking):
     """CMA-ES, from K-means at first, from the last targets then; ``evaluations`` a slot."""
 
-    def __init__(self, evaluations: int = 2000, spread_m: float = 10.0):
+    def __init__(self, evaluations: int = 500, spread_m: float = 10.0):
         if not isinstance(evaluations, int) or evaluations < 1:
             raise ValueError(f"evaluations: an integer of at least 1 wanted, got {evaluations!r}")
         if not spread_m > 0:
