@@ -22,7 +22,7 @@ from rangym.policies.node_placement.tracking import matched
 from rangym.policies.registry import ENTRIES, entry
 
 ID = "rangym/NodePlacement-v0"
-OURS = [name for name, line in ENTRIES.items() if line.env_id == ID]
+OURS = [name for name, line in ENTRIES.items() if line.env_id == ID and line.role != "agent"]
 
 
 def episode(name, env, seed=0, slots=None):
