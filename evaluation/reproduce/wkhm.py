@@ -1,0 +1,109 @@
+"""Ghatak, "Weighted K-Harmonic Means Clustering": its theorems, ablations, distributions and Table I, measured."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rangym.evaluation import runner
+from rangym.evaluation.grid import Cell, run_grid
+from rangym.evaluation.reproduce.claims import Reproduction
+from rangym.evaluation.reproduce.wkhm_claims import Data, all_claims
+from rangym.evaluation.reproduce.wkhm_rows import ENV_ID, READINGS, cell, run_cell
+
+PAPER = 'Ghatak, "Weighted K-Harmonic Means Clustering": claims and measurements'
+NAME, DEFAULT_OUT = "wkhm", "results/reproduce"
+MEANING = {
+    "literal": "the printed update from a uniform start, p = 2, q = 4, eps = 1e-6 in metres, and the same eps in the "
+    "path loss, as the paper's single letter says; Shannon's rate without a cap",
+    "3 m, cap": "the same update; antennas 3 m above the users and at most 7.4 bit/s/Hz, as radios have it",
+    "corrected": "the gradient with 1/s on both terms, safeguarded ascent inside the area, eps = 9 m^2; the same radio",
+    "hotspot": "half of the users in one hotspot",
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is run: seeds of the comparison, of the ablations and of the theorems."""
+
+    seeds: int
+    ablation_seeds: int
+    theorem_seeds: int
+    quick: bool = False
+
+
+FULL = Plan(30, 20, 20)
+QUICK = Plan(8, 4, 4, quick=True)
+
+
+def reproduce(quick: bool = False, workers: int = 1, out: str | Path = DEFAULT_OUT) -> int:
+    """Measure, print the table, and write rows, claims and figures below ``out``; 1 if a cell failed."""
+    options = ["--quick"] * quick + [f"--workers {workers}"] * (workers != 1)
+    options += [f"--out {out}"] * (str(out) != DEFAULT_OUT)
+    return run(QUICK if quick else FULL, workers, Path(out) / NAME, " ".join(["rangym reproduce wkhm", *options]))
+
+
+def run(plan: Plan, workers: int, out: Path, command: str) -> int:
+    """`reproduce` for any plan; everything is written into ``out``."""
+    start = time.monotonic()
+    stored, computed = run_grid(run_cell, cells(plan), out / "rows.jsonl", workers=workers, title="wkhm")
+    for row in list(stored.errors.values())[:20]:
+        print(f"PROBLEM: {row['row']}, seed {row['seed']} failed: {row['error']} ({row['where']})", file=sys.stderr)
+    if stored.errors:
+        return 1
+    data = Data.of(stored)
+    found = Reproduction(
+        paper=PAPER,
+        claims=tuple(all_claims(data)),
+        command=command,
+        setting=tuple(_setting(plan)),
+        readings=MEANING,
+        figures=_figures(data, out),
+        versions=runner.versions(),
+    )
+    found.write(out)
+    print(found.text())
+    print(f"{computed} cells run in {time.monotonic() - start:.0f} s; claims, figures and rows: {out}")
+    return 0
+
+
+def cells(plan: Plan) -> list[Cell]:
+    where = [(reading, "uniform") for reading in READINGS] + [("literal", "hotspot")]
+    return [
+        *(cell("comparison", reading=r, law=law, seed=seed) for seed in range(plan.seeds) for r, law in where),
+        *(
+            cell("ablation", reading=r, seed=seed)
+            for seed in range(plan.ablation_seeds)
+            for r in ("literal", "3 m, cap")
+        ),
+        *(cell("theorems", seed=seed) for seed in range(plan.theorem_seeds)),
+    ]
+
+
+def _setting(plan: Plan) -> Iterator[str]:
+    if plan.quick:
+        yield "QUICK RUN: fewer seeds; its verdicts are less certain."
+    p = runner.make_env(ENV_ID, "static_uniform", {}).system.params
+    yield (
+        f"static_uniform: {p.num_ues} users and {p.num_nodes} nodes in {p.side_m:g} m x {p.side_m:g} m, seeds "
+        f"0..{plan.seeds - 1} (ablations 0..{plan.ablation_seeds - 1}, theorems 0..{plan.theorem_seeds - 1}); every "
+        "method starts from the same uniform nodes, and users are served by the nearest node."
+    )
+    yield (
+        f"Not given in the paper and chosen here: path-loss exponent {p.path_loss_exponent:g}, SNR {p.snr_1m_db:g} dB "
+        f"at 1 m, {p.bandwidth_mhz:g} MHz a node, and the users' distribution (uniform)."
+    )
+
+
+def _figures(data: Data, out: Path) -> dict[str, str]:
+    try:
+        from rangym.evaluation.reproduce import wkhm_figures
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("rangym"):
+            raise
+        print(f"no figures: they need {error.name}, pip install 'rangym[plot]'", file=sys.stderr)
+        return {}
+    return wkhm_figures.save(data, out)

@@ -1,0 +1,106 @@
+"""The reproduction of WKHM on a few seeds: what is measured, and that its verdicts follow the numbers."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy.stats import ttest_rel
+
+from rangym.evaluation.grid import read
+from rangym.evaluation.reproduce import wkhm_claims as claims
+from rangym.evaluation.reproduce import wkhm_rows as rows
+from rangym.evaluation.reproduce.claims import NOT_REPRODUCED, REPRODUCED
+from rangym.evaluation.reproduce.wkhm import Plan, cells, run
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wkhm")
+    assert run(Plan(seeds=4, ablation_seeds=2, theorem_seeds=2, quick=True), 1, folder, "rangym reproduce wkhm") == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def data(out):
+    return claims.Data.of(read(out / "rows.jsonl"))
+
+
+def found(out):
+    return {c["statement"]: c for c in json.loads((out / "claims.json").read_text())["claims"]}
+
+
+def test_every_claim_and_figure_is_written(out):
+    table = found(out)
+    assert len(table) >= 30
+    assert "QUICK RUN" in (out / "claims.md").read_text()
+    for name in ("distributions.png", "ablations.png", "throughput.png"):
+        assert (out / name).stat().st_size > 10_000
+
+
+def test_descent_is_refuted_and_the_counterexample_shown(out):
+    table = found(out)
+    theorem = table["The update never raises the distortion L"]
+    assert theorem["verdict"] == NOT_REPRODUCED and theorem["readings"][0]["measured"].startswith("0 of 12 runs")
+    example = next(c for name, c in table.items() if "one user at 0" in name)
+    assert example["verdict"] == NOT_REPRODUCED and "0.999999 to 1e+06" in example["readings"][0]["measured"]
+
+
+def test_table_i_is_the_paired_t_test(out, data):
+    ours, theirs = data.throughput("literal", "WKHM"), data.throughput("literal", "KM")
+    test = ttest_rel(theirs, ours)  # the paper's sign: negative where WKHM is better
+    text = found(out)["WKHM's mean throughput is above KM's"]["readings"][0]
+    assert f"t = {test.statistic:.2f}, p = {test.pvalue:.2g} " in text["measured"]
+    assert (text["verdict"] == REPRODUCED) == (test.pvalue < 0.05 and test.statistic < 0)
+
+
+def test_printed_statistics_imply_different_degrees_of_freedom():
+    degrees = [claims._degrees_of_freedom(*printed) for printed in claims.TABLE_I.values()]
+    np.testing.assert_allclose(degrees, [24.0, 29.7, 28.4, 33.1], atol=0.1)
+
+
+def test_readings_differ_in_radio_and_update_only():
+    users = []
+    for _, radio in rows.READINGS.values():
+        system, where, start = rows.drawn("uniform", 3, radio)
+        users.append(np.concatenate([where, start]))
+    assert all(np.array_equal(users[0], other) for other in users)
+    system, _, _ = rows.drawn("uniform", 3, rows.NO_HEIGHT)
+    assert system.params.distance_floor_m2 == pytest.approx(1e-6) and system.params.max_spectral_efficiency is None
+
+
+def test_comparison_measures_what_the_environment_does(data):
+    row = data.comparisons["3 m, cap", "uniform"][0]["KM"]
+    system, users, start = rows.drawn("uniform", 0, {})
+    from rangym.policies.algorithms.clustering import k_means
+
+    rates = system.rates(users, k_means(users, start).position)
+    assert row["throughput"] == pytest.approx(rates.rate_mbps.mean())
+    assert row["load"] == rates.load.tolist()
+    np.testing.assert_allclose(row["sinr_db"], 10 * np.log10(rates.sinr), atol=1e-3)
+
+
+def test_a_row_is_a_function_of_its_cell():
+    first = next(c for c in cells(Plan(1, 1, 1)) if c["row"] == "theorems")
+    assert rows.run_cell(first) == rows.run_cell(first)
+
+
+def test_a_limit_that_is_lower_beside_is_no_minimum():
+    one_user = np.zeros((1, 2))
+    # On its only user's head a node has the largest L there is: everything beside is lower.
+    assert rows._lower_beside(one_user, one_user, 2.0, 4.0, 1.0, np.random.default_rng(0))
+    # On a line, midway between two users, L has a true local minimum.
+    assert not rows._lower_beside(np.array([[-1.0], [1.0]]), np.zeros((1, 1)), 2.0, 4.0, 1e-4, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "verdict"),
+    [([10.0, 11.0, 10.5], [10.1, 11.1, 10.6], REPRODUCED), ([10.0, 11.0, 10.5], [11.0, 12.0, 11.5], NOT_REPRODUCED)],
+)
+def test_constant_means_within_three_percent(one, other, verdict):
+    assert claims._flat("x", np.array(one), np.array(other)).verdict == verdict
+
+
+def test_a_chain_needs_every_step():
+    values = [np.array([k, k + 0.1, k - 0.1]) for k in (5.0, 4.0, 3.0, 2.0, 1.0)]
+    assert claims._chain("x", values).verdict == REPRODUCED
+    assert claims._chain("x", [*values[:3], values[4], values[3]]).verdict == NOT_REPRODUCED
