@@ -191,6 +191,17 @@ def _distributions(data: Data) -> Iterator[Claim]:
     def least(reading: str, method: str) -> NDArray:
         return data.users(reading, method, "sinr_db").min(axis=1)
 
+    def evenness(reading: str, method: str) -> NDArray:
+        return jain_index(data.users(reading, method, "load"))
+
+    def above(field: str, share: float, higher: str, lower: str) -> tuple[Reading, ...]:
+        """The quantile of one method claimed to be above that of another, in every reading."""
+
+        def quantile(reading: str, method: str) -> NDArray:
+            return np.percentile(data.users(reading, method, field), share, axis=1)
+
+        return tuple(order(r, quantile(r, higher), quantile(r, lower), " dB") for r in READINGS)
+
     yield Claim(
         "WKHM keeps every user's SINR above 0 dB: lowest SINR of a realisation",
         "Fig. 4b",
@@ -209,29 +220,20 @@ def _distributions(data: Data) -> Iterator[Claim]:
             f"WKHM's SINR is shifted to the right of {other}'s: higher {share} % quantile",
             "Fig. 4b",
             "higher",
-            tuple(
-                order(r, *(np.percentile(data.users(r, m, "sinr_db"), share, axis=1) for m in ("WKHM", other)), " dB")
-                for r in READINGS
-            ),
+            above("sinr_db", share, "WKHM", other),
         )
     yield Claim(
         "KC is best for the users of highest SINR: higher 95 % quantile than WKHM's",
         "Fig. 4b",
         "higher",
-        tuple(
-            order(r, *(np.percentile(data.users(r, m, "sinr_db"), 95, axis=1) for m in ("KC", "WKHM")), " dB")
-            for r in READINGS
-        ),
+        above("sinr_db", 95, "KC", "WKHM"),
     )
     for other in ("KM", "KHM"):
         yield Claim(
             f"{other} has slightly higher SNR than WKHM in the upper tail: 95 % quantile",
             "Fig. 4a",
             "higher",
-            tuple(
-                order(r, *(np.percentile(data.users(r, m, "snr_db"), 95, axis=1) for m in (other, "WKHM")), " dB")
-                for r in READINGS
-            ),
+            above("snr_db", 95, other, "WKHM"),
         )
     yield Claim(
         "WKHM keeps all cells between 9 and 13 users: share of cells",
@@ -254,7 +256,7 @@ def _distributions(data: Data) -> Iterator[Claim]:
             f"{method} has uniform loads, more even than WKHM's (Jain's index)",
             "Fig. 4c",
             "more even",
-            tuple(order(r, *(jain_index(data.users(r, m, "load")) for m in (method, "WKHM"))) for r in READINGS),
+            tuple(order(r, evenness(r, method), evenness(r, "WKHM")) for r in READINGS),
             "Users are served by the nearest node, not by CKM's label." if method == "CKM" else "",
         )
 

@@ -110,7 +110,7 @@ def _theorems(cell: Cell) -> Row:
     """How L moves along the iterates, by form and setting (p, q, eps)."""
     _, users, start = drawn("uniform", cell["seed"], {})
     rng = np.random.default_rng(cell["seed"])
-    rows = {}
+    rows: dict[str, list] = {}
     for form in ("printed", "corrected"):
         rows[form] = []
         for p, q, eps in SETTINGS:
