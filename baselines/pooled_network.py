@@ -27,9 +27,13 @@ class PooledLayers(nn.Module):
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         x = rows.reshape(len(rows), self.items, -1)
         for k, layer in enumerate(self.layers):
-            if k:
-                x = torch.cat([x, x.mean(dim=1, keepdim=True).expand_as(x)], dim=2)
-            x = torch.tanh(layer(x))
+            if k:  # layer(cat(x, mean)), but the mean's part is computed once for all items
+                width = x.shape[2]
+                own, shared = layer.weight[:, :width], layer.weight[:, width:]
+                pooled = nn.functional.linear(x.mean(dim=1, keepdim=True), shared, layer.bias)
+                x = torch.tanh(nn.functional.linear(x, own) + pooled)
+            else:
+                x = torch.tanh(layer(x))
         return x
 
 
@@ -60,7 +64,6 @@ class PooledActorCritic(ActorCriticPolicy):
     def __init__(self, observation_space: Box, action_space: Box, *args: Any, **kwargs: Any):
         if len(observation_space.shape) != 2 or len(action_space.shape) != 2:
             raise ValueError(f"boxes (K, F) and (K, A) wanted, got {observation_space} and {action_space}")
-        kwargs.setdefault("log_std_init", -0.7)  # half of what an action can be
         super().__init__(observation_space, action_space, *args, **kwargs)
 
     def _build_mlp_extractor(self) -> None:
