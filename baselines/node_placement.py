@@ -6,13 +6,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 from gymnasium.spaces import Box
-from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from rangym.baselines.node_features import NODE_FEATURES, OTHER_FEATURES, NodeFeatures
 from rangym.baselines.node_tracking import LaneTracker
 from rangym.baselines.policy import FlatPolicy, Sb3Policy
+from rangym.baselines.spaces import FlattenVectorObservation
 from rangym.envs.core import SystemVectorEnv, Trace
 from rangym.envs.node_placement.system import NodePlacement
 from rangym.policies.base import Knowledge, Observation, Task
@@ -70,18 +71,40 @@ def tracking_rewards(system: NodePlacement, trace: Trace) -> NDArray[np.float64]
     return np.array(rewards)
 
 
-class PerNodeView(VectorEnv):
-    """The vector environment as nodes see it: a row of features each, an action each, and the reward beyond K-means.
+class PairedReward(VectorWrapper):
+    """The vector environment with the reward beyond K-means: less what ``k_means`` gets in that slot of the same trace.
 
-    Observations are ``(K, F)`` of `NodeLook`, actions ``Box(-1, 1, (K, 2))``, added to the steps of ``k_means``. The
-    reward of a slot is the environment's less what ``k_means`` gets in that slot of the same trace: this difference
-    depends on the actions as the reward does, and most of the chance of the trace is gone from it.
+    The difference depends on the actions as the reward does, but most of the chance of the trace is gone from it.
+    """
+
+    env: SystemVectorEnv
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+        observation, info = self.env.reset(seed=seed, options=options)
+        self._start()
+        return observation, info
+
+    def _start(self) -> None:
+        self._tracking = iter(tracking_rewards(self.env.system, Trace.stack(self.env.traces)))  # type: ignore[arg-type]
+
+    def step(self, actions: NDArray):
+        observation, reward, terminated, truncated, info = self.env.step(actions)
+        reward = reward - next(self._tracking)
+        if "final_obs" in info:  # lanes end together
+            self._start()
+        return observation, reward, terminated, truncated, info
+
+
+class PerNodeView(VectorEnv):
+    """The vector environment as nodes see it: a row of features each, an action each, and `PairedReward`.
+
+    Observations are ``(K, F)`` of `NodeLook`, actions ``Box(-1, 1, (K, 2))``, added to the steps of ``k_means``.
     """
 
     metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
 
     def __init__(self, env: SystemVectorEnv, residual: bool = True):
-        self.system_env, self.num_envs = env, env.num_envs
+        self.paired_env, self.num_envs = PairedReward(env), env.num_envs
         nodes = env.system.params.num_nodes
         self._look = NodeLook(env.system, nodes - 1, residual)  # type: ignore[arg-type]
         bound = np.finfo(np.float32).max
@@ -91,18 +114,17 @@ class PerNodeView(VectorEnv):
         self.action_space = batch_space(self.single_action_space, self.num_envs)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
-        observation, _ = self.system_env.reset(seed=seed, options=options)
+        observation, _ = self.paired_env.reset(seed=seed, options=options)
         return self._start(observation), {}
 
     def _start(self, observation: Observation) -> NDArray[np.float32]:
-        self._tracking = iter(tracking_rewards(self.system_env.system, Trace.stack(self.system_env.traces)))
         self._look.reset()
         return self._look(observation)
 
     def step(self, actions: NDArray):
         native = self._look.native(np.asarray(actions))
-        observation, reward, terminated, truncated, info = self.system_env.step(native)
-        reward, infos = reward - next(self._tracking), {}
+        observation, reward, terminated, truncated, info = self.paired_env.step(native)
+        infos = {}
         if "final_obs" in info:  # lanes end together
             rows = info["final_obs"]
             final = np.empty(self.num_envs, dtype=object)
@@ -114,7 +136,7 @@ class PerNodeView(VectorEnv):
         return features, reward, terminated, truncated, infos
 
     def close_extras(self, **kwargs: Any) -> None:
-        self.system_env.close()
+        self.paired_env.close()
 
 
 class _NodesPpo(Sb3Policy):
@@ -167,13 +189,19 @@ class DirectPpo(_NodesPpo):
     residual = False
 
 
-class FlatNodesPpo(FlatPolicy):
+class _FlatNodes(FlatPolicy):
+    @classmethod
+    def view(cls, env: VectorEnv) -> VectorEnv:
+        return FlattenVectorObservation(PairedReward(env))
+
+
+class FlatNodesPpo(_FlatNodes):
     """Plain PPO over the whole observation and all nodes at once: a negative result, trained as long."""
 
     recipe = "ppo_plain"
 
 
-class FlatNodesSac(FlatPolicy):
+class FlatNodesSac(_FlatNodes):
     """Plain SAC over the whole observation and all nodes at once: a negative result, trained as long."""
 
     recipe = "sac_plain"
