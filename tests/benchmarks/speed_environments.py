@@ -46,6 +46,8 @@ class Case:
 CASES = {
     "cell_association": Case("rangym/CellAssociation-v0", "small", {"num_ues": 15, "num_cells": 7, "sites": ()}),
     "cell_association_small": Case("rangym/CellAssociation-v0", "small", {}),
+    "node_placement_small": Case("rangym/NodePlacement-v0", "small", {}),
+    "node_placement_drift": Case("rangym/NodePlacement-v0", "drift", {}),
 }
 
 
