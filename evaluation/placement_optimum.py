@@ -208,7 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     "node_position_m": place.tolist(),
                     "command": text,
                 }
-    BEST_KNOWN.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+            BEST_KNOWN.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
