@@ -171,11 +171,11 @@ class _Keeper(BaseCallback):
 
 def actor(model: PPO | MaskablePPO | SAC) -> Network:
     """The actor of an SB3 model with an MLP policy or `PooledActorCritic`, as arrays; of SAC without its last tanh."""
-    policy = model.policy
+    policy: Any = model.policy
     if isinstance(policy, PooledActorCritic):
         return policy.export()
     if isinstance(model, SAC):
-        parts = [*model.actor.latent_pi, model.actor.mu]
+        parts = [*policy.actor.latent_pi, policy.actor.mu]
     else:
         parts = [*policy.mlp_extractor.policy_net, policy.action_net]
     linear = [part for part in parts if isinstance(part, torch.nn.Linear)]

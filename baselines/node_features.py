@@ -124,7 +124,7 @@ class NodeFeatures:
             axis=-1,
         )
         mean = _mean(mine, each)  # (L, K, 11)
-        served = mine.any(axis=-1)[..., None]
+        served = mine.any(axis=-1, keepdims=True)
         centre, drift = mean[..., :2], mean[..., 5:7] / p.v_max_m
         offset = np.where(served, centre - nodes / LENGTH_M, 0.0)
         deviation = np.sqrt(np.maximum(mean[..., 2:4] - centre * centre, 0.0))
@@ -165,7 +165,7 @@ def _mean(chosen: NDArray[np.bool_], each: NDArray) -> NDArray:
 
 
 def _mean_offset(chosen: NDArray[np.bool_], users: NDArray, nodes: NDArray, unit_m: float) -> NDArray:
-    return np.where(chosen.any(axis=-1)[..., None], _mean(chosen, users) - nodes, 0.0) / unit_m
+    return np.where(chosen.any(axis=-1, keepdims=True), _mean(chosen, users) - nodes, 0.0) / unit_m
 
 
 def _pull(away: NDArray, distance: NDArray, mine: NDArray, share: float) -> list[NDArray]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from gymnasium.spaces import Box
@@ -26,7 +26,8 @@ class PooledLayers(nn.Module):
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         x = rows.reshape(len(rows), self.items, -1)
-        for k, layer in enumerate(self.layers):
+        for k, module in enumerate(self.layers):
+            layer = cast(nn.Linear, module)
             if k:  # layer(cat(x, mean)), but the mean's part is computed once for all items
                 width = x.shape[2]
                 own, shared = layer.weight[:, :width], layer.weight[:, width:]
@@ -76,7 +77,8 @@ class PooledActorCritic(ActorCriticPolicy):
         self.action_net = nn.Linear(self.mlp_extractor.latent_dim_pi, entries)
         self.init_weights(self.action_net, gain=0.01)
         self.log_std = nn.Parameter(torch.full((entries,), float(self.log_std_init)))
-        self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
+        made: Any = self.optimizer_class
+        self.optimizer = made(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
 
     def _get_action_dist_from_latent(self, latent_pi: torch.Tensor) -> Any:
         mean = self.action_net(latent_pi)  # (B, K, A)
