@@ -4,6 +4,8 @@
 
 searches the scenarios' traces and stores what it finds in `BEST_KNOWN`, with the command. Each entry holds the
 placement itself, so that its value can be checked; it says nothing about how much better an unknown one may be.
+With ``--compare`` nothing is searched: policies' geometric mean rates are printed as shares of those stored, beside the
+certified bound.
 """
 
 from __future__ import annotations
@@ -179,6 +181,22 @@ def _stored() -> dict[str, dict]:
     return json.loads(BEST_KNOWN.read_text(encoding="utf-8"))["placements"] if BEST_KNOWN.exists() else {}
 
 
+def share_of_best_known(policies: Sequence[str], scenario: str, seeds: Sequence[int]) -> dict[str, float]:
+    """Each policy's geometric mean rate as a share of the best known, and ``bound``: the best known's of the bound.
+
+    Means over the seeds; each must have a stored placement.
+    """
+    from rangym.evaluation.protocol import Protocol
+    from rangym.evaluation.runner import evaluate
+
+    found = evaluate(policies, Protocol("rangym/NodePlacement-v0", scenario, seeds)).comparison()
+    best, bound = found.bound("lower"), found.bound()
+    if best is None or bound is None:
+        raise ValueError(f"seeds: such with a stored placement wanted, got {list(seeds)} of {scenario!r}")
+    shares = {policy: float(np.exp(found.rewards(policy) - best).mean()) for policy in found.rows}
+    return {**shares, "bound": float(np.exp(best - bound).mean())}
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     from rangym.evaluation.protocol import parse_seeds
     from rangym.evaluation.runner import make_env
@@ -188,7 +206,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=parse_seeds, default=parse_seeds("0:10"))
     parser.add_argument("--restarts", type=int, default=6)
     parser.add_argument("--evaluations", type=int, default=25_000, help="of each CMA-ES run")
+    parser.add_argument("--compare", nargs="+", metavar="POLICY", help="compare these policies with what is stored")
     given = parser.parse_args(arguments)
+    if given.compare:
+        print("geometric mean rate, percent of the best known (last: best known, percent of the certified bound)\n")
+        for scenario in given.scenarios:
+            shares = share_of_best_known(given.compare, scenario, given.seeds)
+            print(scenario + "".join(f"\n  {name:32} {100 * share:6.1f}" for name, share in shares.items()))
+        return
     text = " ".join(["python -m rangym.evaluation.placement_optimum", *(arguments or sys.argv[1:])])
     kept = json.loads(BEST_KNOWN.read_text(encoding="utf-8")) if BEST_KNOWN.exists() else {"placements": {}}
     for scenario in given.scenarios:

@@ -113,6 +113,21 @@ def test_stored_placements_reach_what_is_stored_and_stay_below_the_bound():
         assert entry["command"].startswith("python -m rangym.evaluation.placement_optimum")
 
 
+def test_policies_are_compared_with_what_is_stored(capsys):
+    placement_optimum.main(["--scenarios", "static_uniform", "--seeds", "0,1", "--compare", "k_means", "random"])
+    printed = capsys.readouterr().out
+    shares = placement_optimum.share_of_best_known(["k_means", "random"], "static_uniform", [0, 1])
+    assert f"k_means                          {100 * shares['k_means']:6.1f}" in printed
+    assert 0.3 < shares["random"] < shares["k_means"] <= 1.0 + 1e-9
+    assert 0.3 < shares["bound"] <= 1.0
+    system, trace = drawn("static_uniform", 0)
+    alone = placement_optimum.share_of_best_known(["k_means"], "static_uniform", [0])["bound"]
+    found = bound(system, trace)
+    assert alone == pytest.approx(np.exp(found.lower - found.value))
+    with pytest.raises(ValueError, match="such with a stored placement wanted, got .9999."):
+        placement_optimum.share_of_best_known(["k_means"], "static_uniform", [9999])
+
+
 def test_best_known_is_asked_for_one_slot_scenarios_only():
     assert bound(*drawn("small")).lower is None
     assert bound(*drawn("static_uniform", 9_999)).lower is None

@@ -1,5 +1,6 @@
 """WKHM, the harmonic family and the clusterings against their equations, written out once more in plain NumPy."""
 
+import doctest
 import itertools
 
 import numpy as np
@@ -7,6 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rangym.envs.physics import power_law
+from rangym.policies.algorithms import clustering, placement_estimators
+from rangym.policies.algorithms import harmonic as harmonic_module
+from rangym.policies.algorithms import wkhm as wkhm_module
 from rangym.policies.algorithms.ascent import HarmonicObjective
 from rangym.policies.algorithms.clustering import (
     capacitated_assignment,
@@ -329,3 +334,9 @@ WRONG = {
 def test_bad_input_says_what_was_wanted(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("module", [wkhm_module, harmonic_module, clustering, placement_estimators, power_law])
+def test_docstring_examples(module):
+    found = doctest.testmod(module)
+    assert found.attempted > 0 and found.failed == 0
