@@ -87,6 +87,8 @@ def fixed_point(
         if np.abs(step).max() < tolerance:
             converged = True
             break
+        if not np.isfinite(step).all():  # sum B has all but cancelled and thrown a node out of all range
+            break
         nodes = nodes + step
         value, direction, total, _ = objective.at(nodes)
         history.append(value)
