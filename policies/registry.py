@@ -57,6 +57,8 @@ ENTRIES: dict[str, Entry] = {
     "ppo_shared": Entry(
         _CELL_AGENTS + "SharedPpo", CELL, "agent", "PPO, one policy shared by all UEs; trained on small"
     ),
+    "ppo_flat": Entry(_CELL_AGENTS + "FlatPpo", CELL, "agent", "PPO over all UEs at once; trained on small"),
+    "ppo_maskable": Entry(_CELL_AGENTS + "MaskablePpo", CELL, "agent", "MaskablePPO over all UEs; trained on small"),
 }
 
 
