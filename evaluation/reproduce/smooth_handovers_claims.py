@@ -244,8 +244,8 @@ def _overtakes_at(data: Data) -> Claim:
         "1400",
         readings,
         f"Seen every {slots[-1] - slots[-2]} slots. One seed on which LDA never overtakes refutes the claim: a rule "
-        "added after a first quick run of 1000 slots had been seen. The rule before it counted such a seed as slot T, and "
-        f"would call these reproduced as well: {', '.join(counted_as_last) or 'none'}.",
+        "added after a first quick run of 1000 slots had been seen. The rule before it counted such a seed as slot T, "
+        f"and would call these reproduced as well: {', '.join(counted_as_last) or 'none'}.",
     )
 
 
