@@ -59,6 +59,8 @@ ENTRIES: dict[str, Entry] = {
     "ppo_shared": Entry(
         _CELL_AGENTS + "SharedPpo", CELL, "agent", "PPO, one policy shared by all UEs; trained on small"
     ),
+    "ppo_flat": Entry(_CELL_AGENTS + "FlatPpo", CELL, "agent", "PPO over all UEs at once; trained on small"),
+    "ppo_maskable": Entry(_CELL_AGENTS + "MaskablePpo", CELL, "agent", "MaskablePPO over all UEs; trained on small"),
     "static": Entry(_NODE + "layouts:Static", NODE, "heuristic", "nodes stay where they start"),
     "grid": Entry(_NODE + "layouts:Grid", NODE, "heuristic", "nodes in even rows"),
     "k_means": Entry(_NODE + "clusterings:KMeans", NODE, "heuristic", "Lloyd's K-means of the present users"),
