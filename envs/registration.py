@@ -6,6 +6,7 @@ import gymnasium as gym
 
 SYSTEMS = {
     "rangym/CellAssociation-v0": "rangym.envs.cell_association.system:CellAssociation",
+    "rangym/NomaAllocation-v0": "rangym.envs.noma_allocation.system:NomaAllocation",
 }
 
 
