@@ -29,7 +29,7 @@ def upload_energy(bits_per_hz: ArrayLike, time_s: ArrayLike) -> NDArray:
 
     Convex and strictly decreasing in T, with limit c ln 2.
     """
-    return np.maximum(time_s, 0.0) * snr_needed(bits_per_hz, time_s) + np.where(np.greater(time_s, 0), 0.0, np.inf)
+    return np.where(np.greater(time_s, 0), time_s, 1.0) * snr_needed(bits_per_hz, time_s)
 
 
 def training_time_s(samples: ArrayLike, cycles_per_sample: float, clock_hz: ArrayLike) -> NDArray:
