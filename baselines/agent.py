@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FORMAT = 1
-ACTIVATIONS = {"tanh": np.tanh, "relu": lambda x: np.maximum(x, 0)}
+ACTIVATIONS: dict[str, Callable[[NDArray], NDArray]] = {"tanh": np.tanh}
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +48,7 @@ class TrainedAgent:
     def save(self, path: str | Path) -> Path:
         """Write ``path`` with the suffixes .npz (weights) and .json (configuration, with the weights' SHA-256)."""
         path = Path(path)
-        arrays = {}
+        arrays: dict[str, Any] = {}
         for k, (weight, bias) in enumerate(self.network.layers):
             arrays |= {f"weight{k}": weight, f"bias{k}": bias}
         buffer = io.BytesIO()
@@ -88,7 +88,8 @@ def _layers(data: bytes, path: Path) -> list[tuple[NDArray, NDArray]]:
             arrays = {name: archive[name] for name in archive.files}
     except Exception as error:  # zipfile, zlib and NumPy each raise their own kind for a foreign file
         raise ValueError(f"{path}: not an agent's weights ({type(error).__name__}: {error})") from error
-    count, layers = len(arrays) // 2, []
+    count = len(arrays) // 2
+    layers: list[tuple[NDArray, NDArray]] = []
     if count == 0 or arrays.keys() != {f"{part}{k}" for part in ("weight", "bias") for k in range(count)}:
         raise ValueError(f"{path}: weight0, bias0, weight1, ... wanted, got {sorted(arrays)}")
     for k in range(count):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete
@@ -129,7 +129,7 @@ class PerUserView(VectorEnv):
     handover cost is additive over UEs.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"autoreset_mode": AutoresetMode.SAME_STEP}
+    metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
 
     def __init__(self, env: SystemVectorEnv):
         params = env.system.params
@@ -225,7 +225,7 @@ class MaskablePpo(FlatPolicy):
 
     def reset(self, task: Task, rng: np.random.Generator) -> None:
         super().reset(task, rng)
-        self._floor_db = task.observation_space["sinr_db"].low  # type: ignore[index]
+        self._floor_db = task.observation_space["sinr_db"].low  # type: ignore[attr-defined]
 
     def mask(self, observation: Observation) -> NDArray[np.bool_]:
         sinr_db = observation["sinr_db"]

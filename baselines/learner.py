@@ -11,13 +11,14 @@ import time
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import rich  # noqa: F401  (SB3 needs these three only once it has started: better to miss them now)
-import tensorboard  # noqa: F401
+import tensorboard  # type: ignore[import-untyped]  # noqa: F401
 import torch
-import tqdm  # noqa: F401
+import tqdm  # type: ignore[import-untyped]  # noqa: F401
 from sb3_contrib import MaskablePPO
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
@@ -30,7 +31,7 @@ from rangym.baselines.vec_adapter import VectorAdapter
 from rangym.evaluation.protocol import TUNING_SEEDS, training_seeds
 from rangym.policies.base import Task
 
-ALGORITHMS = {"PPO": PPO, "MaskablePPO": MaskablePPO}
+ALGORITHMS: dict[str, Any] = {"PPO": PPO, "MaskablePPO": MaskablePPO}
 CURVE_SEEDS = TUNING_SEEDS[:8]  # training never looks at an evaluation trace
 CURVE_POINTS = 20
 CHECKPOINT_UPDATES = 10

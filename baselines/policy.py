@@ -37,7 +37,7 @@ class Sb3Policy(Policy):
     recipe: ClassVar[str]
     """Its entry in `RECIPES`, and its folder of shipped agents."""
 
-    def __init__(self, agent: int | str | TrainedAgent | None = None):
+    def __init__(self, agent: int | str | Path | TrainedAgent | None = None):
         self.agent = agent
 
     @staticmethod
@@ -70,7 +70,7 @@ class Sb3Policy(Policy):
     def _chosen(self, rng: np.random.Generator) -> TrainedAgent:
         if isinstance(self.agent, TrainedAgent):
             return self.agent
-        if isinstance(self.agent, str):
+        if isinstance(self.agent, str | Path):
             trained = _loaded(Path(self.agent))
             if trained.config["recipe"].get("name") != self.recipe:
                 raise ValueError(
@@ -81,8 +81,8 @@ class Sb3Policy(Policy):
         if not files:
             raise ValueError(f"{self.recipe}: no agent is shipped; train one: rangym train {self.recipe} --out FOLDER")
         number = int(rng.integers(len(files))) if self.agent is None else self.agent
-        if not 0 <= number < len(files):
-            raise ValueError(f"{self.recipe}: agent 0 to {len(files) - 1} wanted, got {number}")
+        if not isinstance(number, int) or not 0 <= number < len(files):
+            raise ValueError(f"{self.recipe}: agent 0 to {len(files) - 1} or a path wanted, got {number!r}")
         return _loaded(files[number])
 
     def _check_sizes(self, inputs: int, outputs: int) -> None:

@@ -30,7 +30,7 @@ class Flatten:
             if not isinstance(box, Box) or not box.is_bounded():
                 raise TypeError(f"observation {name!r}: a Box with finite bounds wanted, got {box}")
         self.names = tuple(space.spaces)
-        self._shapes = [box.shape for box in space.spaces.values()]  # type: ignore[union-attr]
+        self._dims = [len(box.shape or ()) for box in space.spaces.values()]
         low = np.concatenate([box.low.ravel() for box in space.spaces.values()]).astype(np.float64)  # type: ignore[attr-defined]
         high = np.concatenate([box.high.ravel() for box in space.spaces.values()]).astype(np.float64)  # type: ignore[attr-defined]
         width = np.where(high > low, high - low, 1.0)
@@ -40,9 +40,9 @@ class Flatten:
 
     def __call__(self, observation: Mapping[str, NDArray]) -> NDArray[np.float32]:
         parts = []
-        for name, shape in zip(self.names, self._shapes, strict=True):
+        for name, dims in zip(self.names, self._dims, strict=True):
             values = np.asarray(observation[name], np.float32)
-            parts.append(values.reshape(*values.shape[: values.ndim - len(shape)], -1))
+            parts.append(values.reshape(*values.shape[: values.ndim - dims], -1))
         flat = np.concatenate(parts, axis=-1) * self._scale + self._shift
         return np.minimum(np.maximum(flat, np.float32(-1)), np.float32(1))  # the last bit of the linear map
 

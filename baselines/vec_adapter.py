@@ -54,7 +54,7 @@ class VectorAdapter(VecEnv):
         if self.info_keys:
             for b in range(self.num_envs):
                 infos[b] = self._picked(info["final_info"] if done[b] else info, b)
-        for b in np.flatnonzero(done):
+        for b in np.flatnonzero(done).tolist():
             infos[b]["terminal_observation"] = info["final_obs"][b]
             infos[b]["TimeLimit.truncated"] = bool(truncated[b] and not terminated[b])
         return observation, np.asarray(reward, np.float32), done, infos

@@ -6,20 +6,22 @@ A bound is computed in float64 from the trace and from the formulas that score i
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from rangym.envs.core import SystemModel, Trace
 
 if TYPE_CHECKING:
     from rangym.envs.cell_association.system import CellAssociation
+    from rangym.envs.noma_allocation.system import NomaAllocation
 
 KINDS = ("certified", "best known", "none")
 SLOTS_AT_ONCE = 64
 NORM_STEPS = 100
+PROVED_USERS = 40
+"""Users up to which the bound of a NomaAllocation round is closed by an integer program."""
 
 
 @dataclass(frozen=True)
@@ -58,42 +60,65 @@ def bound(system: SystemModel, trace: Trace) -> Bound:
 def _cell_association(system: CellAssociation, trace: Trace) -> Bound:
     from rangym.policies.algorithms.assignment import optimal_assignment
     from rangym.policies.algorithms.handover_planning import plan_additive, plan_norm
-    from rangym.policies.cell_association.optima import stages_of
+    from rangym.policies.cell_association.optima import is_static, log_rates, stages_of
 
     params = system.params
     slots_and_ues = params.horizon * params.num_ues
-    sinr_db = trace.slots["sinr_db"][1:-1]
-    if all((later == sinr_db[0]).all() for later in sinr_db[1:]):
-        best = optimal_assignment(stages_of(trace).value[0])
-        return Bound(
-            best.bound / params.num_ues, "certified", "exact: the slot optimum, held", best.value / params.num_ues
-        )
-    if params.handover_cost == "sum":
-        stages = stages_of(trace)
-        plan = plan_additive(stages.value, stages.delay, params.handover_weight, stages.weight)
-        what = "hindsight optimum by load prices"
-    elif params.law == "volatile":
-        stages = stages_of(trace)
-        plan = plan_norm(stages.value, stages.delay, params.handover_weight, stages.weight, NORM_STEPS)
-        what = "hindsight bracket over the dual ball"
-    else:
+    if is_static(trace):
+        held = optimal_assignment(log_rates(trace, slice(1, 2))[0])
+        value, lower = held.bound / params.num_ues, held.value / params.num_ues
+        return Bound(value, "certified", "exact: the slot optimum, held", lower)
+    if params.handover_cost == "norm" and params.law != "volatile":
         return Bound(_per_slot(trace) / slots_and_ues, "certified", "exact optimum of each slot, handovers free")
+    stages = stages_of(trace)
+    arguments = stages.value, stages.delay, params.handover_weight, stages.weight
+    if params.handover_cost == "norm":
+        plan, what = plan_norm(*arguments, NORM_STEPS), "hindsight bracket over the dual ball"
+    else:
+        plan, what = plan_additive(*arguments), "hindsight optimum by load prices"
     return Bound(plan.bound / slots_and_ues, "certified", what, plan.value / slots_and_ues)
 
 
 def _per_slot(trace: Trace) -> float:
     """Sum over slots of the utility's exact optimum; in chunks, since all log rates of a paper trace take 2 GB."""
-    from rangym.envs.physics.channel import shannon_rate_mbps
     from rangym.policies.algorithms.handover_planning import per_stage_bound
+    from rangym.policies.cell_association.optima import log_rates
 
-    sinr_db = trace.slots["sinr_db"][1:-1]
-    total = 0.0
-    for first in range(0, len(sinr_db), SLOTS_AT_ONCE):
-        rate = shannon_rate_mbps(sinr_db[first : first + SLOTS_AT_ONCE], trace.constants["bandwidth_mhz"])
-        total += per_stage_bound(np.log10(rate))[0]
-    return total
+    end = trace.horizon + 1
+    chunks = (slice(t, min(t + SLOTS_AT_ONCE, end)) for t in range(1, end, SLOTS_AT_ONCE))
+    return sum(per_stage_bound(log_rates(trace, slots))[0] for slots in chunks)
+
+
+# What bounds a policy under each multiple access, whichever of them its registry entry chooses: NOMA's least cost is
+# never above TDMA's, and optimal TDMA's never above equal shares. Given powers only cost more.
+_NOMA_LEAST = {"noma": ("noma",), "oma_opt": ("oma_opt",), "oma_equal": ("oma_opt",), "fdma": ("fdma", "oma_opt")}
+
+
+def _noma_allocation(system: NomaAllocation, trace: Trace) -> Bound:
+    from rangym.policies.algorithms.matching_exact import column_generation
+    from rangym.policies.noma_allocation.matching import round_costs
+
+    params = system.params
+    value = lower = 0.0
+    for t in range(1, trace.horizon + 1):
+        slot = trace.slot(t)
+        on = slot["scheduled"].astype(bool)
+        if not on.any():
+            continue
+        found = []
+        for access in _NOMA_LEAST[params.access]:
+            least = dataclasses.replace(params, access=access, power="optimal")
+            costs = round_costs(least, slot["gain"][on], slot["training_time_s"][on])
+            found.append(column_generation(costs, prove=len(costs.drop) <= PROVED_USERS))
+        scale = params.rho_j * on.sum() * trace.horizon
+        value -= min(m.bound for m in found) / scale
+        lower -= found[0].cost / scale
+    reachable = params.power == "optimal" and params.access in ("noma", "oma_opt")
+    what = "least cost of each round by column generation"
+    return Bound(float(value), "certified", what, float(lower) if reachable else None)
 
 
 BOUNDS: dict[str, Callable[[Any, Trace], Bound]] = {
     "rangym.envs.cell_association.system:CellAssociation": _cell_association,
+    "rangym.envs.noma_allocation.system:NomaAllocation": _noma_allocation,
 }

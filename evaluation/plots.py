@@ -22,7 +22,7 @@ ROLES = {
     "random": ("#777777", "v"),
 }
 TERM_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#F0E442", "#777777")
-WIDTH_IN, ROW_IN, FRAME_IN = 9.5, 0.28, 1.05
+WIDTH_IN, ROW_IN, FRAME_IN = 9.5, 0.28, 1.3
 FAR = 6.0
 """A value so many median deviations away from the median is drawn as an arrow, or it would flatten all others."""
 
@@ -86,12 +86,6 @@ def terms_plot(summary: Summary) -> str:
         right, left = right + np.maximum(values, 0), left + np.minimum(values, 0)
     rewards = np.array([line.reward.value for line in lines])
     axes.plot(rewards, places, "|", color="black", markersize=11, markeredgewidth=1.6, label="reward")
-    low, high = _limits(np.concatenate([left, right, rewards]), [0.0])
-    axes.set_xlim(low, high)
-    for place, ends in enumerate(zip(left, right, strict=True)):
-        for value, edge in zip(ends, (low, high), strict=True):
-            if (value < low) if edge == low else (value > high):
-                _off_scale(axes, place, edge, edge == low, value, "black")
     axes.axvline(0, color="#333333", linewidth=1)
     axes.set_xlabel("reward terms, mean per slot")
     figure.legend(loc="outside lower center", ncols=min(len(names) + 1, 6), frameon=False, fontsize=8)

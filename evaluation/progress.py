@@ -21,12 +21,14 @@ def progress(items: Iterable[T], total: int, title: str) -> Iterator[T]:
         else:
             yield from tqdm(items, desc=title or None, total=total, delay=QUIET_S, leave=False, dynamic_ncols=True)
             return
-    start = last = time.monotonic()
+    last, early = time.monotonic(), True
+    first = last
     for number, item in enumerate(items, 1):
         yield item
         now = time.monotonic()
-        # The first line comes early, so that nobody wonders whether anything happens.
-        if now - last > (LINE_EVERY_S if last > start else QUIET_S) and number < total:
-            left = (now - start) / number * (total - number)
-            print(f"{title}: {number}/{total}, about {left:.0f} s left", file=sys.stderr, flush=True)
-            last = now
+        if number == 1:
+            first = now  # the first item compiles and imports: no measure of the others
+        if now - last > (QUIET_S if early else LINE_EVERY_S) and number < total:
+            left = f", about {(now - first) / (number - 1) * (total - number):.0f} s left" if number > 1 else ""
+            print(f"{title}: {number}/{total}{left}", file=sys.stderr, flush=True)
+            last, early = now, False

@@ -108,13 +108,17 @@ def holm(p_values: Sequence[float]) -> NDArray:
     return adjusted
 
 
-def normalised_score(reward: ArrayLike, zero: float, one: ArrayLike) -> NDArray:
-    """``(reward - zero) / (one - zero)`` for each trace: 0 is the mean of the zero policy, 1 the trace's own bound."""
-    reward, one = np.asarray(reward, dtype=float), np.asarray(one, dtype=float)
-    span = one - zero
-    if (span <= 0).any():
-        raise ValueError(f"one: bounds above the zero policy's mean {zero} wanted, got {one.min()}")
-    return (reward - zero) / span
+def normalised_score(reward: ArrayLike, zero: float, bound: ArrayLike) -> NDArray:
+    """Score of each trace, ``1 - (bound - reward) / (mean bound - zero)``.
+
+    Its mean is 0 for a policy whose mean reward is ``zero`` and 1 for the bounds themselves; no trace scores above 1
+    where its bound holds, and what traces have in common cancels.
+    """
+    reward, bound = np.asarray(reward, dtype=float), np.asarray(bound, dtype=float)
+    span = bound.mean() - zero
+    if span <= 0:
+        raise ValueError(f"bound: a mean above the zero policy's {zero} wanted, got {bound.mean()}")
+    return 1 - (bound - reward) / span
 
 
 def dynamic_regret(reward: ArrayLike, bound: ArrayLike) -> NDArray:

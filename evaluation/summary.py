@@ -39,7 +39,8 @@ class PolicySummary:
     difference: Difference | None
     """Against the reference policy; None for itself."""
     p_adjusted: float
-    decide_ms: float
+    cpu_ms: float
+    """The policy's CPU time per slot, its reset included: the median episode, so that compilation does not count."""
     terms: Mapping[str, float]
     metrics: Mapping[str, float]
 
@@ -90,7 +91,7 @@ def summarise(comparison: Comparison, against: str | None = None) -> Summary:
                 regret_least=None if lower is None else float(dynamic_regret(values, lower).mean()),
                 difference=differences.get(policy),
                 p_adjusted=float(adjusted.get(policy, np.nan)),
-                decide_ms=float(np.median([r["decide_ms_per_slot"] for r in comparison.rows[policy].values()])),
+                cpu_ms=float(np.median([r["cpu_ms_per_slot"] for r in comparison.rows[policy].values()])),
                 terms={name: float(comparison.field(policy, "terms", name).mean()) for name in row["terms"]},
                 metrics={name: _mean(comparison.field(policy, "metrics", name)) for name in row["metrics"]},
             )
@@ -143,6 +144,7 @@ def notes(summary: Summary) -> list[str]:
             found.append("regret: bound minus reward; no decisions, hindsight included, gain more.")
     else:
         found.append("bound: none, so neither score nor regret.")
+    found.append("ms/slot: CPU time of the policy, its planning at the start included (median episode).")
     for line in summary.policies:
         if line.overrides:
             listed = ", ".join(f"{k}={v}" for k, v in line.overrides.items())
@@ -162,25 +164,26 @@ def main_table(summary: Summary) -> tuple[list[str], list[list[str]]]:
     rows = []
     for line in summary.policies:
         row = [line.policy, line.knowledge, f"{line.reward.value:.4f}", interval(line.reward)]
-        row += [f"{line.score.value:.3f}"] if line.score else []
+        row += [f"{round(line.score.value, 3) + 0.0:.3f}"] if line.score else []
         row += ["" if line.regret is None else f"{line.regret:.4f}"] if has_regret else []
         if len(summary.policies) > 1:
             d = line.difference
             row += ["", "", ""] if d is None else [f"{d.value:+.4f}", interval(d, "+"), p_value(line.p_adjusted)]
-        rows.append([*row, f"{line.decide_ms:.3g}"])
+        rows.append([*row, f"{line.cpu_ms:.3g}"])
     return header, rows
 
 
 def detail_table(summary: Summary) -> tuple[list[str], list[list[str]]]:
-    """Header and cells of the table of reward terms and metrics (means over the episodes)."""
+    """Header and cells of the table of interquartile means, reward terms and metrics (means over the episodes)."""
     terms = list(dict.fromkeys(name for line in summary.policies for name in line.terms))
     metrics = list(dict.fromkeys(name for line in summary.policies for name in line.metrics))
-    header = ["policy", *terms, *metrics]
+    header = ["policy", "reward IQM", "95 % interval", *terms, *metrics]
     rows = []
     for line in summary.policies:
         values = [line.terms.get(name, np.nan) for name in terms]
         values += [line.metrics.get(name, np.nan) for name in metrics]
-        rows.append([line.policy, *("" if np.isnan(v) else f"{v:.4g}" for v in values)])
+        numbers = ("" if np.isnan(v) else f"{v:.4g}" for v in values)
+        rows.append([line.policy, f"{line.iqm.value:.4f}", interval(line.iqm), *numbers])
     return header, rows
 
 

@@ -12,9 +12,11 @@ with Channel and Context Metrics", ACM MMSys 2020. Whoever publishes results on 
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import math
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -33,6 +35,7 @@ GENERAL_COLUMNS = ("time", "ue", "cell", "sinr_db")
 GNETTRACK_TIME = "%Y.%m.%d_%H.%M.%S"
 RAT_OF_MODE = {"5G": 5, "LTE": 4}
 DEFAULT_BANDWIDTH_MHZ = 20.0
+MAX_CELL_ID = 2**53  # exact in float64; cell identities have 28 (LTE) or 36 bits (5G)
 
 
 def import_logs(
@@ -53,25 +56,28 @@ def import_logs(
         (50 m bin, cell) pairs, on a 250 m grid.
     progress : called with (files read, files in all, name of the file) after each file.
 
-    Both window options apply to G-NetTrack logs only. On the Cork logs the defaults are origin (51.9, -8.45) and
-    window (-3750, -1000, -750, 2000).
+    The first three apply to G-NetTrack logs; a general CSV keeps all its cells and positions. On the Cork logs the
+    defaults are origin (51.9, -8.45) and window (-3750, -1000, -750, 2000).
 
     Raises
     ------
     FileNotFoundError : no such path.
     ValueError : no log, an empty, malformed or doubled file (with file, row and column), or nothing usable in them.
     """
+    if num_cells < 2:
+        raise ValueError(f"num_cells: at least 2 wanted, got {num_cells!r}")
+    if window_m is not None and not (window_m[0] < window_m[2] and window_m[1] < window_m[3]):
+        raise ValueError(f"window_m: west < east and south < north wanted, got {window_m!r}")
     files = list(_find(Path(path)))
     if not files:
         raise ValueError(f"{path}: no .csv file in it, nor in a .zip file in it")
-    seen: dict[bytes, str] = {}
+    seen: dict[bytes, str] = {}  # digest of the content -> name
     drives: list[Drive] = []
     recordings: list[Recording] = []
     for done, (name, read) in enumerate(files, 1):
         content = read()
-        if content in seen:
-            raise ValueError(f"{name}: the same rows as {seen[content]}; import one copy only")
-        seen[content] = name
+        if (first := seen.setdefault(hashlib.sha256(content).digest(), name)) != name:
+            raise ValueError(f"{name}: the same rows as {first}; import one copy only")
         table = _Table.parse(name, content)
         if set(GENERAL_COLUMNS) <= set(table.header):
             recordings.append(_recording(table))
@@ -108,7 +114,7 @@ def _find_in_zip(file: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
             if torn := archive.testzip():
                 raise zipfile.BadZipFile(f"bad checksum of {torn}")
             members = sorted(archive.namelist())
-    except (zipfile.BadZipFile, OSError, EOFError, ValueError) as error:
+    except (zipfile.BadZipFile, OSError, EOFError, ValueError, RuntimeError, zlib.error) as error:
         raise ValueError(f"{file}: not a readable .zip file ({error})") from error
 
     def reader(member: str) -> Callable[[], bytes]:
@@ -200,7 +206,7 @@ def _drive(table: _Table) -> Drive:
         rat=np.array(table.column("NetworkMode", lambda text: RAT_OF_MODE.get(text, 0), "a name")),
         snr_db=table.numbers("SNR", -100, 100),
         rsrp_dbm=table.numbers("RSRP"),
-        cell=np.nan_to_num(table.numbers("RAWCELLID")).astype(np.int64),
+        cell=np.nan_to_num(table.numbers("RAWCELLID", -MAX_CELL_ID, MAX_CELL_ID)).astype(np.int64),
     )
 
 

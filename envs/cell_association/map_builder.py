@@ -92,6 +92,10 @@ def build_map(
     chosen = inside.where(np.isin(inside.cell, cells))
 
     location, sinr_db, num_pairs = _table(chosen, cells)
+    heard = ~np.isnan(sinr_db).all(axis=0)
+    if heard.sum() < 2:
+        raise ValueError(f"drive logs: 2 cells with {MIN_PAIR_ROWS} rows in one bin wanted, got {heard.sum()}")
+    cells, sinr_db = cells[heard], sinr_db[:, heard]
     tracks = _tracks(drives, positions, window, cKDTree(location))
     corner = np.array(window[:2])
     track_position = np.concatenate([track for _, track in tracks])

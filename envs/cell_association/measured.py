@@ -44,26 +44,54 @@ HOLD_S, LONG_HOLD_S, LONG_SHARE = 2.0, 3.0, 0.2
 ROAD_GAP_M = 1.0
 
 
-def sample(params: CellAssociationParams, rng: np.random.Generator) -> Trace:
-    """One episode; delays are constants.
+def radio_map(params: CellAssociationParams) -> RadioMap:
+    """The map named by ``params``, read once per process.
 
     Raises
     ------
-    ValueError : no map, an unreadable one, one with another number of cells, or tracks that its kind does not have.
+    FileNotFoundError : no such file.
+    ValueError : no map is named, or it is unreadable, has another number of cells, or lacks the tracks wanted.
     """
-    radio_map = _map_of(params)
+    if not params.map:
+        raise ValueError(
+            "map: the file made by `rangym trace import LOGS --out FILE.npz` wanted for the law 'measured', "
+            f"got {params.map!r}"
+        )
+    path = Path(params.map).resolve()
+    found = _load(path, path.stat().st_mtime_ns)
+    if found.num_cells != params.num_cells:
+        raise ValueError(
+            f"num_cells: {found.num_cells} wanted, the cells of {params.map}, got {params.num_cells}; "
+            f"pass num_cells={found.num_cells}"
+        )
+    if found.kind != "measured" and params.tracks != "replay":
+        raise ValueError(
+            f"tracks: 'replay' wanted for a recorded map, which has no values elsewhere; got {params.tracks!r}"
+        )
+    return found
+
+
+@lru_cache(maxsize=8)
+def _load(path: Path, modified_ns: int) -> RadioMap:
+    """The map, read once per process and version of the file."""
+    return RadioMap.load(path)
+
+
+def sample(params: CellAssociationParams, rng: np.random.Generator) -> Trace:
+    """One episode, with constant delays; errors as `radio_map`."""
+    source = radio_map(params)
     device, delay_ms = layout.draw_devices(params.num_ues, rng)
     constants = {
-        "bandwidth_mhz": radio_map.bandwidth_mhz,
-        "cell_position_m": radio_map.cell_position_m,
-        "cell_rat": radio_map.cell_rat,
+        "bandwidth_mhz": source.bandwidth_mhz,
+        "cell_position_m": source.cell_position_m,
+        "cell_rat": source.cell_rat,
         "device_type": device,
-        "handover_delay": layout.draw_delay_weights(delay_ms, radio_map.cell_rat, params.slot_s, rng),
+        "handover_delay": layout.draw_delay_weights(delay_ms, source.cell_rat, params.slot_s, rng),
     }
-    location, position = _TRACKS[params.tracks](radio_map, params, rng)
-    sinr_db = radio_map.sinr_db[location]  # (T + 2, I, J), NaN out of coverage
+    location, position = _TRACKS[params.tracks](source, params, rng)
+    sinr_db = source.sinr_db[location]  # (T + 2, I, J), NaN out of coverage
     covered = ~np.isnan(sinr_db)
-    if params.noise != "none" and radio_map.kind == "measured":
+    if params.noise != "none" and source.kind == "measured":
         sinr_db += fluctuation_db(params, sinr_db.shape, rng)
     low, high = np.clip(COVERED_SINR_DB, params.sinr_floor_db, params.sinr_ceiling_db)
     np.clip(sinr_db, low, high, out=sinr_db)
@@ -100,33 +128,32 @@ def _held_db(slot_s: float, shape: tuple[int, int, int], rng: np.random.Generato
     return np.take_along_axis(value, hold, axis=0)
 
 
-def _replay(radio_map: RadioMap, params: CellAssociationParams, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
+def _replay(source: RadioMap, params: CellAssociationParams, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
     """Locations (T + 2, I) and positions (T + 2, I, 2) of UEs that repeat recorded tracks, each from its own moment.
 
     A UE starts at a step drawn from all tracks' steps, so a track has a probability proportional to its length, and
     turns back at the track's ends. No two UEs start at the same step while there are enough.
     """
-    steps = len(radio_map.track_location)
+    steps = len(source.track_location)
     start = rng.choice(steps, params.num_ues, replace=params.num_ues > steps)
-    track = radio_map.track_of_step[start]
-    first, last = radio_map.track_start[track], radio_map.track_start[track + 1] - 1
-    travelled = np.rint(np.arange(params.horizon + 2) * (params.slot_s / radio_map.step_s)).astype(np.int64)
+    track = source.track_of_step[start]
+    first, last = source.track_start[track], source.track_start[track + 1] - 1
+    travelled = np.rint(np.arange(params.horizon + 2) * (params.slot_s / source.step_s)).astype(np.int64)
     # A track of one step has no length to fold into: the UE stays.
     turned = fold(start - first + travelled[:, None], np.maximum(last - first, 1)) * (last > first)
     step = first + turned.astype(np.int64)
-    return radio_map.track_location[step], radio_map.track_position_m[step]
+    return source.track_location[step], source.track_position_m[step]
 
 
-def _road(radio_map: RadioMap, params: CellAssociationParams, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
+def _road(source: RadioMap, params: CellAssociationParams, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
     """UEs that drive along the recorded tracks at their own Gauss-Markov speeds, from a uniform point of all tracks."""
-    _require_measured(radio_map, params)
-    position = radio_map.track_position_m.astype(np.float64)
+    position = source.track_position_m.astype(np.float64)
     between = np.hypot(*np.diff(position, axis=0).T)
-    new_track = np.diff(radio_map.track_of_step) > 0
+    new_track = np.diff(source.track_of_step) > 0
     # One long road of all tracks; the gap keeps the end of one apart from the start of the next.
     milestone = np.concatenate([[0.0], np.cumsum(np.where(new_track, ROAD_GAP_M, between))])
-    begin = milestone[radio_map.track_start[:-1]]
-    length = milestone[radio_map.track_start[1:] - 1] - begin
+    begin = milestone[source.track_start[:-1]]
+    length = milestone[source.track_start[1:] - 1] - begin
     begin, length = begin[length > 0], length[length > 0]
     if len(length) == 0:
         raise ValueError("tracks: 'replay' or 'plane' wanted, since no track of this map moves; got 'road'")
@@ -141,16 +168,15 @@ def _road(radio_map: RadioMap, params: CellAssociationParams, rng: np.random.Gen
     travelled = np.concatenate([np.zeros((1, ues)), np.cumsum(speed, axis=0, dtype=np.float64) * params.slot_s])
     mile = begin[track] + fold(start + travelled, length[track])
     where = np.stack([np.interp(mile, milestone, axis) for axis in position.T], axis=-1)
-    return radio_map.nearest(where), where
+    return source.nearest(where), where
 
 
-def _plane(radio_map: RadioMap, params: CellAssociationParams, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
+def _plane(source: RadioMap, params: CellAssociationParams, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
     """Gauss-Markov motion in the window, wherever its nearest location is: most of it is far from any measurement."""
-    _require_measured(radio_map, params)
     walk, _ = gauss_markov_walk(
         rng.random((5, params.num_ues)),
         box_muller(rng, (params.horizon + 1, 2, params.num_ues)),
-        side_m=radio_map.size_m[:, None],
+        side_m=source.size_m[:, None],
         slot_s=params.slot_s,
         mean_speed_mps=params.mean_speed_mps,
         speed_variance=params.speed_variance,
@@ -158,36 +184,7 @@ def _plane(radio_map: RadioMap, params: CellAssociationParams, rng: np.random.Ge
         heading_sd=params.heading_sd,
     )
     where = walk.transpose(0, 2, 1)
-    return radio_map.nearest(where), where
+    return source.nearest(where), where
 
 
 _TRACKS = {"replay": _replay, "road": _road, "plane": _plane}
-
-
-def _require_measured(radio_map: RadioMap, params: CellAssociationParams) -> None:
-    if radio_map.kind != "measured":
-        raise ValueError(
-            f"tracks: 'replay' wanted for a recorded map, which has no values elsewhere; got {params.tracks!r}"
-        )
-
-
-def _map_of(params: CellAssociationParams) -> RadioMap:
-    if params.map is None:
-        raise ValueError(
-            "map: the radio map file of the law 'measured' wanted, got None; make one with "
-            "`rangym trace import LOGS --out FILE.npz` and pass map='FILE.npz'"
-        )
-    path = Path(params.map).resolve()
-    radio_map = _load(path, path.stat().st_mtime_ns)
-    if radio_map.num_cells != params.num_cells:
-        raise ValueError(
-            f"num_cells: {radio_map.num_cells} wanted, the cells of {params.map}, got {params.num_cells}; "
-            f"pass num_cells={radio_map.num_cells}"
-        )
-    return radio_map
-
-
-@lru_cache(maxsize=8)
-def _load(path: Path, modified_ns: int) -> RadioMap:
-    """The map, read once per process and version of the file."""
-    return RadioMap.load(path)

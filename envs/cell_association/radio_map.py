@@ -79,6 +79,9 @@ class RadioMap:
             raise ValueError(f"radio map: track_location in 0..{locations - 1} wanted")
         if not self.step_s > 0 or np.isinf(self.sinr_db).any():
             raise ValueError("radio map: step_s > 0 and sinr_db finite (or NaN out of coverage) wanted")
+        for field in self.__dataclass_fields__:  # one map serves many traces, whose constants are these arrays
+            if isinstance(values := getattr(self, field), np.ndarray):
+                values.setflags(write=False)
 
     @property
     def num_cells(self) -> int:

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from rangym.envs.cell_association.radio_map import RadioMap, centroids
 
+MAX_STEPS_PER_ROW = 100
+
 
 @dataclass(frozen=True, eq=False)
 class Recording:
@@ -34,7 +36,7 @@ def build_recording(recordings: Sequence[Recording]) -> RadioMap:
     cells, cell = np.unique(rows.cell, return_inverse=True)
     ues, ue = np.unique(rows.ue, return_inverse=True)
     if len(cells) < 2:
-        raise ValueError(f"recording: rows of at least 2 cells wanted, got only {list(cells)}")
+        raise ValueError(f"recording: rows of at least 2 cells wanted, got only {cells[0]}")
     has_position = ~np.isnan(rows.position_m).any(axis=1)
     if has_position.any() and not has_position.all():
         raise ValueError("recording: x_m and y_m in all files or in none wanted, got them in some")
@@ -47,13 +49,19 @@ def build_recording(recordings: Sequence[Recording]) -> RadioMap:
     np.maximum.at(last, ue, step)
     start = np.concatenate([[0], np.cumsum(last - first + 1)])
 
+    if start[-1] > MAX_STEPS_PER_ROW * len(ue):
+        raise ValueError(
+            f"recording: rows that follow each other in steps of {step_s:g} s wanted, got {len(ue)} rows scattered "
+            f"over {start[-1]} steps; is `time` in seconds?"
+        )
+
     place = start[ue] + step - first[ue]
     sinr_db = np.full((start[-1], len(cells)), np.nan, np.float32)
     sinr_db[place, cell] = rows.sinr_db  # in row order, so the last row of a step holds
     bandwidth = np.zeros(len(cells))
     bandwidth[cell] = rows.bandwidth_mhz
     if (differs := bandwidth[cell] != rows.bandwidth_mhz).any():
-        raise ValueError(f"recording: one bandwidth_mhz per cell wanted, got several for {cells[cell[differs][0]]!r}")
+        raise ValueError(f"recording: one bandwidth_mhz per cell wanted, got several for {cells[cell[differs]][0]}")
 
     position = np.zeros((start[-1], 2))
     if has_position.all():

@@ -94,8 +94,10 @@ class CellAssociation(SystemModel):
     def __init__(self, params: CellAssociationParams):
         self.params, self.horizon = params, params.horizon
         ues, cells = params.num_ues, params.num_cells
-        if params.law == "measured" and not params.map:
-            raise ValueError("map: the file made by `rangym trace import LOGS --out FILE.npz` wanted, got None")
+        if params.law == "measured":
+            from rangym.envs.cell_association.measured import radio_map
+
+            radio_map(params)  # refuses a missing or unfitting file here rather than at the first reset
         self.has_coverage, self.delays_vary = params.law == "measured", params.delay_variation > 0
         self.action_space = MultiDiscrete([cells] * ues)
         fields: dict[str, Space] = {

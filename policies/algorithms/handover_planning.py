@@ -53,7 +53,7 @@ class HandoverPlan:
     ----------
     cell : (N, I) int64, each user's cell in each stage.
     value : the plan's objective, summed over stages.
-    bound : no plan exceeds it; infinite where none was computed.
+    bound : no plan exceeds it.
     history : the best bound after each subgradient step.
     """
 
@@ -124,13 +124,14 @@ def _norm_bound(value, delay, weight, gamma, phi, iterations):
     """The least UB(u) met: steps of fixed length (the ball's radius is the unit), shrinking geometrically."""
     root, dual = np.sqrt(delay), np.zeros_like(value)  # u = dual * sqrt(a): the ball of u is a Euclidean one here
     cell, bound, _ = _stage_optima(value, weight, phi)
+    tolerance = _tolerance(value) + 2e-13 * gamma * float(root.max() / weight.min())
     history = []
     for step in FIRST_STEP * (LAST_STEP / FIRST_STEP) ** np.linspace(0, 1, iterations):
         moved = moved_delay(_by_user(delay), _by_user(cell))
         if not moved.any():
             break
         project_step(dual, cell, root, step / np.sqrt(moved.mean()))
-        bound = min(bound, _proved(norm_dual(value, weight, phi, root, gamma, dual, cell, _tolerance(value))))
+        bound = min(bound, _proved(norm_dual(value, weight, phi, root, gamma, dual, cell, tolerance)))
         history.append(bound)
     return bound, tuple(history)
 

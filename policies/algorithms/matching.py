@@ -183,23 +183,23 @@ def _total(p, place):
 @numba.njit(cache=True)
 def _table_of_movers(p, anchors, movers):
     """(K, R) cost of mover r beside the anchor of sub-channel k."""
-    table = np.empty((len(anchors), len(movers)))
-    for k in range(len(anchors)):
-        for r in range(len(movers)):
+    table = np.empty((len(movers), len(anchors)))  # a user's gains lie side by side
+    for r in range(len(movers)):
+        for k in range(len(anchors)):
             first, second = pair_cost(p, anchors[k], movers[r], k)
-            table[k, r] = first + second
-    return table
+            table[r, k] = first + second
+    return np.ascontiguousarray(table.T)
 
 
 @numba.njit(cache=True)
 def _table_of_pairs(p, pairs):
     """(K, K) cost of pair r on sub-channel k, in row k."""
     table = np.empty((len(pairs), len(pairs)))
-    for k in range(len(pairs)):
-        for r in range(len(pairs)):
+    for r in range(len(pairs)):
+        for k in range(len(pairs)):
             first, second = pair_cost(p, pairs[r, 0], pairs[r, 1], k)
-            table[k, r] = first + second
-    return table
+            table[r, k] = first + second
+    return np.ascontiguousarray(table.T)
 
 
 @numba.njit(cache=True)

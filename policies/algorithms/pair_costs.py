@@ -171,7 +171,8 @@ def pair_cost(p, i, j, k):
     cost1, cost2 = p.lone[early, k], p.drop[late]
     if p.drop[early] + p.lone[late, k] < cost1 + cost2:
         cost1, cost2 = p.drop[early], p.lone[late, k]
-    if p.window_s[late] > 0.0:
+    # Whom the drop cost beats even alone is not served beside another (dummies and users without time included).
+    if p.lone[early, k] < p.drop[early] and p.lone[late, k] < p.drop[late]:
         both1, both2 = _both(p, early, late, k)
         if both1 + both2 < cost1 + cost2:
             cost1, cost2 = both1, both2
@@ -214,13 +215,15 @@ def _early_first(h1, h2, lone, joint, snr2, snr_double1, c, cap):
 @numba.njit(cache=True)
 def _late_first(h1, h2, lone, joint, snr2, snr_double1, c, cap):
     """Order B of `rangym.envs.physics.sic`."""
-    log_m = math.log1p(snr2 * h1 / h2) / LN2
+    dearer = snr2 * h1 / h2  # m - 1
+    log_m = math.log1p(dearer) / LN2
+    r11 = c / lone if lone * log_m >= c else (c + joint * log_m) / (lone + joint)
+    excess = math.expm1(r11 * LN2)
+    p11, p12 = excess / h1, 0.0
     if lone == 0.0:
-        p11, rest = 0.0, c
-    else:
-        r11 = c / lone if lone * log_m >= c else (c + joint * log_m) / (lone + joint)
-        p11, rest = math.expm1(r11 * LN2) / h1, max(c - lone * r11, 0.0)
-    p12 = _snr(rest, joint) / h1
+        p11, p12 = 0.0, snr2 / h1
+    elif lone * log_m < c:  # r12 = r11 - log2 m
+        p12 = max((excess - dearer) / (1.0 + dearer), 0.0) / h1
     p2 = snr2 * (1.0 + p12 * h1) / h2
     if p11 <= cap and p12 <= cap and p2 <= cap:
         return p11 * lone + p12 * joint, p2 * joint

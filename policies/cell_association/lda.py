@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,12 +28,13 @@ class Lda(Policy):
     handover_cost : what experts are charged for moving: ``environment`` (as the environment charges), ``norm``
         (the paper's) or ``sum``.
     horizon : ``known`` or ``doubling`` (restart after 64, 128, ... slots).
-    forecaster : None, or ``sticky``: one more expert, the exact optimum of the previous slot's utility with a moving
-        cost ``lam`` against its own last proposal (`StickyOptimum`). It is charged for whole handovers, so use it with
-        ``fair_surrogate``.
+    forecaster : None, or one more expert: ``sticky``, the exact optimum of the previous slot's utility with a moving
+        cost ``lam`` (`StickyOptimum`), or any policy of this environment. It keeps to its own last proposal and is
+        charged for whole handovers, so use it with ``fair_surrogate``.
     """
 
     knowledge = Knowledge.MODEL
+    _lda: LDA | None = None
 
     def __init__(
         self,
@@ -45,14 +47,14 @@ class Lda(Policy):
         fair_surrogate: bool = False,
         handover_cost: str = "environment",
         horizon: str = "known",
-        forecaster: str | None = None,
+        forecaster: Policy | str | None = None,
         lam: float = 10.0,
     ):
         if horizon not in ("known", "doubling"):
             raise ValueError(f"horizon: 'known' or 'doubling' wanted, got {horizon!r}")
-        if forecaster not in (None, "sticky"):
-            raise ValueError(f"forecaster: None or 'sticky' wanted, got {forecaster!r}")
-        self._forecaster = StickyOptimum(lam) if forecaster else None
+        if not (forecaster is None or forecaster == "sticky" or isinstance(forecaster, Policy)):
+            raise ValueError(f"forecaster: None, 'sticky' or a policy wanted, got {forecaster!r}")
+        self._forecaster = StickyOptimum(lam) if isinstance(forecaster, str) else forecaster
         self._doubling = horizon == "doubling"
         self._follow_environment = handover_cost == "environment"
         self._switches = LDASwitches(
@@ -67,8 +69,10 @@ class Lda(Policy):
         )
 
     def reset(self, task: Task, rng: np.random.Generator) -> None:
+        if task.system is None:
+            raise TypeError("lda needs the model: reset(Task.of(env, Knowledge.MODEL), rng)")
         self._params, self._horizon, self._rng = task.system.params, task.horizon, rng
-        self._lda: LDA | None = None
+        self._lda = None
         if self._forecaster is not None:
             self._forecaster.reset(task, rng)
             self._proposed = np.zeros((self._params.num_ues, self._params.num_cells))
@@ -79,6 +83,13 @@ class Lda(Policy):
         else:
             self._lda.observe(log_rate(observation), observation["handover_delay"])
         return self._lda.decide(self._proposal(observation))
+
+    @property
+    def mixture(self) -> NDArray:
+        """The relaxed association x^m of the slot last decided, (I, J); its rows sum to 1."""
+        if self._lda is None:
+            raise RuntimeError("mixture: there is none before the first act()")
+        return self._lda.mixture
 
     def _proposal(self, observation: Observation) -> NDArray | None:
         """The forecaster's cells (I,): it keeps to its own last proposal, not to the cells that serve."""
@@ -92,7 +103,7 @@ class Lda(Policy):
         params, switches = self._params, self._switches
         if self._follow_environment:
             switches = dataclasses.replace(switches, handover_cost=params.handover_cost)
-        options = dict(
+        options: dict[str, Any] = dict(
             handover_weight=params.handover_weight,
             max_delay=float(delay.max()),
             rng=self._rng,
@@ -100,5 +111,5 @@ class Lda(Policy):
             **dataclasses.asdict(switches),
         )
         if self._doubling:
-            return DoublingLDA(*delay.shape, **options)
-        return LDA(*delay.shape, self._horizon, **options)
+            return DoublingLDA(params.num_ues, params.num_cells, **options)
+        return LDA(params.num_ues, params.num_cells, self._horizon, **options)

@@ -29,8 +29,8 @@ class SlotOptimum(Policy):
 class StickyOptimum(Policy):
     """The exact optimum of the previous slot's utility when leaving the serving cell costs lam (a_old + a_new).
 
-    a is the observed ``handover_delay`` in slots, so ``lam`` is in units of utility per slot of delay. ``lam`` below
-    the environment's handover weight keeps a UE less, since a handover pays over the slots that follow.
+    a is the observed ``handover_delay`` in slots, so ``lam`` is utility per slot of delay, as is the environment's
+    handover weight under the additive cost. The best ``lam`` is smaller: a handover pays over all slots that follow.
     """
 
     def __init__(self, lam: float = 10.0):
@@ -81,13 +81,13 @@ class StaticOracle(Policy):
     knowledge = Knowledge.ORACLE
 
     def reset(self, task: Task, rng: np.random.Generator) -> None:
-        stages = stages_of(_trace(task))
-        if len(stages.value) != 1 and (stages.value != stages.value[0]).any():
+        trace = _trace(task)
+        if not is_static(trace):
             raise ValueError(
-                "static_oracle: a trace whose SINR is the same in every slot wanted (scenario 'static'), got "
-                f"{len(stages.value)} different stages; use the policy 'hindsight'"
+                "static_oracle: a trace whose SINR is the same in every slot wanted (scenario 'static'), got one that "
+                "changes; use the policy 'hindsight'"
             )
-        self._cell = optimal_assignment(stages.value[0]).cell
+        self._cell = optimal_assignment(log_rates(trace, slice(1, 2))[0]).cell
 
     def act(self, observation: Observation) -> NDArray:
         return self._cell
@@ -123,19 +123,26 @@ class Stages:
     weight: NDArray
 
 
+def log_rates(trace: Trace, slots: slice | NDArray) -> NDArray:
+    """log10 of each empty cell's rate in Mbit/s in the given slots, (N, I, J) float64."""
+    return np.log10(shannon_rate_mbps(trace.slots["sinr_db"][slots], trace.constants["bandwidth_mhz"]))
+
+
+def is_static(trace: Trace) -> bool:
+    """Whether the SINR is the same in all slots 1..T."""
+    first, *later = trace.slots["sinr_db"][1:-1]
+    return all(np.array_equal(sinr_db, first) for sinr_db in later)
+
+
 def stages_of(trace: Trace) -> Stages:
     """What a plan has to choose from: slots are joined where neither SINR nor delays change."""
     sinr_db = trace.slots["sinr_db"][1:-1]
     varying = "handover_delay" in trace.slots
     delay = trace.slots["handover_delay"][1:-1] if varying else trace.constants["handover_delay"][None]
-    fresh = np.ones(len(sinr_db), dtype=bool)
-    if not varying:
-        for t in range(1, len(sinr_db)):
-            fresh[t] = (sinr_db[t] != sinr_db[t - 1]).any()
-    first = np.flatnonzero(fresh)
+    changed = [varying or not np.array_equal(now, before) for before, now in zip(sinr_db, sinr_db[1:], strict=False)]
+    first = np.flatnonzero([True, *changed])
     weight = np.diff(np.append(first, len(sinr_db))).astype(np.float64)
-    value = np.log10(shannon_rate_mbps(sinr_db[first], trace.constants["bandwidth_mhz"]))
-    return Stages(value, delay.astype(np.float64), weight)
+    return Stages(log_rates(trace, first + 1), delay.astype(np.float64), weight)
 
 
 def _trace(task: Task) -> Trace:

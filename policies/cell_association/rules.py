@@ -15,6 +15,12 @@ def log_rate(observation: Observation) -> NDArray:
     return np.log10(shannon_rate_mbps(observation["sinr_db"], observation["bandwidth_mhz"]))
 
 
+def ues_and_cells(task: Task) -> tuple[int, int]:
+    """(I, J) of a task."""
+    ues, cells = task.observation_space["sinr_db"].shape  # type: ignore[misc]
+    return ues, cells
+
+
 class MaxSinr(Policy):
     """Each UE at the cell that was strongest in the previous slot; ignores load and handover cost."""
 
@@ -45,7 +51,7 @@ class A3(Policy):
         self.margin_db, self.time_to_trigger = offset_db + hysteresis_db, int(time_to_trigger)
 
     def reset(self, task: Task, rng: np.random.Generator) -> None:
-        self._slots_entered = np.zeros(task.observation_space["sinr_db"].shape, dtype=np.int64)
+        self._slots_entered = np.zeros(ues_and_cells(task), dtype=np.int64)
 
     def act(self, observation: Observation) -> NDArray:
         sinr_db, serving = observation["sinr_db"].astype(np.float64), observation["serving"] > 0
@@ -69,7 +75,7 @@ class LoadAware(Policy):
     """
 
     def reset(self, task: Task, rng: np.random.Generator) -> None:
-        ues, self._num_cells = task.observation_space["sinr_db"].shape
+        ues, self._num_cells = ues_and_cells(task)
         self._entry_cost = np.diff(load_cost(ues))
 
     def act(self, observation: Observation) -> NDArray:

@@ -8,9 +8,9 @@ import importlib
 DESCRIPTION = """\
 Measure every claim of a paper and print it beside the claim, with an interval and a verdict:
 reproduced, not reproduced, or not testable. Figures and rows go below --out; a stopped run goes on."""
-EXAMPLE = "  rangym reproduce smooth_handovers --workers 2"
+EXAMPLE = "  rangym reproduce smooth-handovers --quick\n  rangym reproduce smooth-handovers --workers 2"
 
-PAPERS: dict[str, str] = {}
+PAPERS = {"smooth-handovers": "rangym.evaluation.reproduce.smooth_handovers:reproduce"}
 """Name -> "module:function"; the function takes ``quick``, ``workers`` and ``out`` and returns an exit status."""
 
 

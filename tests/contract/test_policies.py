@@ -14,7 +14,13 @@ from rangym.policies import Knowledge, Policy, Task
 from rangym.policies.registry import ENTRIES, entry
 
 # Policies that only make sense in some form of an environment, and it.
-FORMS = {"static_oracle": {"law": "static"}}
+FORMS = {
+    "static_oracle": {"law": "static"},
+    # The sizes these agents were trained for.
+    "ppo_shared": {"num_cells": 6},
+    "ppo_flat": {"num_cells": 6, "num_ues": 10},
+    "ppo_maskable": {"num_cells": 6, "num_ues": 10},
+}
 # Policies that honestly plan with `sample`, which the causality test would take for guessing the seed.
 PLANNERS: set[str] = set()
 
@@ -68,7 +74,7 @@ def test_predict_equals_act_in_every_lane(env_id, name):
             policy.bind(Task.of(_env(env_id, name)))
         return
     lanes = 2
-    form = {"scenario": "tiny", **entry(name).overrides}
+    form = {"scenario": "tiny", **entry(name).overrides, **FORMS.get(name, {})}
     vector = gym.make_vec(env_id, num_envs=lanes, vectorization_mode="vector_entry_point", **form)
     bound = policy.bind(Task.of(vector, policy.knowledge), 5)
     observations, _ = vector.reset(seed=0)

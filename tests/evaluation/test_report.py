@@ -33,7 +33,7 @@ def rows(policy, rewards, *, role="heuristic", knowledge="observation", scenario
             "reward": reward,
             "terms": {"utility": reward + 1, "handover": -1.0},
             "metrics": {"handovers": 2.0, "ping_pong": None if seed else 0.5},
-            "decide_ms_per_slot": 0.01,
+            "cpu_ms_per_slot": 0.01,
             **more,
         }
         for seed, reward in enumerate(rewards)
@@ -71,7 +71,7 @@ def test_numbers_of_a_summary_by_hand(results):
     assert lines["good"].reward.value == pytest.approx(3.875)
     assert lines["good"].regret == pytest.approx(5.0 - 3.875)
     assert lines["good"].regret_least == pytest.approx(1.0 - 3.875)
-    assert lines["good"].score.value == pytest.approx(np.mean([2 / 3, 3 / 4, 4 / 5, 2.5 / 4]))
+    assert lines["good"].score.value == pytest.approx((3.875 - 1.0) / (5.0 - 1.0))
     assert lines["good"].difference is None and math.isnan(lines["good"].p_adjusted)
     assert lines["bad"].difference.value == pytest.approx(np.mean(np.subtract(BAD, GOOD)))
     raw = [paired_difference(x, GOOD).p for x in (ORACLE, BAD, RANDOM)]

@@ -111,7 +111,10 @@ def test_holm_keeps_the_family_wise_error_rate():
 
 
 def test_scores_and_regret():
-    np.testing.assert_allclose(normalised_score([1.0, 3.0], 1.0, [3.0, 5.0]), [0.0, 0.5])
+    bound, zero = np.array([3.0, 5.0]), np.array([0.5, 1.5])  # zero's mean 1, bound's mean 4
+    np.testing.assert_allclose(normalised_score([2.4, 5.0], zero.mean(), bound), [0.8, 1.0])
+    assert normalised_score(zero, zero.mean(), bound).mean() == pytest.approx(0.0)
+    np.testing.assert_allclose(normalised_score(bound, zero.mean(), bound), 1.0)
     np.testing.assert_allclose(dynamic_regret([1.0, 3.0], [3.0, 5.0]), [2.0, 2.0])
 
 
@@ -124,7 +127,7 @@ def test_scores_and_regret():
         (lambda: mean_interval([1.0, 2.0], 95), "between 0 and 1"),
         (lambda: paired_difference([1.0, 2.0], [1.0]), "equal lengths"),
         (lambda: holm([0.5, 1.5]), r"\[0, 1\]"),
-        (lambda: normalised_score([1.0], 2.0, [1.5]), "above the zero policy"),
+        (lambda: normalised_score([1.0], 2.0, [1.5]), "above the zero policy's"),
         (lambda: interquartile_mean_interval(np.zeros((2, 2, 2))), "shape"),
     ],
 )

@@ -238,6 +238,27 @@ def test_inverse_rounding_never_takes_a_cell_without_mass():
         assert kernels.round_inverse(law, np.array([u])) == [cell]
 
 
+def test_rounding_gap_of_the_utility():
+    """0 <= g(x^m) - E g(x) <= (J - 1)/ln 10 for UEs rounded independently, near half of it; not growing with I."""
+    rng = np.random.default_rng(20)
+    cells = 8
+    for ues in (60, 600):
+        mixture = rng.dirichlet(np.ones(cells), ues).astype(np.float32)
+        log_rate = rng.normal(1, 0.3, (ues, cells))
+        draws = []
+        for _ in range(2000):
+            cell = kernels.round_inverse(mixture, rng.random(ues))
+            y = np.bincount(cell, minlength=cells)
+            draws.append(log_rate[np.arange(ues), cell].sum() - (y * np.log10(np.maximum(y, 1))).sum())
+        y = mixture.sum(axis=0, dtype=float)
+        gap = (mixture * log_rate).sum() - (y * np.log10(y)).sum() - np.mean(draws)
+        error = 4 * np.std(draws) / math.sqrt(len(draws))
+        assert -error <= gap <= (cells - 1) / LN10 + error
+        # E y ln(y/mu) is Var(y)/(2 mu) to second order, with Var(y_j) = sum_i x_ij (1 - x_ij).
+        half = ((mixture * (1.0 - mixture)).sum(axis=0) / (2 * y)).sum() / LN10
+        assert gap == pytest.approx(half, abs=error + 0.1 * half)
+
+
 # Experts and weights --------------------------------------------------------------------------------------------------
 
 

@@ -158,3 +158,14 @@ def test_the_default_table_is_the_environments():
 
 def test_the_docstring_is_true():
     assert doctest.testmod(assignment).failed == 0
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_the_dual_value_is_a_bound_at_any_price(seed):
+    rng = np.random.default_rng(seed)
+    ues, cells = int(rng.integers(1, 7)), int(rng.integers(1, 4))
+    value, price, phi = rng.normal(size=(ues, cells)), rng.normal(0, 1, cells), np.array(entropy_table(ues))
+    load = rng.integers(0, ues + 1, cells)  # where the search for the best loads begins
+    expected = (value - price).max(axis=1).sum() + sum(max(p * y - phi[y] for y in range(ues + 1)) for p in price)
+    assert assignment.dual_value(value, phi, load, price) == pytest.approx(expected, abs=1e-12)
+    assert expected >= brute_force(value, phi) - 1e-12

@@ -36,6 +36,12 @@ def test_registered_as_a_reference_that_needs_the_model():
     assert entry.role == "reference" and entry.env_id == CELL and entry.knowledge is Knowledge.MODEL
 
 
+def test_needs_the_model():
+    env = gym.make(CELL, scenario="tiny", disable_env_checker=True)
+    with pytest.raises(TypeError, match="needs the model"):
+        registry.make("lda").reset(Task.of(env), np.random.default_rng(0))
+
+
 def test_same_generator_same_decisions():
     assert (run("lda", "tiny", 3)[0] == run("lda", "tiny", 3)[0]).all()
     assert (run("lda", "tiny", 3)[0] != run("lda", "tiny", 4)[0]).any()
