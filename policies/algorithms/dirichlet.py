@@ -164,7 +164,7 @@ def _fit(n: NDArray, log_power: float, rate: float) -> DirichletFit:
         jac=True,
         method="L-BFGS-B",
         bounds=bounds,
-        options={"maxiter": 1000, "ftol": 1e-13, "gtol": 1e-8},
+        options={"maxiter": 1000, "ftol": 1e-12, "gtol": 1e-6},
     )
     at_bound = np.abs(found.x) >= LOG_ALPHA_BOUND
     return DirichletFit(np.exp(found.x), -float(found.fun), int(found.nit), bool(found.success), at_bound)
