@@ -155,7 +155,9 @@ class _Columns:
         """(certified bound, prices of the users, rounds)."""
         columns = np.union1d(self._columns_of(start), self._cheap())
         best, best_price = -np.inf, np.zeros(self.users)
-        for rounds in range(1, max_rounds + 1):
+        rounds = 0
+        while rounds < max_rounds:
+            rounds += 1
             target = np.concatenate([self.cost.ravel()[columns], self.out])
             ones = np.ones(self.users + self.channels)
             solved = linprog(target, A_eq=self.matrix(columns), b_eq=ones, method="highs")
