@@ -36,7 +36,7 @@ from rangym.policies.base import Policy, Task
 ENV_ID = "rangym/NomaAllocation-v0"
 METHODS = ("fedavg", "cfl", "random_clusters")
 ALL_SERVED = "all_served"
-LEARNING_RATES = (0.03, 0.1, 0.3, 1.0)
+LEARNING_RATES = (0.05, 0.1, 0.2, 0.5, 1.0)
 LAST_ROUNDS = 10
 """Accuracies are means over the last rounds: single rounds jump with who takes part."""
 
@@ -107,6 +107,11 @@ class Allocation:
     def env(self, study: FederatedStudy) -> SystemEnv:
         """The study's environment under this allocation; what the policy's definition needs comes first."""
         return study.env(**{"action": "native", "access": self.access, **registry.entry(self.policy).overrides})
+
+
+def allocations(policies: Iterable[str], accesses: Sequence[str]) -> list[Allocation]:
+    """Every policy under every access; `ALL_SERVED` needs none."""
+    return list(dict.fromkeys(Allocation(policy, access) for policy in policies for access in accesses))
 
 
 @dataclass(frozen=True)
@@ -222,14 +227,23 @@ def uploads(study: FederatedStudy, allocation: Allocation, trace: Trace, seed: i
 
 @dataclass(frozen=True)
 class FederatedResults:
-    """Rows of the evaluation seeds, the learning rates they used, the rows that chose these, and what failed."""
+    """Rows of the evaluation seeds, those that the learning rates were chosen from, and what failed."""
 
     rows: tuple[Row, ...]
     learning_rates: Mapping[tuple[str, float], float]
+    """(method, concentration) -> the rate used."""
     tuning_rows: tuple[Row, ...]
     problems: tuple[str, ...]
     torn: tuple[int, ...]
     computed: int
+
+    @property
+    def at_edge(self) -> list[tuple[str, float, float]]:
+        """(method, concentration, rate) where the best rate is the least or greatest tried."""
+        tried = {row["learning_rate"] for row in self.tuning_rows}
+        if not tried:
+            return []
+        return [(*pair, rate) for pair, rate in self.learning_rates.items() if rate in (min(tried), max(tried))]
 
 
 def federated(
@@ -282,9 +296,10 @@ def federated(
             "seed": seed,
         }
 
-    pairs = [(method, concentration) for concentration in concentrations for method in methods]
-    chosen = {pair: float(learning_rates[0]) for pair in pairs}
-    tuning, problems, torn, computed = (), [], (), 0
+    chosen = {(m, float(c)): float(learning_rates[0]) for c in concentrations for m in methods}
+    tuning: tuple[Row, ...] = ()
+    problems: list[str] = []
+    torn, computed = (), 0
     if len(learning_rates) > 1:
         trials = [
             cell(method, concentration, Allocation(), rate, seed)
@@ -296,9 +311,12 @@ def federated(
         stored, computed = run_grid(run_cell, trials, out, workers=workers, title="federated, learning rates")
         tuning, torn = tuple(stored.rows.values()), stored.torn
         problems += [_problem(row) for row in stored.errors.values()]
-        chosen = best_rates(tuning, pairs, len(tuning_seeds))
+        found = best_rates(tuning)
+        if lost := [pair for pair in chosen if pair not in found]:
+            raise ValueError(f"learning_rates: no trial of {lost[0]} succeeded: {problems[:1]}")
+        chosen = found
     cells = [
-        cell(method, concentration, allocation, chosen[method, concentration], seed)
+        cell(method, concentration, allocation, chosen[method, float(concentration)], seed)
         for seed in seeds
         for concentration in concentrations
         for method in methods
@@ -311,20 +329,17 @@ def federated(
     )
 
 
-def best_rates(
-    rows: Iterable[Row], pairs: Iterable[tuple[str, float]], num_seeds: int
-) -> dict[tuple[str, float], float]:
-    """For each (method, concentration) the learning rate with the best mean personal accuracy over all seeds."""
-    scores: dict[tuple[str, float], dict[float, list[float]]] = {}
+def best_rates(rows: Iterable[Row]) -> dict[tuple[str, float], float]:
+    """(method, concentration) -> the learning rate with the best mean personal accuracy over all seeds in ``rows``."""
+    scores: dict[tuple[str, float], dict[float, dict[int, float]]] = {}
     for row in rows:
         by_rate = scores.setdefault((row["method"], row["concentration"]), {})
-        by_rate.setdefault(row["learning_rate"], []).append(row["personal"])
+        by_rate.setdefault(row["learning_rate"], {})[row["seed"]] = row["personal"]
     best = {}
-    for pair in pairs:
+    for pair, by_rate in scores.items():
         # A rate at which some seed diverged has no mean over all seeds, and is no candidate.
-        means = {rate: np.mean(v) for rate, v in scores.get(pair, {}).items() if len(v) == num_seeds}
-        if not means:
-            raise ValueError(f"learning_rates: none of them trains {pair[0]} at concentration {pair[1]}")
+        most = max(map(len, by_rate.values()))
+        means = {rate: np.mean(list(v.values())) for rate, v in by_rate.items() if len(v) == most}
         best[pair] = max(means, key=lambda rate: means[rate])
     return best
 
