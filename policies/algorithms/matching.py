@@ -228,9 +228,9 @@ def _swap(p, place, users_count, subchannels_count, max_passes):
                 old_m = own[m] + (own[am] if am >= 0 else 0.0)
                 old_j = own[j] + (own[aj] if aj >= 0 else 0.0)
                 target = (old_m + old_j) * (1.0 - LEAST_GAIN)
-                # Nobody is cheaper than alone: most exchanges are refused before their pairs are evaluated.
-                least_m = p.lone[j, km] + p.lone[am, km] if am >= 0 else p.drop[j]
-                least_j = p.lone[m, kj] + p.lone[aj, kj] if aj >= 0 else p.drop[m]
+                # Most exchanges are refused before their pairs are evaluated.
+                least_m = p.least[j, km] + p.least[am, km] if am >= 0 else p.drop[j]
+                least_j = p.least[m, kj] + p.least[aj, kj] if aj >= 0 else p.drop[m]
                 if least_m + least_j >= target:
                     continue
                 new_jm, new_am = pair_cost(p, j, am, km) if am >= 0 else (p.drop[j], 0.0)

@@ -53,7 +53,9 @@ def _subset_dp(table, pairs, channels, drop):
             continue
         k = count[mask] // 2
         if k == channels:
-            total = best[mask] + drop * (users - 2 * channels)
+            total = best[mask]
+            if users > 2 * channels:  # the drop cost may be infinite
+                total += drop * (users - 2 * channels)
             if total < reached:
                 goal, reached = mask, total
             continue

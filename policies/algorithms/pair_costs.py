@@ -30,9 +30,9 @@ LN2 = math.log(2.0)
 class PairCosts(NamedTuple):
     """An instance of the matching problem, in the form that the kernels read; made by `upload_costs`.
 
-    ``lone`` (M, K) is the cost of a user alone on a sub-channel, never more than beside another user; ``drop`` (M,) its
-    cost without a sub-channel. ``table`` (M, M, K) holds the cost of user i beside j on k; it is empty where costs are
-    evaluated on the fly.
+    ``lone`` (M, K) is the cost of a user alone on a sub-channel, ``least`` (M, K) the least one alone or beside anyone,
+    ``drop`` (M,) the cost without a sub-channel. ``table`` (M, M, K) holds the cost of user i beside j on k; it is
+    empty where costs are evaluated on the fly.
     """
 
     num_ues: int
@@ -41,6 +41,7 @@ class PairCosts(NamedTuple):
     snr: NDArray
     snr_double: NDArray
     lone: NDArray
+    least: NDArray
     drop: NDArray
     table: NDArray
     bits_per_hz: float
@@ -69,7 +70,7 @@ def upload_costs(
     fixed_power : transmit at ``max_power_w`` instead of with least energy.
 
     >>> costs = upload_costs([[50.0], [20.0]], [1.0, 2.0], bits_per_hz=1.1, deadline_s=4.5)
-    >>> round(pair_energy_table(costs)[0, 0], 6)
+    >>> round(float(pair_energy_table(costs)[0, 0]), 6)
     0.064968
     """
     gain = np.ascontiguousarray(gain, dtype=np.float64)
@@ -103,9 +104,11 @@ def upload_costs(
     lone, _ = _both_costs(
         padded[..., None].repeat(2, axis=-1), window[:, None, None], drop[:, None, None], *args, False
     )
-    table = np.empty((0, 0, 0))
+    table, least = np.empty((0, 0, 0)), lone  # interference and lack of time only cost more
     if fixed_power or access != "noma":
         table = _table(padded, window, drop, *args)
+        others = np.where(np.eye(len(table), dtype=bool)[..., None], np.inf, table)
+        least = np.minimum(lone, others.min(axis=1))
     return PairCosts(
         users,
         padded,
@@ -113,6 +116,7 @@ def upload_costs(
         snr_needed(bits_per_hz, window),
         snr_needed(2.0 * bits_per_hz, window),
         lone,
+        least,
         drop,
         table,
         float(bits_per_hz),

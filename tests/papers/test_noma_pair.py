@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize, minimize_scalar
 
-from rangym.envs.physics import energy, oma, pair_upload, sic
+from rangym.envs.physics import energy, pair_upload, sic
 from rangym.envs.physics.energy import snr_needed, upload_energy
 from rangym.envs.physics.oma import fdma_at_power, fdma_pair, tdma_at_power, tdma_pair
 from rangym.envs.physics.sic import delivered_bits_per_hz, noma_at_power, noma_pair, printed_lone_power_w
@@ -231,7 +231,7 @@ def test_frequency_division_by_hand():
 
 
 def simulate(rates, starts, powers, deadline, step=1e-4):
-    """Bits of two users by small steps: ``rates(active)`` gives bit/s/Hz of both; a user stops once its bits are out."""
+    """Two users by small steps: ``rates(active)`` gives bit/s/Hz of both; a user stops once its bits are out."""
     sent, stop, joules = np.zeros(2), np.array([deadline, deadline]), np.zeros(2)
     time = 0.0
     while time < deadline - step / 2:
