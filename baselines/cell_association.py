@@ -180,9 +180,12 @@ class PerUserView(VectorEnv):
 
 
 class SharedPpo(Sb3Policy):
-    """One PPO policy shared by all UEs, trained on ``small``; acts for any number of UEs, with as many cells.
+    """One PPO policy shared by all UEs, trained on ``small``; acts for any number of UEs.
 
-    Its knowledge is the observation; the handover weight in its features is the one it was trained with.
+    With more UEs it does about as well as in training. Where there are more cells, each UE chooses among its serving
+    one and those with the best margins: it runs, but another channel or handover cost is not what it was trained for,
+    and a simple rule may do better. The policy knows the observation only, so the handover weight in its features is
+    the one it was trained with.
 
     Parameters
     ----------
@@ -203,12 +206,13 @@ class SharedPpo(Sb3Policy):
     def reset(self, task: Task, rng: np.random.Generator) -> None:
         super().reset(task, rng)
         cells = task.observation_space["load"].shape[0]  # type: ignore[index]
-        self._check_sizes(cells * len(FEATURES), cells)
+        self._choices = min(cells, self.trained.network.sizes[1])
+        self._check_sizes(self._choices * len(FEATURES), self._choices)
         self._features = UserFeatures(self.trained.config["constants"]["handover_weight"])
 
     def act(self, observation: Observation) -> NDArray[np.int64]:
         features, order = self._features({f: v[None] for f, v in observation.items()})
-        rank = self.trained.network(features[0]).argmax(axis=1)
+        rank = self.trained.network(features[0, :, : self._choices * len(FEATURES)]).argmax(axis=1)
         return np.take_along_axis(order[0], rank[:, None], axis=1)[:, 0]
 
 

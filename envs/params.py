@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -30,3 +31,14 @@ def derive(scenarios: Mapping[str, Any], scenario: str, overrides: Mapping[str, 
 def _frozen(value: Any) -> Any:
     """Lists become tuples, at any depth: parameters that came through JSON compare equal to the originals."""
     return tuple(_frozen(x) for x in value) if isinstance(value, list | tuple) else value
+
+
+def require(ok: bool, name: str, wanted: str, got: Any) -> None:
+    """Refuse a parameter with its name, what was wanted and what came."""
+    if not ok:
+        raise ValueError(f"{name}: {wanted} wanted, got {got!r}")
+
+
+def is_number(value: Any) -> bool:
+    """Whether ``value`` is a finite number (and not a truth value)."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -91,7 +91,7 @@ class Trace:
         arrays = {f"constants.{f}": v for f, v in self.constants.items()} | {
             f"slots.{f}": v for f, v in self.slots.items()
         }
-        np.savez_compressed(path, **arrays)
+        np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
 
     @staticmethod
     def load(path: str | Path) -> Trace:

@@ -9,6 +9,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from rangym.evaluation.statistics import Interval
 from rangym.evaluation.summary import PolicySummary, Summary
@@ -64,7 +65,7 @@ def score_plot(summary: Summary) -> str:
     """Normalised score of every policy: 0 the zero policy, 1 the bound."""
     lines = [line for line in summary.policies if line.score is not None]
     figure, axes = _figure(lines)
-    _dots(axes, lines, [line.score for line in lines if line.score is not None], [0.0, 1.0], always=(0.0, 1.0))
+    _dots(axes, lines, [line.score for line in lines if line.score is not None], [0.0, 1.0])
     for edge in (0, 1):
         axes.axvline(edge, color="#333333", linewidth=1)
     kind = summary.comparison.bound_kind
@@ -111,17 +112,9 @@ def _short(policy: str, width: int = 44) -> str:
     return policy if len(policy) <= width else policy[: width - 1] + "\u2026"
 
 
-def _dots(
-    axes: Axes,
-    lines: Sequence[PolicySummary],
-    intervals: Sequence[Interval],
-    reach: Sequence[float],
-    always: tuple[float, ...] = (),
-) -> None:
-    """A marker and an interval for each line; the axis holds ``reach`` where that is near, and ``always``."""
-    values = np.array([i.value for i in intervals])
-    low, high = _limits(values, reach, [e for i in intervals for e in (i.low, i.high)])
-    low, high = min([low, *(a - 0.02 for a in always)]), max([high, *(a + 0.02 for a in always)])
+def _dots(axes: Axes, lines: Sequence[PolicySummary], intervals: Sequence[Interval], always: Sequence[float]) -> None:
+    """A marker and an interval for each line; the axis holds ``always``, such as a bound."""
+    low, high = _limits(np.array([i.value for i in intervals]), [e for i in intervals for e in (i.low, i.high)], always)
     axes.set_xlim(low, high)
     for place, (line, i) in enumerate(zip(lines, intervals, strict=True)):
         colour, marker = ROLES[line.role]
@@ -133,14 +126,13 @@ def _dots(
             _off_scale(axes, place, low if i.value < low else high, i.value < low, i.value, colour)
 
 
-def _limits(values: np.ndarray, reach: Sequence[float], ends: Sequence[float] = ()) -> tuple[float, float]:
-    """Axis limits that show the bulk of ``values`` (with the interval ends near it) and leave far ones to arrows."""
+def _limits(values: NDArray, ends: Sequence[float], always: Sequence[float]) -> tuple[float, float]:
+    """Axis limits with the bulk of ``values``, the interval ends near it and ``always``; far values become arrows."""
     middle = float(np.median(values))
     spread = max(float(np.median(np.abs(values - middle))), 0.01 * abs(middle), 1e-9)
-    inner, outer = middle - FAR * spread, middle + FAR * spread
-    near = [v for v in [*values, *reach, *ends] if np.isfinite(v) and inner <= v <= outer]
-    low, high = min(near), max(near)
-    margin = 0.06 * max(high - low, spread)
+    near = [v for v in [*values, *ends] if np.isfinite(v) and abs(v - middle) <= FAR * spread]
+    low, high = min([*near, *always]), max([*near, *always])
+    margin = 0.05 * max(high - low, spread)
     return low - margin, high + margin
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -14,19 +15,24 @@ class MissingExtra(ImportError):
     """The report's packages are not installed; the message says how to get them."""
 
 
+def check_extra() -> None:
+    """Raise `MissingExtra` where matplotlib or Jinja2 is not installed; ask before a long run, not after it."""
+    for name in ("matplotlib", "jinja2"):
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            raise MissingExtra(f"the HTML report needs {name}: pip install 'rangym[plot]'") from error
+
+
 def write_html(results: Results, path: str | Path, *, command: str, against: str | None = None) -> Path:
     """Write the report of ``results``, which stands alone: styles and figures are inside, nothing is fetched.
 
     Raises `MissingExtra` where matplotlib or Jinja2 is not installed, `ValueError` where there is nothing to report.
     """
-    try:
-        import jinja2
+    check_extra()
+    import jinja2
 
-        from rangym.evaluation import plots
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("rangym"):
-            raise
-        raise MissingExtra(f"the HTML report needs {error.name}: pip install 'rangym[plot]'") from error
+    from rangym.evaluation import plots
 
     if not results.comparisons:
         raise ValueError("nothing to report: no trace has a row of every policy")

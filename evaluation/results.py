@@ -45,9 +45,17 @@ class Comparison:
         name = f"{self.env_id.removeprefix('rangym/')}, {self.scenario}"
         return f"{name} ({listed})" if listed else name
 
+    def find(self, policy: str) -> str:
+        """The label of a policy given by its label, or by its bare name where only one of that name was run."""
+        named = [known for known in self.rows if policy in (known, known.partition(":")[0])]
+        if policy in self.rows or len(named) == 1:
+            return policy if policy in self.rows else named[0]
+        raise ValueError(f"policy: one of {', '.join(named or self.rows)} wanted, got {policy!r}")
+
     def rewards(self, policy: str) -> NDArray:
         """Mean reward per slot of each episode, (seeds,)."""
-        return np.array([self.rows[policy][seed]["reward"] for seed in self.seeds])
+        by_seed = self.rows[self.find(policy)]
+        return np.array([by_seed[seed]["reward"] for seed in self.seeds])
 
     def first(self, policy: str) -> Row:
         """One row of the policy, for what is the same in all of them."""
@@ -108,9 +116,13 @@ class Results:
     @staticmethod
     def merge(parts: Iterable[Results]) -> Results:
         parts = list(parts)
-        gathered = [sum((getattr(p, name) for p in parts), ()) for name in ("episodes", "bounds", "errors")]
-        torn = tuple(sorted({line for p in parts for line in p.torn}))
-        return Results(*gathered, torn, sum(p.computed for p in parts))  # type: ignore[arg-type]
+        return Results(
+            tuple(row for p in parts for row in p.episodes),
+            tuple(row for p in parts for row in p.bounds),
+            tuple(row for p in parts for row in p.errors),
+            tuple(sorted({line for p in parts for line in p.torn})),
+            sum(p.computed for p in parts),
+        )
 
     @cached_property
     def comparisons(self) -> tuple[Comparison, ...]:
@@ -139,10 +151,7 @@ class Results:
 
     def rewards(self, policy: str) -> NDArray:
         """Mean reward per slot of each episode of ``policy``, (seeds,), where there is one comparison."""
-        comparison = self.comparison()
-        if policy not in comparison.rows:
-            raise ValueError(f"policy: one of {list(comparison.rows)} wanted, got {policy!r}")
-        return comparison.rewards(policy)
+        return self.comparison().rewards(policy)
 
     @cached_property
     def problems(self) -> tuple[str, ...]:

@@ -64,10 +64,10 @@ def summarise(comparison: Comparison, against: str | None = None) -> Summary:
     if against is None:
         causal = [policy for policy in order if comparison.first(policy)["knowledge"] != "oracle"]
         against = (causal or order)[0]
-    elif against not in rewards:
-        raise ValueError(f"against: one of {order} wanted, got {against!r}")
-    zero = zero_policy(comparison.env_id, comparison.scenario)
-    zero = zero if zero in rewards else None
+    else:
+        against = comparison.find(against)
+    wanted = zero_policy(comparison.env_id, comparison.scenario)
+    zero = wanted if wanted in rewards else None
     bound, lower = comparison.bound(), comparison.bound("lower")
     differences = {p: paired_difference(rewards[p], rewards[against]) for p in order if p != against}
     adjusted = dict(zip(differences, holm([d.p for d in differences.values()]), strict=True))
@@ -77,7 +77,7 @@ def summarise(comparison: Comparison, against: str | None = None) -> Summary:
         score = None
         if bound is not None and zero is not None and comparison.bound_kind != "none":
             score = mean_interval(normalised_score(values, float(rewards[zero].mean()), bound))
-        certified = bound is not None and comparison.bound_kind == "certified"
+        upper = bound if comparison.bound_kind == "certified" else None
         lines.append(
             PolicySummary(
                 policy=policy,
@@ -87,7 +87,7 @@ def summarise(comparison: Comparison, against: str | None = None) -> Summary:
                 reward=mean_interval(values),
                 iqm=interquartile_mean_interval(values),
                 score=score,
-                regret=float(dynamic_regret(values, bound).mean()) if certified else None,
+                regret=None if upper is None else float(dynamic_regret(values, upper).mean()),
                 regret_least=None if lower is None else float(dynamic_regret(values, lower).mean()),
                 difference=differences.get(policy),
                 p_adjusted=float(adjusted.get(policy, np.nan)),
@@ -101,10 +101,14 @@ def summarise(comparison: Comparison, against: str | None = None) -> Summary:
 
 def summarise_all(results: Results, against: str | None = None) -> list[Summary]:
     """Every comparison of ``results``; ``against`` counts in those that have it, and one must."""
-    known = list(dict.fromkeys(policy for c in results.comparisons for policy in c.rows))
-    if against is not None and against not in known:
-        raise ValueError(f"against: one of {known} wanted, got {against!r}")
-    return [summarise(c, against if against in c.rows else None) for c in results.comparisons]
+
+    def has(c: Comparison) -> bool:
+        return any(against in (policy, policy.partition(":")[0]) for policy in c.rows)
+
+    if against is not None and results.comparisons and not any(has(c) for c in results.comparisons):
+        known = dict.fromkeys(policy for c in results.comparisons for policy in c.rows)
+        raise ValueError(f"against: one of {', '.join(known)} wanted, got {against!r}")
+    return [summarise(c, against if has(c) else None) for c in results.comparisons]
 
 
 def _mean(values: np.ndarray) -> float:

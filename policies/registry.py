@@ -60,6 +60,8 @@ ENTRIES: dict[str, Entry] = {
     "ppo_shared": Entry(
         _CELL_AGENTS + "SharedPpo", CELL, "agent", "PPO, one policy shared by all UEs; trained on small"
     ),
+    "ppo_flat": Entry(_CELL_AGENTS + "FlatPpo", CELL, "agent", "PPO over all UEs at once; trained on small"),
+    "ppo_maskable": Entry(_CELL_AGENTS + "MaskablePpo", CELL, "agent", "MaskablePPO over all UEs; trained on small"),
     "random_fixed": Entry(_NOMA + "rules:RandomPairs", NOMA, "heuristic", "random pairs at full power (R-F)", _FIXED),
     "random_kkt": Entry(_NOMA + "rules:RandomPairs", NOMA, "heuristic", "random pairs, least energy", _NATIVE),
     "max_gain": Entry(_NOMA + "rules:MaxGain", NOMA, "heuristic", "greatest sum of SNR in dB", _NATIVE),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+
+from rangym.envs.params import is_number, require
 
 LAWS = ("static", "volatile", "mobility", "measured")
 MOTIONS = ("gauss_markov", "random_waypoint", "static")
@@ -82,51 +83,54 @@ class CellAssociationParams:
             ("tracks", TRACKS),
             ("noise", NOISES),
         ):
-            _require(getattr(self, name) in allowed, name, f"one of {list(allowed)}", getattr(self, name))
+            require(getattr(self, name) in allowed, name, f"one of {list(allowed)}", getattr(self, name))
         for name, least in (("num_ues", 1), ("num_cells", 2), ("horizon", 1), ("block_slots", 1)):
             value = getattr(self, name)
-            _require(isinstance(value, int) and value >= least, name, f"an integer of at least {least}", value)
+            require(isinstance(value, int) and value >= least, name, f"an integer of at least {least}", value)
         for name in ("slot_s", "side_m", "shadowing_distance_m"):
-            _require(_number(value := getattr(self, name)) and value > 0, name, "a positive number", value)
+            require(is_number(value := getattr(self, name)) and value > 0, name, "a positive number", value)
         for name in ("handover_weight", "delay_variation", "heading_sd", "shadowing_db", "noise_figure_db"):
-            _require(_number(value := getattr(self, name)) and value >= 0, name, "a number of at least 0", value)
+            require(is_number(value := getattr(self, name)) and value >= 0, name, "a number of at least 0", value)
         for name in ("mean_speed_mps", "speed_variance"):
             value = getattr(self, name)
-            ok = isinstance(value, tuple) and len(value) == 2 and all(map(_number, value)) and 0 <= value[0] <= value[1]
-            _require(ok, name, "a pair 0 <= low <= high", value)
-        _require(
-            _number(self.motion_memory) and 0 <= self.motion_memory < 1,
+            ok = (
+                isinstance(value, tuple)
+                and len(value) == 2
+                and all(map(is_number, value))
+                and 0 <= value[0] <= value[1]
+            )
+            require(ok, name, "a pair 0 <= low <= high", value)
+        require(
+            is_number(self.motion_memory) and 0 <= self.motion_memory < 1,
             "motion_memory",
             "in [0, 1)",
             self.motion_memory,
         )
         bounds = (self.sinr_floor_db, self.sinr_ceiling_db)
-        _require(
-            all(map(_number, bounds)) and -60 <= bounds[0] < bounds[1] <= 60,
+        require(
+            all(map(is_number, bounds)) and -60 <= bounds[0] < bounds[1] <= 60,
             "sinr_floor_db, sinr_ceiling_db",
             "-60 <= floor < ceiling <= 60 dB",
             bounds,
         )
         if self.sites:
-            ok = all(len(s) == 5 and all(map(_number, s)) and s[2] > 0 and s[3] > 0 for s in self.sites)
-            _require(ok, "sites", "(x share, y share, GHz > 0, MHz > 0, dBm) per cell", self.sites)
-            _require(
+            require(
+                all(map(_is_site, self.sites)), "sites", "(x, y in [0, 1], GHz > 0, MHz > 0, dBm) per cell", self.sites
+            )
+            require(
                 len(self.sites) == self.num_cells, "sites", f"num_cells = {self.num_cells} of them", len(self.sites)
             )
 
 
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def _is_site(site: tuple[float, ...]) -> bool:
+    if len(site) != 5 or not all(map(is_number, site)):
+        return False
+    x, y, ghz, mhz, _ = site
+    return 0 <= x <= 1 and 0 <= y <= 1 and ghz > 0 and mhz > 0
 
 
-def _require(ok: bool, name: str, wanted: str, got: Any) -> None:
-    if not ok:
-        raise ValueError(f"{name}: {wanted} wanted, got {got!r}")
-
-
-_IID = dict(num_ues=100, num_cells=10, horizon=5000, handover_cost="norm")
-_MOBILITY = dict(num_ues=1000, num_cells=25, horizon=10_000, handover_cost="norm")
-
+_STATIC = CellAssociationParams(law="static", num_ues=100, num_cells=10, horizon=5000, handover_cost="norm")
+_MOBILITY = CellAssociationParams(num_ues=1000, num_cells=25, horizon=10_000, handover_cost="norm")
 
 SCENARIOS: dict[str, CellAssociationParams] = {
     "tiny": CellAssociationParams(num_ues=4, num_cells=3, horizon=20, handover_weight=1.0),
@@ -138,10 +142,10 @@ SCENARIOS: dict[str, CellAssociationParams] = {
         shadowing_db=8.0,
         shadowing_distance_m=25.0,
     ),
-    "static": CellAssociationParams(law="static", **_IID),
-    "volatile": CellAssociationParams(law="volatile", **_IID),
-    "desk": CellAssociationParams(**{**_MOBILITY, "num_ues": 200, "horizon": 1000}),
-    "mobility": CellAssociationParams(**_MOBILITY),
+    "static": _STATIC,
+    "volatile": replace(_STATIC, law="volatile"),
+    "desk": replace(_MOBILITY, num_ues=200, horizon=1000),
+    "mobility": _MOBILITY,
+    "paper": _MOBILITY,
     "measured": CellAssociationParams(law="measured", num_ues=50, num_cells=25, horizon=600, sinr_floor_db=-20.0),
 }
-SCENARIOS["paper"] = SCENARIOS["mobility"]

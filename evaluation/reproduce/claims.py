@@ -117,7 +117,7 @@ def limit_verdict(measured: Interval, limit: float) -> str:
 
 def no_loss_verdict(values: ArrayLike, reference: ArrayLike) -> str:
     """``values`` that are claimed not to fall behind ``reference``, on the same traces."""
-    difference, scale = paired_difference(values, reference), abs(float(np.mean(reference)))
+    difference, scale = paired_difference(values, reference), abs(_mean(reference))
     if difference.value >= -TOLERANCE * scale:
         return REPRODUCED
     if not difference.high >= 0:
@@ -137,15 +137,14 @@ def number(label: str, values: ArrayLike, printed: float | tuple[float, float], 
 
 def order(label: str, larger: ArrayLike, smaller: ArrayLike, unit: str = "") -> Reading:
     """Values claimed to be larger than others on the same traces; says both means and the paired difference."""
-    a, b = float(np.mean(larger)), float(np.mean(smaller))
     difference = paired_difference(larger, smaller)
-    text = f"{_short(a)} against {_short(b)}{unit}, difference {spelled(difference, unit)}"
+    text = f"{_short(_mean(larger))} against {_short(_mean(smaller))}{unit}, difference {spelled(difference, unit)}"
     return Reading(label, text, order_verdict(difference))
 
 
 def no_loss(label: str, values: ArrayLike, reference: ArrayLike) -> Reading:
     """Values claimed not to fall behind others on the same traces."""
-    text = f"{_short(float(np.mean(values)))} against {_short(float(np.mean(reference)))}"
+    text = f"{_short(_mean(values))} against {_short(_mean(reference))}"
     text += f", difference {spelled(paired_difference(values, reference))}"
     return Reading(label, text, no_loss_verdict(values, reference))
 
@@ -155,6 +154,10 @@ def spelled(found: Interval, unit: str = "") -> str:
     if np.isnan(found.low):
         return f"{_short(found.value)}{unit}"
     return f"{_short(found.value)}{unit} [{_short(found.low)}, {_short(found.high)}]"
+
+
+def _mean(values: ArrayLike) -> float:
+    return float(np.mean(np.asarray(values, dtype=float)))
 
 
 def _short(value: float) -> str:
@@ -208,7 +211,7 @@ class Reproduction:
         parts += ["", "Verdicts"]
         for rule in RULES:
             parts += textwrap.wrap(rule, width, initial_indent="  ", subsequent_indent="    ")
-        return "\n".join([*parts, "", self.counts()])
+        return "\n".join([*parts, "", *textwrap.wrap(self.counts(), width)])
 
     def markdown(self) -> str:
         lines = [f"# {self.paper}", "", f"`{self.command}`", "", *(f"* {text}" for text in self.setting)]

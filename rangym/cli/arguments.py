@@ -78,8 +78,7 @@ def print_problems(results: Any, path: Any = None) -> int:
     if results.torn:
         lines = ", ".join(map(str, results.torn[:5])) + (", ..." if len(results.torn) > 5 else "")
         print(
-            f"note: {len(results.torn)} line(s) of {path} do not parse and were skipped (line {lines}); "
-            "what they held has been run again",
+            f"note: {len(results.torn)} line(s) of {path} do not parse and were skipped (line {lines})",
             file=sys.stderr,
         )
     for problem in results.problems[:20]:

@@ -43,13 +43,15 @@ def run(args: argparse.Namespace) -> int:
         arguments.key_values(args.overrides, "--set"),
         allow_any_seed=args.any_seed,
     )
+    if args.html:
+        from rangym.evaluation.report import check_extra, write_html
+
+        check_extra()
     results = evaluate(args.policies, protocol, workers=args.workers, out=args.out, bounds=not args.no_bounds)
     for summary in summarise_all(results, args.against):
         print(text_report(summary, args.details))
     if args.out:
         print(f"\n{results.computed} cells run, {len(results.episodes)} episodes in {args.out}")
     if args.html:
-        from rangym.evaluation.report import write_html
-
         print(f"report: {write_html(results, args.html, command=arguments.command_line(), against=args.against)}")
     return arguments.print_problems(results, args.out)

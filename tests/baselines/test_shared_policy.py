@@ -185,14 +185,26 @@ def test_decisions_are_causal():
     assert first_leak(env, SharedPpo(_random_agent(cells=3))) is None
 
 
-def test_more_users_are_served_but_other_numbers_of_cells_are_refused():
+def test_more_users_and_cells_are_served_but_fewer_cells_are_refused():
     many = gym.make(ENV, scenario="tiny", num_ues=9)
     policy = SharedPpo(_random_agent(cells=3))
     observation, _ = many.reset(seed=0)
     policy.reset(Task.of(many), np.random.default_rng(0))
     assert many.action_space.contains(policy.act(observation))
-    with pytest.raises(ValueError, match="27 inputs and 3 outputs"):
-        policy.reset(Task.of(gym.make(ENV, scenario="small")), np.random.default_rng(0))
+
+    agent, larger = _random_agent(cells=3), gym.make(ENV, scenario="tiny", num_cells=5)
+    policy, features = SharedPpo(agent), UserFeatures(20.0)
+    observation, _ = larger.reset(seed=0)
+    policy.reset(Task.of(larger), np.random.default_rng(0))
+    for _ in range(5):  # the serving cell and the two with the best margins, everything else unseen
+        table, order = features({f: v[None] for f, v in observation.items()})
+        ranks = agent.network(table[0].reshape(4, 5, 9)[:, :3].reshape(4, 27)).argmax(axis=1)
+        action = policy.act(observation)
+        np.testing.assert_array_equal(action, [order[0, i, rank] for i, rank in enumerate(ranks)])
+        observation, *_ = larger.step(action)
+
+    with pytest.raises(ValueError, match="54 inputs and 6 outputs.*has 27 and 3"):
+        SharedPpo(_random_agent(cells=6)).reset(Task.of(many), np.random.default_rng(0))
 
 
 def test_norm_costs_cannot_be_shared_among_users():

@@ -65,6 +65,7 @@ CONFIGURATION = {
     "floor above ceiling": (lambda: _make(sinr_floor_db=40.0), "floor < ceiling"),
     "sites do not match": (lambda: _make(scenario="small", num_cells=4), "sites: num_cells = 4 of them wanted, got 6"),
     "site without power": (lambda: _make(num_cells=2, sites=[[0, 0, 1, 1]] * 2), "sites: .* per cell"),
+    "site outside": (lambda: _make(num_cells=2, sites=[[0, 2, 1, 1, 1]] * 2), r"sites: \(x, y in \[0, 1\]"),
     "measured without a map": (lambda: _make(scenario="measured"), "rangym trace import LOGS --out FILE.npz"),
     "memory of one": (lambda: _make(motion_memory=1.0), r"motion_memory: in \[0, 1\) wanted, got 1.0"),
     "zero lanes": (lambda: SystemVectorEnv(_make().system, num_envs=0), "num_envs: at least 1 lane wanted, got 0"),

@@ -3,6 +3,7 @@
 import math
 import re
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -112,6 +113,11 @@ def test_measured_takes_max_sinr_as_zero():
 
 def test_differences_to_a_chosen_policy(results):
     assert summarise_all(results, "bad")[0].reference == "bad"
+    tuned = Results((*results.episodes, *rows("lda", BAD, options={"step": 3})), (), ())
+    assert summarise_all(tuned, "lda")[0].reference == "lda:step=3"
+    two = Results((*tuned.episodes, *rows("lda", BAD, options={"step": 4})), (), ())
+    with pytest.raises(ValueError, match="lda:step=3, lda:step=4 wanted, got 'lda'"):
+        summarise_all(two, "lda")
     with pytest.raises(ValueError, match="against"):
         summarise_all(results, "worse")
 
@@ -151,6 +157,17 @@ def test_report_stands_alone_and_says_how_it_came_about(results, tmp_path):
         header, lines = table(summarise(results.comparison()))
         assert all(f"<th>{cell}</th>" in page for cell in header)
         assert all(len(line) == len(header) for line in lines)
+
+
+def test_far_policies_are_arrows_and_the_bound_is_always_shown(results):
+    plots = pytest.importorskip("rangym.evaluation.plots")
+    far = Results((*results.episodes, *rows("lost", [-90.0] * 4)), tuple(bounds([50.0] * 4)), ())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # matplotlib's when a layout fails
+        svg = plots.reward_plot(summarise(far.comparison()))
+    assert "-90" in svg and "bound (certified)" in svg
+    shown = [float(x.replace("\u2212", "-")) for x in re.findall(r">(\u2212?[\d.]+)</text>", svg)]
+    assert min(shown) > -60 and max(shown) >= 50
 
 
 def test_report_escapes_what_it_is_given(results, tmp_path):

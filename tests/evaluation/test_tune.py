@@ -3,7 +3,9 @@
 import pytest
 
 from rangym.evaluation import Protocol, evaluate, runner
+from rangym.evaluation.protocol import TUNING_SEEDS, parse_seeds
 from rangym.evaluation.tune import save, tune
+from rangym.policies import registry
 from rangym.policies.registry import CELL
 
 GRID = {"offset_db": [0, 3, 40]}  # 40 dB: never hand over
@@ -37,6 +39,22 @@ def test_saved_options_are_used_by_evaluate(tmp_path, monkeypatch):
     assert runner.resolve("a3:default", CELL, "tiny") == ("a3", {})
     kept = runner.tuned(file)["a3"][CELL]["tiny"]
     assert kept["seeds"] == "10000:10006" and kept["grid"] == GRID and kept["command"] == "rangym tune a3 ..."
+
+
+def test_shipped_options_are_what_they_say():
+    """Every entry of tuned.json names a policy, a scenario and options that exist, tuned on tuning seeds by a grid
+    that holds them; and the file alone changes what evaluate does."""
+    kept = runner.tuned()
+    assert kept
+    for policy, by_env in kept.items():
+        for env_id, by_scenario in by_env.items():
+            for scenario, entry in by_scenario.items():
+                runner.make_env(env_id, scenario, {})
+                registry.make(policy, **entry["options"])
+                assert runner.resolve(policy, env_id, scenario) == (policy, entry["options"])
+                assert all(entry["options"][key] in values for key, values in entry["grid"].items())
+                assert set(parse_seeds(entry["seeds"])) <= set(TUNING_SEEDS)
+                assert entry["command"].startswith(f"rangym tune {policy}")
 
 
 @pytest.mark.parametrize(

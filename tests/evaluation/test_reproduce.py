@@ -1,0 +1,308 @@
+"""Claims: the rules for verdicts on hand-made numbers, and the reproduction of "Smooth Handovers" on tiny scenarios."""
+
+import dataclasses
+import json
+import math
+
+import numpy as np
+import pytest
+
+from rangym.evaluation.reproduce import claims, smooth_handovers
+from rangym.evaluation.reproduce import smooth_handovers_plan as plans
+from rangym.evaluation.reproduce import smooth_handovers_rows as rows
+from rangym.evaluation.reproduce.claims import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, Claim, Reading, Reproduction
+from rangym.evaluation.reproduce.smooth_handovers import run
+from rangym.evaluation.reproduce.smooth_handovers_claims import all_claims, crossing_slot
+from rangym.evaluation.runner import make_env
+from rangym.evaluation.statistics import Interval
+from rangym.policies import registry
+from rangym.policies.base import Task
+
+TINY = plans.Plan(
+    seeds=3,
+    regret_seeds=4,
+    hindsight_seeds=2,
+    synthetic={"num_ues": 6, "num_cells": 3, "horizon": 40},
+    desk={"num_ues": 6, "num_cells": 4, "horizon": 30},
+    timing={"num_ues": 20, "num_cells": 4, "horizon": 100},
+    timing_slots=3,
+)
+
+
+# Verdicts -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "printed", "verdict"),
+    [
+        (6.2, 5.9, 6.6, (6.5,), REPRODUCED),  # inside the interval
+        (6.2, 5.9, 6.4, (6.5,), NOT_REPRODUCED),
+        (6.31, 6.30, 6.32, (6.5,), REPRODUCED),  # 2.9 % below
+        (6.30, 6.29, 6.31, (6.5,), NOT_REPRODUCED),  # 3.1 % below
+        (-39.5, -39.6, -39.4, (-39.0,), REPRODUCED),
+        (1.2, 1.19, 1.21, (1.1, 1.3), REPRODUCED),
+        (1.5, 1.25, 1.75, (1.1, 1.3), REPRODUCED),  # the interval reaches into the range
+        (1.5, 1.35, 1.65, (1.1, 1.3), NOT_REPRODUCED),
+        (1.335, 1.334, 1.336, (1.1, 1.3), REPRODUCED),  # 2.7 % above the range
+        (0.9, 0.8, 1.0, (1.1, 1.3), NOT_REPRODUCED),
+        (30.0, -40.0, 100.0, (6.5,), NOT_TESTABLE),  # contains 6.5, as it would contain anything
+        (144.0, 121.0, 167.0, (1.1, 1.3), NOT_REPRODUCED),  # wide, but far away all the same
+        (5.0, math.nan, math.nan, (6.5,), NOT_REPRODUCED),  # one seed has no interval
+        (6.5, math.nan, math.nan, (6.5,), REPRODUCED),
+    ],
+)
+def test_numbers(value, low, high, printed, verdict):
+    assert claims.number_verdict(Interval(value, low, high), *printed) == verdict
+
+
+def test_a_range_must_ascend():
+    with pytest.raises(ValueError, match="ascending"):
+        claims.number_verdict(Interval(1.0, 0.9, 1.1), 1.3, 1.1)
+
+
+@pytest.mark.parametrize(
+    ("low", "verdict"), [(0.1, REPRODUCED), (0.0, NOT_REPRODUCED), (-0.1, NOT_REPRODUCED), (math.nan, NOT_REPRODUCED)]
+)
+def test_orders(low, verdict):
+    assert claims.order_verdict(Interval(1.0, low, 2.0)) == verdict
+
+
+def test_orders_are_decided_on_the_same_traces():
+    """Levels that differ by hundreds between the seeds hide a difference of one only where they are not paired."""
+    level = np.array([0.0, 300.0, -500.0, 900.0])
+    higher, lower = level + [1.0, 1.1, 0.9, 1.0], level
+    assert claims.order("x", higher, lower).verdict == REPRODUCED
+    assert claims.order("x", lower, higher).verdict == NOT_REPRODUCED
+    assert claims.order("x", higher, lower[::-1]).verdict == NOT_REPRODUCED
+
+
+def test_limits_hold_for_the_whole_interval():
+    assert claims.limit_verdict(Interval(5.0, 4.0, 6.0), 7.0) == REPRODUCED
+    assert claims.limit_verdict(Interval(5.0, 4.0, 7.5), 7.0) == NOT_REPRODUCED
+
+
+@pytest.mark.parametrize(
+    ("loss", "verdict"),
+    [
+        ([-5.0, -5.1, -4.9], REPRODUCED),  # a gain
+        ([2.0, 2.1, 1.9], REPRODUCED),  # certain, but 2 %
+        ([5.0, 5.1, 4.9], NOT_REPRODUCED),
+        ([10.0, -10.0, 15.0], REPRODUCED),  # 5 %, not told from none
+        ([600.0, -600.0, 300.0], NOT_TESTABLE),  # anything could be
+    ],
+)
+def test_no_loss(loss, verdict):
+    reference = np.full(3, 100.0)
+    assert claims.no_loss_verdict(reference - loss, reference) == verdict
+
+
+def test_the_first_reading_decides_and_bad_ones_are_refused():
+    good, bad = Reading("literal", "1", NOT_REPRODUCED), Reading("ours", "2", REPRODUCED)
+    assert Claim("x", "Fig. 1", "2", (good, bad)).verdict == NOT_REPRODUCED
+    assert claims.not_testable("x", "Fig. 1", "2", "private").verdict == NOT_TESTABLE
+    with pytest.raises(ValueError, match="at least one"):
+        Claim("x", "Fig. 1", "2", ())
+    with pytest.raises(ValueError, match="nearly"):
+        Reading("x", "1", "nearly reproduced")
+
+
+def test_the_table_fits_its_width_and_says_everything():
+    long = " ".join(["word"] * 60)
+    claim = Claim(long, "Fig. 1", "7", (Reading("literal", long, NOT_REPRODUCED), Reading("b", "3", REPRODUCED)), long)
+    found = Reproduction("A paper", (claim,), "do it", (long,), {"literal": "as printed"}, {}, {"numpy": "2"})
+    for width in (80, 100):
+        text = found.text(width)
+        assert max(map(len, text.splitlines())) <= width
+        assert text.split().count("word") == 4 * 60
+    assert "1 claims: 0 reproduced, 1 not reproduced, 0 not testable" in found.text()
+
+
+# What is measured -----------------------------------------------------------------------------------------------------
+
+
+def test_crossing_is_for_good():
+    slots = np.array([10, 20, 30, 40])
+    zero = np.zeros(4)
+    assert crossing_slot(slots, np.array([1.0, 1.0, 1.0, 1.0]), zero) == 10
+    assert crossing_slot(slots, np.array([-1.0, 1.0, 2.0, 3.0]), zero) == 20
+    assert crossing_slot(slots, np.array([1.0, -1.0, 2.0, 3.0]), zero) == 30  # ahead too early does not count
+    assert crossing_slot(slots, np.array([-1.0, 0.0, 0.0, 3.0]), zero) == 40  # a tie is not ahead
+    assert crossing_slot(slots, np.array([1.0, 2.0, 3.0, -1.0]), zero) is None
+
+
+def test_checkpoints_are_even_and_end_with_the_episode():
+    assert rows.checkpoints(7).tolist() == [1, 2, 3, 4, 5, 6, 7]
+    kept = rows.checkpoints(5000)
+    assert len(kept) == 200 and set(np.diff(kept)) == {25} and kept[-1] == 5000
+
+
+def test_relaxed_values_of_vertices_are_those_of_the_environment():
+    env = make_env("rangym/CellAssociation-v0", "desk", {"num_ues": 9, "num_cells": 5, "horizon": 12})
+    env.reset(seed=3)
+    trace, rng, previous = env.trace, np.random.default_rng(0), None
+    for t in range(1, 13):
+        action = rng.integers(3, size=9)  # cells 3 and 4 stay empty
+        metrics = env.step(action)[4]["metrics"]
+        vertex, slot = np.eye(5)[action], trace.slot(t)
+        rate = slot["bandwidth_mhz"] * np.log2(1 + 10 ** (slot["sinr_db"].astype(float) / 10))
+        assert rows.relaxed_utility(vertex, np.log10(rate)) == pytest.approx(metrics["g"], rel=1e-9)
+        if previous is not None:
+            h = rows.relaxed_handover(vertex, previous, slot["handover_delay"], 20.0)
+            assert h == pytest.approx(metrics["h"], rel=1e-6)
+            assert h < 0
+        previous = vertex
+
+
+def test_relaxed_values_by_hand():
+    mixture, log_rate = np.array([[0.5, 0.5], [1.0, 0.0]]), np.array([[2.0, 1.0], [1.0, 3.0]])
+    loads = 1.5 * math.log10(1.5) + 0.5 * math.log10(0.5)
+    assert rows.relaxed_utility(mixture, log_rate) == pytest.approx(2.5 - loads)
+    before, delay = np.array([[1.0, 0.0], [1.0, 0.0]]), np.array([[0.4, 0.8], [9.0, 9.0]])
+    assert rows.relaxed_handover(mixture, before, delay, 3.0) == pytest.approx(-3 * math.sqrt(0.25 * 1.2))
+
+
+def test_the_mixture_of_the_policy_is_what_it_samples_from():
+    env = make_env("rangym/CellAssociation-v0", "static", {"num_ues": 30, "num_cells": 3, "horizon": 50})
+    observation, _ = env.reset(seed=0)
+    policy = registry.make("lda:rounding=argmax")
+    with pytest.raises(RuntimeError, match="before the first act"):
+        _ = policy.mixture
+    policy.reset(Task.of(env, policy.knowledge), np.random.default_rng(0))
+    for _ in range(20):
+        action = policy.act(observation)
+        np.testing.assert_allclose(policy.mixture.sum(axis=1), 1, atol=1e-5)
+        np.testing.assert_array_equal(policy.mixture.argmax(axis=1), action)
+        observation, *_ = env.step(action)
+
+
+def test_any_policy_can_be_the_forecaster():
+    """The exact optimum lifts LDA once the meta step is large enough to follow it; random cells do not."""
+    overrides = {"num_ues": 20, "num_cells": 6, "horizon": 80, "handover_weight": 0.5}
+    env = make_env("rangym/CellAssociation-v0", "desk", overrides)
+    env.reset(seed=1)
+    trace, g = env.trace, {}
+    for forecaster in (None, "slot_optimum", "random"):
+        options = dict(meta_step=0.5, fair_surrogate=True)
+        policy = registry.make("lda", forecaster=forecaster and registry.make(forecaster), **options)
+        observation, _ = env.reset(options={"trace": trace})
+        policy.reset(Task.of(env, policy.knowledge), np.random.default_rng(0))
+        g[forecaster] = 0.0
+        for _ in range(80):
+            observation, _, _, _, info = env.step(policy.act(observation))
+            g[forecaster] += info["metrics"]["g"] / 80
+    assert g["slot_optimum"] > g[None] + 1.0
+    assert abs(g["random"] - g[None]) < 1.0
+
+
+def test_other_handover_costs_are_refused():
+    arguments = dict(scenario="tiny", overrides={}, policy="max_sinr", seed=0)
+    with pytest.raises(ValueError, match="'norm' wanted, got 'sum'"):
+        rows.run_cell(rows.cell("episode", **arguments))
+
+
+# The whole ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    out = tmp_path_factory.mktemp("reproduce")
+    assert run(TINY, 1, out, "rangym reproduce smooth-handovers") == 0
+    return out
+
+
+def test_claims_and_figures_are_written(tiny):
+    found = json.loads((tiny / "claims.json").read_text())
+    statements = [claim["statement"] for claim in found["claims"]]
+    assert len(statements) == len(set(statements)) == 28
+    assert {claim["verdict"] for claim in found["claims"]} <= {REPRODUCED, NOT_REPRODUCED, NOT_TESTABLE}
+    printed = " ".join(claim["printed"] for claim in found["claims"])
+    assert all(number in printed for number in ("6.5", "1400", "1.1-1.3", "67.7", "79.6", "4.4", "39", "171"))
+    markdown = (tiny / "claims.md").read_text()
+    assert all(statement in markdown for statement in statements)
+    assert found["command"] in markdown
+    for name in found["figures"]:
+        assert (tiny / name).read_bytes().startswith(b"\x89PNG") and f"({name})" in markdown
+    assert len(found["figures"]) == 4
+
+
+def test_every_claim_about_lda_is_judged_on_the_literal_algorithm(tiny):
+    for claim in json.loads((tiny / "claims.json").read_text())["claims"]:
+        if "LDA" in claim["statement"] and claim["readings"][0]["label"] != "-" or "Rounding" in claim["statement"]:
+            assert claim["readings"][0]["label"] == "literal"
+            assert claim["verdict"] == claim["readings"][0]["verdict"]
+    literal = registry.parse_options(plans.LITERAL.policy)
+    assert literal == {"form": "printed", "rounding": "independent", "gradient_at": "sample"}
+
+
+def test_a_finished_run_is_not_run_again(tiny, monkeypatch, capsys):
+    before, claimed = (tiny / "rows.jsonl").read_bytes(), (tiny / "claims.json").read_text()
+
+    def refuse(cell):
+        raise AssertionError("run again")
+
+    monkeypatch.setattr(smooth_handovers, "run_cell", refuse)
+    assert run(TINY, 1, tiny, "rangym reproduce smooth-handovers") == 0
+    assert "0 cells run" in capsys.readouterr().out
+    assert (tiny / "rows.jsonl").read_bytes() == before and (tiny / "claims.json").read_text() == claimed
+
+
+def test_the_regret_of_max_sinr_by_brute_force(tiny):
+    """Over all 3^6 associations of the first slot of each seed."""
+    stored = [json.loads(line) for line in (tiny / "rows.jsonl").read_text().splitlines()]
+    associations = np.stack(np.meshgrid(*[range(3)] * 6), axis=-1).reshape(-1, 6)
+    load = (associations[:, :, None] == range(3)).sum(axis=1)
+    cost = (load * np.log10(np.maximum(load, 1))).sum(axis=1)
+    for seed in range(TINY.regret_seeds):
+        env = make_env("rangym/CellAssociation-v0", "static", dict(TINY.synthetic))
+        env.reset(seed=seed)
+        slot = env.trace.slot(1)
+        value = np.log10(slot["bandwidth_mhz"] * np.log2(1 + 10 ** (slot["sinr_db"].astype(float) / 10)))
+        utility = value[np.arange(6), associations].sum(axis=1) - cost
+        strongest = utility[(associations == slot["sinr_db"].argmax(axis=1)).all(axis=1)][0]
+        bound = next(r for r in stored if (r["row"], r["experiment"], r["seed"]) == ("bound", "static", seed))
+        max_sinr = next(r for r in stored if (r["experiment"], r["seed"]) == ("regret", seed))
+        assert bound["upper"] == pytest.approx(utility.max(), rel=1e-9)
+        assert max_sinr["f"] == pytest.approx(strongest, rel=1e-9) and max_sinr["f_spread"] < 1e-12
+
+
+def test_rows_agree_with_their_curves(tiny):
+    data = plans.Data.of(rows_of(tiny))
+    for policy in (plans.LITERAL, plans.RELAXED, plans.MAX_SINR):
+        for experiment in ("static", "volatile"):
+            last = data.running_mean(experiment, policy)[:, -1]
+            np.testing.assert_allclose(last, data.values("f", experiment, policy), rtol=1e-4)
+    np.testing.assert_allclose(
+        data.values("f", "desk", plans.DEFAULT),
+        data.values("g", "desk", plans.DEFAULT) + data.values("h", "desk", plans.DEFAULT),
+    )
+
+
+def test_rows_above_a_certified_bound_are_reported(tiny):
+    data = plans.Data.of(rows_of(tiny))
+    assert list(smooth_handovers.beyond_bounds(data)) == []
+    groups = {key: [dict(row) for row in group] for key, group in data.groups.items()}
+    groups["episode", "static", 20.0, plans.MAX_SINR, None][1]["f"] += 1e3
+    (problem,) = smooth_handovers.beyond_bounds(plans.Data(groups))
+    assert "max_sinr, static, seed 1" in problem
+
+
+def test_an_episode_without_handover_cost_gives_no_ratio(tiny):
+    data = plans.Data.of(rows_of(tiny))
+    groups = dict(data.groups)
+    key = ("episode", "desk", 5.0, plans.LITERAL.policy, None)
+    groups[key] = [{**row, "h": 0.0} for row in groups[key]]
+    claim = next(c for c in all_claims(plans.Data(groups)) if "67.7 times" in c.statement)
+    assert claim.verdict == NOT_TESTABLE and "no ratio" in claim.measured
+
+
+def test_a_failed_cell_is_an_exit_status(tmp_path, capsys):
+    broken = dataclasses.replace(TINY, desk={**TINY.desk, "handover_cost": "sum"})
+    assert run(broken, 1, tmp_path, "x") == 1
+    assert "'norm' wanted, got 'sum'" in capsys.readouterr().err
+    assert not (tmp_path / "claims.md").exists()
+
+
+def rows_of(out):
+    from rangym.evaluation.grid import read
+
+    return read(out / "rows.jsonl")
