@@ -1,171 +1,196 @@
-"""Dirichlet-multinomial model of class counts: likelihood, fits, and features for clustering users.
+r"""The Dirichlet-multinomial distribution: likelihood of class counts, and what can be estimated from them.
 
-| symbol | name | shape |
-|---|---|---|
-| n, V | ``counts``: samples of each class; their sum | (C,) or (users, C) |
-| alpha, alpha0 | concentration of the classes; its sum | (C,) |
+Lin, Wang, Ding, "Clustered federated learning with NOMA", section III. Usable without any environment.
 
-L(alpha) = ln G(alpha0) - ln G(alpha0 + V) + sum_j [ln G(alpha_j + n_j) - ln G(alpha_j)], summed over users; G is the
-gamma function.
+===========  ============  =========  ============================================================
+paper        here          shape      meaning
+===========  ============  =========  ============================================================
+C            --            --         classes
+n            counts        (U, C)     samples of each class in each count vector (or (C,) for one)
+V            --            (U,)       samples in a count vector
+alpha        alpha         (C,)       concentration of the classes
+alpha_0      --            --         sum of alpha
+L            (returned)    --         `log_likelihood`; the multinomial coefficient is left out
+===========  ============  =========  ============================================================
 
-The maximum-likelihood alpha of ONE count vector does not exist: exp(L) times the multinomial coefficient is an average
-over p ~ Dir(alpha) of the multinomial probability of n, so it stays below its value at p = n/V and only approaches it
-as alpha = s n/V grows without limit. Splitting one user's data into batches does not help, since they are not
-over-dispersed. What is well posed: a prior (`fit_map`), one alpha for many users (`fit_population`), or the class
-shares themselves (`hellinger_features`).
+One count vector has no maximum-likelihood estimate: its likelihood is an average, over shares p drawn from the
+Dirichlet distribution, of the multinomial likelihood of p, so it stays below the latter's maximum at p = n/V and only
+approaches it as alpha = s n/V, s -> infinity. `fit_map` puts a prior on alpha and is unique; `fit_mle` needs several
+count vectors that vary more than multinomial ones do.
 """
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
-from scipy.special import betaln, digamma, gammaln
+from scipy.special import betaln, digamma, gammaln, xlogy
 
-LOG_BOUND = 12.0
-"""ln alpha is sought within +- this."""
-PRIOR_SHAPE, PRIOR_RATE = 1.5, 0.1
+LOG_ALPHA_BOUND = 12.0
+"""Estimates stay within exp(-12) .. exp(12)."""
 
 
 class NoMaximumWarning(UserWarning):
-    """The likelihood grows without limit of the concentration: there is no maximum-likelihood fit."""
+    """The likelihood has no maximum: what was returned is where the search was stopped."""
 
 
 @dataclass(frozen=True)
 class DirichletFit:
-    """A fitted concentration.
+    """An estimate of alpha.
 
     Attributes
     ----------
-    alpha : (C,) concentration.
-    value : the objective reached: log-likelihood, or log-posterior density of alpha up to a constant.
-    converged : whether the optimiser stopped in the inside, with a vanishing gradient.
-    iterations : of L-BFGS-B.
+    alpha : (C,).
+    value : what was maximised, at alpha: the log-likelihood, for `fit_map` plus the log-prior up to a constant.
+    iterations, converged : of L-BFGS-B.
+    at_bound : (C,), where alpha stopped at a bound of the search; at the lower one the class is simply absent.
     """
 
     alpha: NDArray
     value: float
-    converged: bool
     iterations: int
+    converged: bool
+    at_bound: NDArray
+
+    @property
+    def shares(self) -> NDArray:
+        """Mean class shares alpha / alpha_0, (C,)."""
+        return self.alpha / self.alpha.sum()
 
 
 def log_likelihood(alpha: ArrayLike, counts: ArrayLike) -> float:
-    """L(alpha), without the multinomial coefficient; counts ``(C,)`` or ``(users, C)``.
+    r"""Log-probability of the counts, summed over count vectors, without the multinomial coefficient.
 
-    >>> round(log_likelihood([1.0, 1.0], [1, 1]), 6)  # the integral of p (1 - p) is 1/6
-    -1.791759
+    .. math:: L = \ln\Gamma(\alpha_0) - \ln\Gamma(\alpha_0+V)
+        + \sum_j [\ln\Gamma(\alpha_j+n_j) - \ln\Gamma(\alpha_j)]
+
+    The differences are taken through the beta function, which does not cancel for large alpha.
+
+    >>> round(log_likelihood([1.0, 1.0], [2, 1]), 6)  # 2! 1! / (2 * 3 * 4)
+    -2.484907
     """
-    alpha, counts = _checked(alpha, counts)
-    # ln G(a + n) - ln G(a) = ln G(n) - ln B(a, n): differences of ln G cancel for large a.
-    return float((_log_rising(alpha, counts).sum(axis=1) - _log_rising(alpha.sum(), counts.sum(axis=1))).sum())
+    a, n = _checked(alpha, counts)
+    return float((_log_rising(a, n).sum(axis=1) - _log_rising(a.sum(), n.sum(axis=1))).sum())
 
 
 def gradient(alpha: ArrayLike, counts: ArrayLike) -> NDArray:
-    """dL/dalpha_j = psi(alpha0) - psi(alpha0 + V) + psi(alpha_j + n_j) - psi(alpha_j), (C,)."""
-    alpha, counts = _checked(alpha, counts)
-    total = alpha.sum()
-    common = digamma(total) - digamma(total + counts.sum(axis=1))
-    return (common[:, None] + digamma(alpha + counts) - digamma(alpha)).sum(axis=0)
+    r"""dL/dalpha_j = psi(alpha_0) - psi(alpha_0 + V) + psi(alpha_j + n_j) - psi(alpha_j), summed over vectors, (C,)."""
+    a, n = _checked(alpha, counts)
+    total = digamma(a.sum()) - digamma(a.sum() + n.sum(axis=1))
+    return (total[:, None] + digamma(a + n) - digamma(a)).sum(axis=0)
 
 
 def supremum(counts: ArrayLike) -> float:
-    """Least upper bound sum n ln(n/V) of one vector's log-likelihood; no alpha reaches it."""
-    counts = np.asarray(counts, dtype=np.float64)
-    some = counts[counts > 0]
-    return float((some * np.log(some / some.sum())).sum())
+    """Least upper bound of `log_likelihood` over alpha for one count vector (C,): sum n ln(n/V); never attained."""
+    n = _checked_counts(counts)
+    if len(n) != 1:
+        raise ValueError(f"counts: one count vector wanted, got {len(n)}")
+    return float(xlogy(n, n / n.sum()).sum())
 
 
-def fit_map(counts: ArrayLike, shape: float = PRIOR_SHAPE, rate: float = PRIOR_RATE) -> DirichletFit:
-    """Mode of the posterior density of alpha under independent Gamma(shape, rate) priors on its entries."""
-    if not (shape > 0 and rate > 0):
-        raise ValueError(f"shape, rate: numbers above 0 wanted, got {shape!r}, {rate!r}")
-    counts = _counts(counts)
-    start = np.full(counts.shape[1], max(shape - 1.0, 0.5) / rate)
-    fit = _climb(
-        start,
-        lambda a: log_likelihood(a, counts) + ((shape - 1.0) * np.log(a) - rate * a).sum(),
-        lambda a: gradient(a, counts) + (shape - 1.0) / a - rate,
-    )
-    return fit
+def fit_map(counts: ArrayLike, *, shape: float = 1.5, rate: float = 0.1) -> DirichletFit:
+    """The most probable alpha under a Gamma(shape, rate) prior on each alpha_j, for one count vector (C,) or several.
 
+    The density is the one of alpha, the search runs in ln alpha. With one vector the prior decides the scale alpha_0;
+    the shares are the data's.
 
-def fit_population(counts: ArrayLike) -> DirichletFit:
-    """Maximum-likelihood alpha of many users' counts ``(users, C)``.
-
-    Warns (`NoMaximumWarning`) where there is none: for a single vector always, for several where they scatter no more
-    than multinomial draws do. The fit returned then lies on the bound of the search and means nothing.
+    >>> fit = fit_map([12, 0, 5, 0, 0, 3, 0, 0, 0, 80])
+    >>> fit.converged, int(fit.shares.argmax())
+    (True, 9)
     """
-    counts = _counts(counts)
-    used = counts[:, counts.sum(axis=0) > 0]  # a class that nobody has has alpha 0
-    if used.shape[1] == 0:
-        raise ValueError("counts: at least one sample wanted, got none")
-    fit = _climb(np.full(used.shape[1], 1.0), lambda a: log_likelihood(a, used), lambda a: gradient(a, used))
-    single = (counts.sum(axis=1) > 0).sum() < 2
-    if single or fit.alpha.max() > np.exp(0.95 * LOG_BOUND):
-        reason = "one count vector has none" if single else "the counts scatter no more than multinomial draws"
+    for name, value in (("shape", shape), ("rate", rate)):
+        if not (math.isfinite(value) and value > 0):
+            raise ValueError(f"{name}: a positive number wanted, got {value!r}")
+    return _fit(_checked_counts(counts), shape - 1.0, rate)
+
+
+def fit_mle(counts: ArrayLike) -> DirichletFit:
+    """The maximum-likelihood alpha that several count vectors (U, C) share.
+
+    Warns with `NoMaximumWarning` where there is none: for a single vector always, for several where they vary no more
+    than multinomial samples of the same shares do (mini-batches of one user's data, for instance).
+    """
+    n = _checked_counts(counts)
+    fit = _fit(n, 0.0, 0.0)
+    if len(n) == 1:
         warnings.warn(
-            f"no maximum-likelihood concentration exists: {reason}; the likelihood only approaches its supremum as "
-            "alpha grows. Use fit_map, more users, or hellinger_features.",
+            "counts: one count vector has no maximum-likelihood alpha: the likelihood rises for ever along "
+            f"alpha = s n/V towards {supremum(n[0]):.6g} (its value here is {fit.value:.6g}). Use fit_map, or "
+            "give the vectors of several users.",
             NoMaximumWarning,
             stacklevel=2,
         )
-        fit = DirichletFit(fit.alpha, fit.value, False, fit.iterations)
-    alpha = np.zeros(counts.shape[1])
-    alpha[counts.sum(axis=0) > 0] = fit.alpha
-    return DirichletFit(alpha, fit.value, fit.converged, fit.iterations)
+    elif (fit.at_bound & (fit.alpha > 1.0)).any():
+        warnings.warn(
+            f"counts: these {len(n)} count vectors vary no more than multinomial samples do, so alpha grows without "
+            f"bound and was stopped at {math.exp(LOG_ALPHA_BOUND):.3g}. Use fit_map.",
+            NoMaximumWarning,
+            stacklevel=2,
+        )
+    return fit
 
 
-def map_features(counts: ArrayLike) -> NDArray:
-    """(users, C) alpha/alpha0 of each user's `fit_map`: its scale alpha0 says more about the prior than the user."""
-    alpha = np.array([fit_map(row).alpha for row in _counts(counts)])
-    return alpha / alpha.sum(axis=1, keepdims=True)
+def class_profiles(counts: ArrayLike, feature: str = "map") -> NDArray:
+    """What users are clustered by, (U, C), from their count vectors (U, C).
+
+    ``map``: each user's alpha / alpha_0 of `fit_map`; ``hellinger``: sqrt(n/V), whose Euclidean distances are Hellinger
+    distances (times sqrt 2). The scale alpha_0 is left out: for a single vector it comes from the prior.
+    """
+    n = _checked_counts(counts)
+    if feature == "map":
+        return np.stack([fit_map(row).shares for row in n])
+    if feature == "hellinger":
+        return np.sqrt(n / n.sum(axis=1, keepdims=True))
+    raise ValueError(f"feature: one of ['map', 'hellinger'] wanted, got {feature!r}")
 
 
-def hellinger_features(counts: ArrayLike) -> NDArray:
-    """(users, C) square roots of the class shares; their distance is Hellinger's. Needs no fit."""
-    counts = _counts(counts)
-    return np.sqrt(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0))
+def _fit(n: NDArray, log_power: float, rate: float) -> DirichletFit:
+    """Maximum of L + sum_j (log_power ln alpha_j - rate alpha_j) over x = ln alpha, from the mean shares."""
 
+    def negative(x: NDArray) -> tuple[float, NDArray]:
+        a = np.exp(x)
+        value = log_likelihood(a, n) + float((log_power * x - rate * a).sum())
+        return -value, -(gradient(a, n) * a + log_power - rate * a)
 
-def _log_rising(a: NDArray | float, n: NDArray) -> NDArray:
-    some = np.maximum(n, 1.0)
-    return np.where(n > 0, gammaln(some) - betaln(a, some), 0.0)
-
-
-def _counts(counts: ArrayLike) -> NDArray:
-    counts = np.atleast_2d(np.asarray(counts, dtype=np.float64))
-    if counts.ndim != 2 or counts.size == 0:
-        raise ValueError(f"counts: (C,) or (users, C) wanted, got shape {counts.shape}")
-    if not (np.isfinite(counts).all() and (counts >= 0).all() and (counts == np.round(counts)).all()):
-        raise ValueError("counts: whole numbers of at least 0 wanted")
-    return counts
-
-
-def _checked(alpha: ArrayLike, counts: ArrayLike) -> tuple[NDArray, NDArray]:
-    alpha, counts = np.asarray(alpha, dtype=np.float64), _counts(counts)
-    if alpha.shape != counts.shape[1:] or not (np.isfinite(alpha).all() and (alpha > 0).all()):
-        raise ValueError(f"alpha: {counts.shape[1]} finite numbers above 0 wanted, got {alpha}")
-    return alpha, counts
-
-
-def _climb(start: NDArray, value: Callable, slope: Callable) -> DirichletFit:
-    """Maximise over x = ln alpha, where alpha > 0 needs no constraint."""
-
-    def target(x):
-        alpha = np.exp(x)
-        return -value(alpha), -slope(alpha) * alpha
-
-    bounds = [(-LOG_BOUND, LOG_BOUND)] * len(start)
+    start = np.log((n.sum(axis=0) + 0.5) / (n.sum() + 0.5 * n.shape[1]))
+    bounds = [(-LOG_ALPHA_BOUND, LOG_ALPHA_BOUND)] * n.shape[1]
     found = minimize(
-        target,
-        np.log(start),
+        negative,
+        start,
         jac=True,
         method="L-BFGS-B",
         bounds=bounds,
-        options={"maxiter": 2000, "maxfun": 5000, "ftol": 1e-14, "gtol": 1e-9},
+        options={"maxiter": 1000, "ftol": 1e-12, "gtol": 1e-6},
     )
-    return DirichletFit(np.exp(found.x), float(-found.fun), bool(found.success), int(found.nit))
+    at_bound = np.abs(found.x) >= LOG_ALPHA_BOUND
+    return DirichletFit(np.exp(found.x), -float(found.fun), int(found.nit), bool(found.success), at_bound)
+
+
+def _log_rising(a: NDArray, n: NDArray) -> NDArray:
+    """ln Gamma(a + n) - ln Gamma(a), stable for large a."""
+    present = np.where(n > 0, n, 1.0)
+    return np.where(n > 0, gammaln(present) - betaln(a, present), 0.0)
+
+
+def _checked(alpha: ArrayLike, counts: ArrayLike) -> tuple[NDArray, NDArray]:
+    n, a = _checked_counts(counts), np.asarray(alpha, dtype=np.float64)
+    if a.shape != n.shape[1:]:
+        raise ValueError(f"alpha: shape {n.shape[1:]}, one value a class, wanted, got {a.shape}")
+    if not (np.isfinite(a).all() and (a > 0).all()):
+        raise ValueError(f"alpha: positive finite numbers wanted, got {a.tolist()}")
+    return a, n
+
+
+def _checked_counts(counts: ArrayLike) -> NDArray:
+    n = np.atleast_2d(np.asarray(counts, dtype=np.float64))
+    if n.ndim != 2 or n.shape[1] < 2 or len(n) == 0:
+        raise ValueError(f"counts: shape (C,) or (U, C) with C >= 2 classes wanted, got {np.shape(counts)}")
+    if not (np.isfinite(n).all() and (n >= 0).all() and (n == np.round(n)).all()):
+        raise ValueError("counts: whole numbers of at least 0 wanted")
+    if (n.sum(axis=1) == 0).any():
+        raise ValueError(f"counts: at least one sample in each vector wanted, vector {n.sum(axis=1).argmin()} has none")
+    return n
