@@ -195,6 +195,18 @@ def test_bench_runs_its_suite(tmp_path, capsys, monkeypatch):
     assert "8 cells run" in capsys.readouterr().out
 
 
+def test_bench_without_the_plot_extra_prints_tables_and_what_to_install(tmp_path, capsys, monkeypatch):
+    from rangym.evaluation import suite
+
+    monkeypatch.setattr(suite, "SUITE", (suite.Benchmark(CELL, "tiny", range(2), policies=("max_sinr", "random")),))
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert call("bench", "--out", str(tmp_path), "--workers", "1") == 0
+    text = capsys.readouterr().out
+    assert "max_sinr" in text and "pip install 'rangym[plot]'" in text
+    assert call("evaluate", "random", "--scenario", "tiny", "--html", str(tmp_path / "x.html")) == 2
+    assert "pip install 'rangym[plot]'" in capsys.readouterr().err
+
+
 def test_bench_covers_every_environment_and_all_policies():
     from rangym.envs.registration import SYSTEMS
     from rangym.evaluation.suite import SUITE
