@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
+from rangym.envs.params import is_number, require
 from rangym.envs.physics.pair_upload import ACCESS
 from rangym.envs.physics.units import dbm_to_watt
 
@@ -69,11 +68,11 @@ class NomaAllocationParams:
 
     def __post_init__(self) -> None:
         for name, allowed in CHOICES.items():
-            _require(getattr(self, name) in allowed, name, f"one of {list(allowed)}", getattr(self, name))
+            require(getattr(self, name) in allowed, name, f"one of {list(allowed)}", getattr(self, name))
         for name in ("num_ues", "num_subchannels", "horizon", "num_clusters"):
             value = getattr(self, name)
             ok = isinstance(value, int) and not isinstance(value, bool) and value >= 1
-            _require(ok, name, "an integer of at least 1", value)
+            require(ok, name, "an integer of at least 1", value)
         for name in (
             "bandwidth_mhz",
             "model_mbit",
@@ -83,24 +82,26 @@ class NomaAllocationParams:
             "min_distance_m",
             "carrier_ghz",
         ):
-            _require(_number(value := getattr(self, name)) and value > 0, name, "a positive number", value)
+            require(is_number(value := getattr(self, name)) and value > 0, name, "a positive number", value)
         for name in ("path_loss_exponent", "noise_figure_db"):
-            _require(_number(value := getattr(self, name)) and value >= 0, name, "a number of at least 0", value)
-        _require(_number(self.max_power_dbm), "max_power_dbm", "a finite number", self.max_power_dbm)
+            require(is_number(value := getattr(self, name)) and value >= 0, name, "a number of at least 0", value)
+        require(is_number(self.max_power_dbm), "max_power_dbm", "a finite number", self.max_power_dbm)
         for name in ("samples", "clock_ghz"):
             value = getattr(self, name)
-            ok = isinstance(value, tuple) and len(value) == 2 and all(map(_number, value)) and 0 < value[0] <= value[1]
-            _require(ok, name, "a pair 0 < low <= high", value)
-        _require(all(float(s).is_integer() for s in self.samples), "samples", "whole numbers", self.samples)
-        ok = _number(self.radius_m) and self.radius_m >= self.min_distance_m
-        _require(ok, "radius_m", f"at least min_distance_m = {self.min_distance_m}", self.radius_m)
+            ok = (
+                isinstance(value, tuple) and len(value) == 2 and all(map(is_number, value)) and 0 < value[0] <= value[1]
+            )
+            require(ok, name, "a pair 0 < low <= high", value)
+        require(all(float(s).is_integer() for s in self.samples), "samples", "whole numbers", self.samples)
+        ok = is_number(self.radius_m) and self.radius_m >= self.min_distance_m
+        require(ok, "radius_m", f"at least min_distance_m = {self.min_distance_m}", self.radius_m)
         shortest = self.cycles_per_sample * self.samples[0] / (self.clock_ghz[1] * 1e9)
         wanted = f"more than {shortest:.4g} s, the shortest training time,"
-        _require(self.deadline_s > shortest, "deadline_s", wanted, self.deadline_s)
-        ok = self.drop_cost_j is None or (_number(self.drop_cost_j) and self.drop_cost_j > 0)
-        _require(ok, "drop_cost_j", "None or a positive number", self.drop_cost_j)
+        require(self.deadline_s > shortest, "deadline_s", wanted, self.deadline_s)
+        ok = self.drop_cost_j is None or (is_number(self.drop_cost_j) and self.drop_cost_j > 0)
+        require(ok, "drop_cost_j", "None or a positive number", self.drop_cost_j)
         ok = self.power != "agent" or self.action != "native"
-        _require(ok, "power", "'agent' with action 'scores' or 'keys' only", f"agent, action {self.action!r}")
+        require(ok, "power", "'agent' with action 'scores' or 'keys' only", f"agent, action {self.action!r}")
 
     @property
     def bits_per_hz(self) -> float:
@@ -117,24 +118,16 @@ class NomaAllocationParams:
         return self.max_power_w * self.deadline_s if self.drop_cost_j is None else self.drop_cost_j
 
 
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _require(ok: bool, name: str, wanted: str, got: Any) -> None:
-    if not ok:
-        raise ValueError(f"{name}: {wanted} wanted, got {got!r}")
-
-
-_URBAN = dict(path_loss_exponent=3.0, noise_figure_db=9.0, max_power_dbm=23.0)
-_TIGHT: dict[str, Any] = dict(**_URBAN, samples=(50, 100), deadline_s=0.8)
-_PAPER_SIZE = dict(num_ues=20, num_subchannels=10)
+_PAPER = NomaAllocationParams(num_ues=20, num_subchannels=10)
+_URBAN = replace(_PAPER, path_loss_exponent=3.0, noise_figure_db=9.0, max_power_dbm=23.0)
+_TIGHT = replace(_URBAN, samples=(50, 100), deadline_s=0.8)
+_SMALL = replace(_TIGHT, num_ues=6, num_subchannels=3)
 
 SCENARIOS: dict[str, NomaAllocationParams] = {
-    "tiny": NomaAllocationParams(**_TIGHT, num_ues=4, num_subchannels=2, horizon=3),
-    "small": NomaAllocationParams(**_TIGHT),
-    "tight": NomaAllocationParams(**_TIGHT, **_PAPER_SIZE),
-    "urban": NomaAllocationParams(**_URBAN, **_PAPER_SIZE),
-    "paper": NomaAllocationParams(**_PAPER_SIZE),
+    "tiny": replace(_TIGHT, num_ues=4, num_subchannels=2, horizon=3),
+    "small": _SMALL,
+    "toy": _SMALL,
+    "tight": _TIGHT,
+    "urban": _URBAN,
+    "paper": _PAPER,
 }
-SCENARIOS["toy"] = SCENARIOS["small"]
