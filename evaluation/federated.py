@@ -13,6 +13,7 @@ They meet an allocation policy of NomaAllocation, or `ALL_SERVED`, where no radi
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -172,6 +173,13 @@ def draw_participants(clusters: NDArray, participants: int, rounds: int, rng: np
 
 def run_cell(cell: Cell) -> Row:
     """One federated training: a method under an allocation, on the users of one seed."""
+    from threadpoolctl import threadpool_limits  # comes with scikit-learn
+
+    with threadpool_limits(1):  # the matrices are small: threads cost ten times what they gain
+        return _train(cell)
+
+
+def _train(cell: Cell) -> Row:
     study = FederatedStudy(**_tuples(cell["study"]))
     population = _population(json.dumps(cell["study"], sort_keys=True), cell["concentration"], cell["seed"])
     data, partition, seed = _dataset(study.dataset, study.dataset_path), population.partition, cell["seed"]
@@ -285,10 +293,13 @@ def federated(
             allocation.env(study)
     _dataset(study.dataset, study.dataset_path)  # missing files are refused here, not in every cell
 
+    # This file makes results, too, and is not among those that `source_hash` covers.
+    source = f"{source_hash()}-{hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:8]}"
+
     def cell(method: str, concentration: float, allocation: Allocation, rate: float, seed: int) -> Cell:
         return {
             "study": json.loads(json.dumps(asdict(study))),
-            "source": source_hash(),
+            "source": source,
             "method": method,
             "concentration": float(concentration),
             "allocation": asdict(allocation),
