@@ -286,6 +286,9 @@ def federated(
     ):
         if not values:
             raise ValueError(f"{name}: at least one wanted, got none")
+    for name, numbers in (("concentrations", concentrations), ("learning_rates", learning_rates)):
+        if wrong := [v for v in numbers if not (np.isfinite(v) and v > 0)]:
+            raise ValueError(f"{name}: positive numbers wanted, got {wrong[0]!r}")
     for method in methods:
         shared_clusters(method, np.zeros(1, dtype=np.int64), np.random.default_rng(0))
     for allocation in allocations:
