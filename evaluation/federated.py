@@ -173,7 +173,7 @@ def draw_participants(clusters: NDArray, participants: int, rounds: int, rng: np
 
 def run_cell(cell: Cell) -> Row:
     """One federated training: a method under an allocation, on the users of one seed."""
-    from threadpoolctl import threadpool_limits  # comes with scikit-learn
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # comes with scikit-learn
 
     with threadpool_limits(1):  # the matrices are small: threads cost ten times what they gain
         return _train(cell)
@@ -196,14 +196,16 @@ def _train(cell: Cell) -> Row:
         learning_rate=cell["learning_rate"],
     )
     served, energy_j = uploads(study, Allocation(**cell["allocation"]), trace, seed)
+    tenth = slice(LAST_ROUNDS - 1, None, LAST_ROUNDS)
+    reported = {*range(study.rounds)[-LAST_ROUNDS:], *range(study.rounds)[tenth]}
     personal, overall = np.zeros((2, study.rounds))
     for number, mask in enumerate(served):
         training.round(np.flatnonzero(mask))
-        accuracy = training.accuracy(data.x_test, data.y_test, partition.shares)
-        personal[number], overall[number] = accuracy.personal.mean(), accuracy.overall.mean()
+        if number in reported:
+            accuracy = training.accuracy(data.x_test, data.y_test, partition.shares)
+            personal[number], overall[number] = accuracy.personal.mean(), accuracy.overall.mean()
     if not np.isfinite(training.models).all():
         raise ValueError(f"training diverged at learning rate {cell['learning_rate']}")
-    tenth = slice(LAST_ROUNDS - 1, None, LAST_ROUNDS)
     return {
         "seed_range": seed_range(seed),
         "versions": versions(),
@@ -313,7 +315,8 @@ def federated(
     chosen = {(m, float(c)): float(learning_rates[0]) for c in concentrations for m in methods}
     tuning: tuple[Row, ...] = ()
     problems: list[str] = []
-    torn, computed = (), 0
+    torn: tuple[int, ...] = ()
+    computed = 0
     if len(learning_rates) > 1:
         trials = [
             cell(method, concentration, Allocation(), rate, seed)
