@@ -1,7 +1,5 @@
 """Federated studies: who takes part, who is averaged, how rates are chosen, resumption and the command."""
 
-import json
-
 import numpy as np
 import pytest
 
@@ -19,7 +17,7 @@ from rangym.evaluation.federated import (
     shared_clusters,
     uploads,
 )
-from rangym.evaluation.federated_report import stored_report, table, text_report
+from rangym.evaluation.federated_report import table, text_report
 from rangym.evaluation.grid import read
 
 SMALL = FederatedStudy(num_ues=12, participants=6, rounds=12, hidden=(8,), num_clusters=3)
