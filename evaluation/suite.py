@@ -13,6 +13,7 @@ from rangym.evaluation.runner import evaluate
 from rangym.policies import registry
 
 CELL = "rangym/CellAssociation-v0"
+NOMA = "rangym/NomaAllocation-v0"
 FLAT_AGENTS = ("ppo_flat", "ppo_maskable")
 """Their networks fit the number of UEs and cells that they were trained with."""
 LITERAL_LDA = "lda:form=printed,gradient_at=sample,rounding=independent"
@@ -48,6 +49,8 @@ SUITE: tuple[Benchmark, ...] = (
     Benchmark(CELL, "volatile", range(6), without=("static_oracle", *FLAT_AGENTS), variants=(LITERAL_LDA,)),
     # hindsight takes 20 s a trace here, more than all others together
     Benchmark(CELL, "desk", range(10), without=("static_oracle", "hindsight", *FLAT_AGENTS), variants=(LITERAL_LDA,)),
+    Benchmark(NOMA, "small", range(20)),
+    Benchmark(NOMA, "tight", range(10)),
 )
 
 

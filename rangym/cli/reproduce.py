@@ -10,7 +10,10 @@ Measure every claim of a paper and print it beside the claim, with an interval a
 reproduced, not reproduced, or not testable. Figures and rows go below --out; a stopped run goes on."""
 EXAMPLE = "  rangym reproduce smooth-handovers --quick\n  rangym reproduce smooth-handovers --workers 2"
 
-PAPERS = {"smooth-handovers": "rangym.evaluation.reproduce.smooth_handovers:reproduce"}
+PAPERS = {
+    "smooth-handovers": "rangym.evaluation.reproduce.smooth_handovers:reproduce",
+    "cfl-noma": "rangym.evaluation.reproduce.cfl_noma:reproduce",
+}
 """Name -> "module:function"; the function takes ``quick``, ``workers`` and ``out`` and returns an exit status."""
 
 
