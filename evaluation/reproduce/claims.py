@@ -30,6 +30,8 @@ RULES = (
     "the mean loss is below 3 %.",
     "Not testable: what rests on private data or on something the paper does not define; and a number that our "
     "interval contains only because it is wide (its half-width exceeds the number).",
+    "Nothing is corrected for the number of readings: one reading that agrees where its neighbours do not is weak "
+    "evidence. The literal reading alone decides, whatever the others give.",
 )
 
 
@@ -52,9 +54,9 @@ class Reading:
 class Claim:
     """What a paper says, and what we find.
 
-    The rules for verdicts are those of `RULES`, decided before any number was seen, and implemented by the functions
-    of this module. The claim's verdict is that of its first reading, the literal one; other readings are for
-    information and never change it.
+    The rules for verdicts are those of `RULES`, implemented by the functions of this module. They stand before a
+    reproduction is run; a claim judged by a rule that came later says so in its note. The claim's verdict is that of
+    its first reading, the literal one; other readings are for information and never change it.
 
     Attributes
     ----------

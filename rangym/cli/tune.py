@@ -32,8 +32,8 @@ def run(args: argparse.Namespace) -> int:
     from rangym.evaluation.tune import save, tune
 
     overrides = arguments.key_values(args.overrides, "--set")
-    if args.save and overrides:
-        raise ValueError("--save: tuned options are kept for a scenario as it is, so without --set")
+    if args.save and overrides.keys() - {"map"}:  # `measured` cannot be made without its map
+        raise ValueError("--save: tuned options are kept for a scenario as it is, so without --set (but for map)")
     tuning = tune(
         args.policy,
         arguments.env_id(args.env),

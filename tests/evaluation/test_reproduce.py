@@ -295,6 +295,29 @@ def test_an_episode_without_handover_cost_gives_no_ratio(tiny):
     assert claim.verdict == NOT_TESTABLE and "no ratio" in claim.measured
 
 
+def test_a_seed_on_which_lda_never_overtakes_refutes_the_claim(tiny):
+    """LDA ahead from slot 1400 on every seed, then on all but one; the milder rule is reported beside."""
+    data = plans.Data.of(rows_of(tiny))
+    groups = {key: [dict(row) for row in group] for key, group in data.groups.items()}
+    slots = list(range(100, 1501, 100))
+    for key in [k for k in groups if k[:2] == ("episode", "static")]:
+        for row in groups[key]:
+            row["slots"] = slots
+            row["f_sum"] = row["relaxed_f_sum"] = [float(slot - 1400 + 1) for slot in slots]
+    for row in groups["episode", "static", 20.0, plans.MAX_SINR, None]:
+        row["f_sum"] = [0.0] * len(slots)
+
+    def overtaking():
+        return next(c for c in all_claims(plans.Data(groups)) if "1.4 k" in c.statement)
+
+    assert overtaking().verdict == REPRODUCED and overtaking().measured.startswith("slot 1400")
+    literal = groups["episode", "static", 20.0, plans.LITERAL.policy, None]
+    literal[0]["f_sum"] = [-1.0] * len(slots)
+    assert overtaking().verdict == NOT_REPRODUCED
+    assert overtaking().measured.startswith("never on 1 of 3 seeds, else slot 1400")
+    assert "as well: literal" in overtaking().note  # mean of 1500, 1400 and 1400: 2.4 % off
+
+
 def test_a_failed_cell_is_an_exit_status(tmp_path, capsys):
     broken = dataclasses.replace(TINY, desk={**TINY.desk, "handover_cost": "sum"})
     assert run(broken, 1, tmp_path, "x") == 1
