@@ -48,7 +48,7 @@ def _draw_map(axes: Axes, params: NomaAllocationParams, frame: Frame, palette: l
     lost = (channel < params.num_subchannels) & ~served
     fill = [palette[k] if s else "white" for k, s in zip(channel, served, strict=True)]
     edge = [FLASH if bad else palette[k] for k, bad in zip(channel, lost, strict=True)]
-    axes.scatter(*place.T, s=110, c=fill, edgecolors=edge, linewidths=1.8, zorder=4)
+    axes.scatter(place[:, 0], place[:, 1], s=110, c=fill, edgecolors=edge, linewidths=1.8, zorder=4)
     for i, (x, y) in enumerate(place):
         axes.annotate(str(i), (x, y), textcoords="offset points", xytext=(8, 5), fontsize=8, color=INK, zorder=5)
     axes.scatter(0, 0, s=150, marker="^", c="white", edgecolors=INK, linewidths=1.2, zorder=6)

@@ -19,7 +19,7 @@ def snr_needed(bits_per_hz: ArrayLike, time_s: ArrayLike) -> NDArray:
     3.0
     """
     possible = np.greater(time_s, 0)
-    efficiency = np.divide(bits_per_hz, np.where(possible, time_s, 1.0))
+    efficiency = np.asarray(bits_per_hz, dtype=np.float64) / np.where(possible, time_s, 1.0)
     possible = possible & (efficiency <= MAX_EFFICIENCY)
     return np.where(possible, np.expm1(np.minimum(efficiency, MAX_EFFICIENCY) * LN2), np.inf)
 
@@ -34,7 +34,7 @@ def upload_energy(bits_per_hz: ArrayLike, time_s: ArrayLike) -> NDArray:
 
 def training_time_s(samples: ArrayLike, cycles_per_sample: float, clock_hz: ArrayLike) -> NDArray:
     """Time to process ``samples`` training samples once."""
-    return cycles_per_sample * np.asarray(samples, dtype=np.float64) / clock_hz
+    return cycles_per_sample * np.asarray(samples, dtype=np.float64) / np.asarray(clock_hz, dtype=np.float64)
 
 
 def computing_energy_j(cycles: ArrayLike, time_s: ArrayLike, switched_capacitance: float) -> NDArray:
@@ -43,5 +43,6 @@ def computing_energy_j(cycles: ArrayLike, time_s: ArrayLike, switched_capacitanc
     >>> round(float(computing_energy_j(600 * 1e7, 3.0, 1e-28)), 6)
     2.4
     """
-    clock_hz = np.divide(cycles, time_s)
+    cycles = np.asarray(cycles, dtype=np.float64)
+    clock_hz = cycles / np.asarray(time_s, dtype=np.float64)
     return switched_capacitance * clock_hz * clock_hz * cycles

@@ -147,5 +147,10 @@ def _oma(h1, h2, time1, time2, c, cap, tau) -> OmaPair:
     # The bisection ends on a cap only to rounding.
     feasible = (p1 <= cap * (1 + 1e-12)) & (p2 <= cap * (1 + 1e-12)) & np.isfinite(p1 + p2)
     e1, e2 = upload_energy(c, time1) / h1, upload_energy(c, time2) / h2
-    powers = (np.where(feasible, p, 0.0) for p in (p1, p2))
-    return OmaPair(*powers, *(np.where(feasible, e, np.inf) for e in (e1, e2)), tau)
+    return OmaPair(
+        early_w=np.where(feasible, p1, 0.0),
+        late_w=np.where(feasible, p2, 0.0),
+        early_j=np.where(feasible, e1, np.inf),
+        late_j=np.where(feasible, e2, np.inf),
+        share_s=tau,
+    )

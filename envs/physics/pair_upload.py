@@ -14,9 +14,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rangym.envs.physics.energy import LN2, snr_needed, upload_energy
-from rangym.envs.physics.oma import fdma_at_power, fdma_pair, tdma_at_power, tdma_pair
-from rangym.envs.physics.sic import noma_at_power, noma_pair
+from rangym.envs.physics.oma import OmaPair, fdma_at_power, fdma_pair, tdma_at_power, tdma_pair
+from rangym.envs.physics.sic import PairPower, noma_at_power, noma_pair
 
+Link = tuple[NDArray, NDArray, NDArray, NDArray]
+"""Gains of the early and of the late user, and how long the former is alone and both are ready."""
 ACCESS = ("noma", "oma_opt", "oma_equal", "fdma")
 
 
@@ -70,15 +72,21 @@ def pair_upload(
     swapped = window[..., 1] > window[..., 0]
     gain, window, here = (_turned(x, swapped) for x in (gain, window, present & (window > 0)))
     lone, joint = window[..., 0] - window[..., 1], window[..., 1]
-    args = gain[..., 0], gain[..., 1], lone, joint, bits_per_hz
+    link = gain[..., 0], gain[..., 1], lone, joint
     if power_w is None:
-        found = _optimal(args, window, here, gain, max_power_w, drop_cost_j, access)
+        found = _optimal(link, bits_per_hz, window, here, gain, max_power_w, drop_cost_j, access)
     else:
         power = _turned(np.asarray(power_w, dtype=np.float64), swapped)
-        found = _given(args, window, here, gain, power, access)
+        found = _given(link, bits_per_hz, window, here, gain, power, access)
     energy, served, power, start, stop, first = found
-    first = np.where(swapped & (first >= 0), 1 - first, first)
-    return PairUpload(*(_turned(x, swapped) for x in (energy, served, power, start, stop)), first)
+    return PairUpload(
+        energy_j=_turned(energy, swapped),
+        served=_turned(served, swapped),
+        power_w=_turned(power, swapped),
+        start_s=_turned(start, swapped),
+        stop_s=_turned(stop, swapped),
+        decoded_first=np.where(swapped & (first >= 0), 1 - first, first),
+    )
 
 
 def _turned(pair: NDArray, swapped: NDArray) -> NDArray:
@@ -88,28 +96,25 @@ def _turned(pair: NDArray, swapped: NDArray) -> NDArray:
     return np.where(swapped.reshape(swapped.shape + (1,) * (pair.ndim - axis)), other, pair)
 
 
-def _optimal(args, window, here, gain, cap, drop_cost, access):
+def _optimal(link: Link, c: float, window, here, gain, cap, drop_cost, access):
     """Least cost over serving both, one or none."""
+    both: PairPower | OmaPair
+    start, stop, first = window, np.zeros(window.shape), np.full(window.shape[:-1], -1)
     if access == "noma":
-        both = noma_pair(*args, cap)
-        power = np.stack([np.stack([both.lone_w, both.early_w], -1), _column(both.late_w, 1)], -2)
-        stop = np.zeros(window.shape)
-        start = window
-        first = np.where(both.early_first, 0, 1)
+        both = noma = noma_pair(*link, c, cap)
+        power = np.stack([np.stack([noma.lone_w, noma.early_w], -1), _column(noma.late_w, 1)], -2)
+        first = np.where(noma.early_first, 0, 1)
+    elif access == "fdma":
+        both = fdma_pair(*link, c, cap)
+        power = np.stack([np.stack([both.early_w, both.early_w], -1), _column(both.late_w, 1)], -2)
     else:
-        if access == "fdma":
-            both = fdma_pair(*args, cap)
-            power = np.stack([np.stack([both.early_w, both.early_w], -1), _column(both.late_w, 1)], -2)
-            start, stop = window, np.zeros(window.shape)
-        else:
-            both = tdma_pair(*args, cap, split="optimal" if access == "oma_opt" else "equal")
-            power = np.stack([_column(both.early_w, 0), _column(both.late_w, 0)], -2)
-            turn = args[3] - both.share_s
-            start, stop = np.stack([window[..., 0], turn], -1), np.stack([turn, np.zeros(turn.shape)], -1)
-        first = np.full(window.shape[:-1], -1)
-    lone_power = snr_needed(args[-1], window) / gain
+        both = tdma = tdma_pair(*link, c, cap, split="optimal" if access == "oma_opt" else "equal")
+        power = np.stack([_column(tdma.early_w, 0), _column(tdma.late_w, 0)], -2)
+        turn = link[3] - tdma.share_s
+        start, stop = np.stack([window[..., 0], turn], -1), np.stack([turn, np.zeros(turn.shape)], -1)
+    lone_power = snr_needed(c, window) / gain
     # An absent user costs nothing and cannot be served.
-    price = np.where(here & (lone_power <= cap), upload_energy(args[-1], window) / gain, np.inf)
+    price = np.where(here & (lone_power <= cap), upload_energy(c, window) / gain, np.inf)
     together = np.where(here.all(-1), both.energy_j, np.inf)
     drop = np.where(here, drop_cost, 0.0)
     options = np.stack([together, price[..., 0] + drop[..., 1], price[..., 1] + drop[..., 0]], axis=-1)
@@ -128,26 +133,26 @@ def _optimal(args, window, here, gain, cap, drop_cost, access):
     return energy, served, power, start, stop, np.where(paired, first, -1)
 
 
-def _given(args, window, here, gain, power, access):
+def _given(link: Link, c: float, window, here, gain, power, access):
     """Everybody here transmits at its power; alone on the sub-channel where the other place is empty."""
     first = np.full(window.shape[:-1], -1)
     late_start = window[..., 1]
     if access == "noma":
-        run = noma_at_power(*args, power[..., 0], power[..., 1])
+        run = noma_at_power(*link, c, power[..., 0], power[..., 1])
         first = np.where(gain[..., 0] >= gain[..., 1], 0, 1)
         columns = np.stack([np.stack([power[..., 0]] * 2, -1), np.stack([power[..., 1]] * 2, -1)], -2)
     elif access == "fdma":
-        run = fdma_at_power(*args, power[..., 0], power[..., 1])
+        run = fdma_at_power(*link, c, power[..., 0], power[..., 1])
         columns = np.stack([np.stack([power[..., 0]] * 2, -1), np.stack([power[..., 1]] * 2, -1)], -2)
     else:
-        run, start2 = tdma_at_power(*args, power[..., 0], power[..., 1])
+        run, start2 = tdma_at_power(*link, c, power[..., 0], power[..., 1])
         late_start = window[..., 0] - start2
         columns = _column(power, 0)
     both = here.all(-1)[..., None]
     start = np.stack([window[..., 0], late_start], -1)
     stop = window[..., :1] - np.stack([run.stop_early_s, run.stop_late_s], -1)
     with np.errstate(divide="ignore"):
-        need = args[-1] * LN2 / np.log1p(power * gain)
+        need = c * LN2 / np.log1p(power * gain)
     start = np.where(both, start, np.where(here, window, 0.0))
     stop = np.where(both, stop, np.where(here, np.maximum(window - need, 0.0), 0.0))
     done = np.where(both, np.stack([run.early_done, run.late_done], -1), need <= window)

@@ -101,8 +101,15 @@ def noma_pair(
             return early_first
         late_first = _late_first(h1, h2, lone, joint, bits_per_hz, max_power_w)
         choice = h1 >= h2 if order == "strong_first" else early_first.energy_j <= late_first.energy_j
-    fields = ("lone_w", "early_w", "late_w", "early_j", "late_j")
-    return PairPower(*(np.where(choice, getattr(early_first, f), getattr(late_first, f)) for f in fields), choice)
+    a, b = early_first, late_first
+    return PairPower(
+        lone_w=np.where(choice, a.lone_w, b.lone_w),
+        early_w=np.where(choice, a.early_w, b.early_w),
+        late_w=np.where(choice, a.late_w, b.late_w),
+        early_j=np.where(choice, a.early_j, b.early_j),
+        late_j=np.where(choice, a.late_j, b.late_j),
+        early_first=choice,
+    )
 
 
 def _check(h1: NDArray, h2: NDArray, lone: NDArray, bits_per_hz: float, max_power_w: float) -> None:
@@ -238,10 +245,10 @@ def noma_at_power(
             before + np.where(after <= 0, rest / dirty, shared + after / clean),
         )
     stop_strong = np.minimum(finish_strong, end)
-    pick = lambda of_strong, of_weak: (  # noqa: E731
-        np.where(early_strong, of_strong, of_weak),
-        np.where(early_strong, of_weak, of_strong),
+    done_strong, done_weak = (finish_strong <= end) & (strong > 0), (finish_weak <= end) & (weak > 0)
+    return FixedUpload(
+        stop_early_s=np.where(early_strong, stop_strong, stop_weak),
+        stop_late_s=np.where(early_strong, stop_weak, stop_strong),
+        early_done=np.where(early_strong, done_strong, done_weak),
+        late_done=np.where(early_strong, done_weak, done_strong),
     )
-    stops = pick(stop_strong, stop_weak)
-    done = pick((finish_strong <= end) & (strong > 0), (finish_weak <= end) & (weak > 0))
-    return FixedUpload(*stops, *done)

@@ -232,10 +232,15 @@ def _participation(data: Data) -> Iterator[Claim]:
     )
 
     def reading(label: str, scenario: str, better: tuple[str, str], worse: tuple[str, str]) -> Reading:
-        values = [data.values("served", "strategies", scenario, access, of=name) for name, access in (better, worse)]
-        if all((v == NUM_UES).all() for v in values):
+        more, fewer = (
+            data.values("served", "strategies", scenario, access, of=name) for name, access in (better, worse)
+        )
+        if (more == NUM_UES).all() and (fewer == NUM_UES).all():
             return Reading(label, f"{NUM_UES} of {NUM_UES} users by both", NOT_TESTABLE)
-        return claims.order(label, *values)
+        return claims.order(label, more, fewer)
+
+    def energy(scenario: str, name: str) -> NDArray:
+        return np.log10(data.values("energy", "strategies", scenario, "noma", of=name))
 
     def against(better: str, worse: str, *accesses: str) -> tuple[Reading, ...]:
         return tuple(
@@ -275,14 +280,7 @@ def _participation(data: Data) -> Iterator[Claim]:
         "evaluation",
         "less",
         tuple(
-            claims.order(
-                scenario,
-                *(
-                    np.log10(data.values("energy", "strategies", scenario, "noma", of=name))
-                    for name in ("MBA-F", "MBA-KKT")
-                ),
-                " decades",
-            )
+            claims.order(scenario, energy(scenario, "MBA-F"), energy(scenario, "MBA-KKT"), " decades")
             for scenario in ("paper", "urban", "tight")
         ),
     )

@@ -82,7 +82,7 @@ def upload_costs(
     users, channels = gain.shape
     training = np.asarray(training_time_s, dtype=np.float64)
     if training.shape != (users,) or not (np.isfinite(training) & (training >= 0)).all():
-        raise ValueError(f"training_time_s: {users} finite times of at least 0 s wanted, got {training_time_s}")
+        raise ValueError(f"training_time_s: {users} finite times of at least 0 s wanted, got {training}")
     for name, value in (("bits_per_hz", bits_per_hz), ("deadline_s", deadline_s)):
         if not (np.isfinite(value) and value > 0):
             raise ValueError(f"{name}: a finite number above 0 wanted, got {value!r}")
@@ -161,8 +161,8 @@ def matching_cost(costs: PairCosts, subchannel: ArrayLike) -> float:
         raise ValueError(f"subchannel: at most two users on each wanted, got {load.max()} on {load.argmax()}")
     total = costs.drop[: costs.num_ues][subchannel == channels].sum()
     for k in np.flatnonzero(load):
-        members = np.flatnonzero(subchannel == k)
-        total += sum(pair_cost(costs, *members, k)) if len(members) == 2 else costs.lone[members[0], k]
+        first, *other = np.flatnonzero(subchannel == k)
+        total += sum(pair_cost(costs, first, other[0], k)) if other else costs.lone[first, k]
     return float(total)
 
 
