@@ -46,6 +46,8 @@ class Case:
 CASES = {
     "cell_association": Case("rangym/CellAssociation-v0", "small", {"num_ues": 15, "num_cells": 7, "sites": ()}),
     "cell_association_small": Case("rangym/CellAssociation-v0", "small", {}),
+    "noma_allocation": Case("rangym/NomaAllocation-v0", "tight", {"action": "native"}),
+    "noma_allocation_small": Case("rangym/NomaAllocation-v0", "small", {}),
 }
 
 
