@@ -1,5 +1,8 @@
 """Federated studies: who takes part, who is averaged, how rates are chosen, resumption and the command."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -17,9 +20,10 @@ from rangym.evaluation.federated import (
     shared_clusters,
     uploads,
 )
-from rangym.evaluation.federated_report import table, text_report
+from rangym.evaluation.federated_report import stored_report, table, text_report
 from rangym.evaluation.grid import read
 
+PUBLISHED = Path(__file__).parents[2] / "evaluation" / "published" / "federated_digits.jsonl"
 SMALL = FederatedStudy(num_ues=12, participants=6, rounds=12, hidden=(8,), num_clusters=3)
 FAST = [
     "--users",
@@ -196,6 +200,24 @@ def test_command_resumes_and_shows(tmp_path, capsys):
     assert main(["federated", "--show", str(out)]) == 0
     assert capsys.readouterr().out.split("\n\n")[1] == first.split("\n\n")[1]
     assert len(read(out).rows) == 6
+
+
+def test_published_rows_are_complete():
+    stored = read(PUBLISHED)
+    assert not stored.torn and not stored.errors
+    assert {row["method"] for row in stored.rows.values()} == set(METHODS)
+    groups = {}
+    for row in stored.rows.values():
+        if row["seed_range"] == "evaluation":
+            key = {name: row[name] for name in ("study", "method", "concentration", "allocation", "learning_rate")}
+            groups.setdefault(json.dumps(key, sort_keys=True), set()).add(row["seed"])
+    assert min(map(len, groups.values())) >= 5
+    # Every table of the page beside the rows is what the rows say.
+    page = PUBLISHED.with_suffix(".md").read_text(encoding="utf-8").splitlines()
+    lines = {line.strip() for line in page if line.startswith("    0")}
+    assert len(lines) > 80
+    printed = {" ".join(line.split()) for line in stored_report(stored).splitlines()}
+    assert {" ".join(line.split()) for line in lines} <= printed
 
 
 @pytest.mark.parametrize(
