@@ -80,8 +80,9 @@ class FederatedStudy:
             raise ValueError(
                 f"num_clusters: 1..{self.participants}, one participant for each, wanted, got {self.num_clusters}"
             )
-        if own := {"num_ues", "horizon", "num_clusters", "schedule"} & self.overrides.keys():
-            raise ValueError(f"overrides: {sorted(own)[0]!r} follows from the study itself")
+        given = {"num_ues", "horizon", "num_clusters", "schedule", "action", "access", "power"} & self.overrides.keys()
+        if given:
+            raise ValueError(f"overrides: {min(given)!r} follows from the study or from who uploads how")
         self.env()  # wrong scenarios and parameters are refused here
 
     def env(self, **overrides: Any) -> SystemEnv:
@@ -274,30 +275,7 @@ def federated(
     personal accuracy on ``tuning_seeds`` when everybody is served, with the same number of trials for every method.
     """
     seeds, tuning_seeds = tuple(seeds), tuple(tuning_seeds)
-    if outside := [seed for seed in seeds if seed not in EVALUATION_SEEDS]:
-        raise ValueError(f"seeds: evaluation seeds 0..{EVALUATION_SEEDS.stop - 1} wanted, got {outside[0]}")
-    if outside := [seed for seed in tuning_seeds if seed not in TUNING_SEEDS]:
-        raise ValueError(f"tuning_seeds: {TUNING_SEEDS.start}..{TUNING_SEEDS.stop - 1} wanted, got {outside[0]}")
-    for name, values in (
-        ("methods", methods),
-        ("concentrations", concentrations),
-        ("allocations", allocations),
-        ("learning_rates", learning_rates),
-        ("seeds", seeds),
-        ("tuning_seeds", tuning_seeds),
-    ):
-        if not values:
-            raise ValueError(f"{name}: at least one wanted, got none")
-    for name, numbers in (("concentrations", concentrations), ("learning_rates", learning_rates)):
-        if wrong := [v for v in numbers if not (np.isfinite(v) and v > 0)]:
-            raise ValueError(f"{name}: positive numbers wanted, got {wrong[0]!r}")
-    for method in methods:
-        shared_clusters(method, np.zeros(1, dtype=np.int64), np.random.default_rng(0))
-    for allocation in allocations:
-        if allocation.policy != ALL_SERVED:
-            allocation.env(study)
-    _dataset(study.dataset, study.dataset_path)  # missing files are refused here, not in every cell
-
+    _check(study, methods, concentrations, allocations, learning_rates, seeds, tuning_seeds)
     # This file makes results, too, and is not among those that `source_hash` covers.
     source = f"{source_hash()}-{hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:8]}"
 
@@ -359,6 +337,41 @@ def best_rates(rows: Iterable[Row]) -> dict[tuple[str, float], float]:
         means = {rate: np.mean(list(v.values())) for rate, v in by_rate.items() if len(v) == most}
         best[pair] = max(means, key=lambda rate: means[rate])
     return best
+
+
+def _check(
+    study: FederatedStudy,
+    methods: Sequence[str],
+    concentrations: Sequence[float],
+    allocations: Sequence[Allocation],
+    learning_rates: Sequence[float],
+    seeds: Sequence[int],
+    tuning_seeds: Sequence[int],
+) -> None:
+    """Refuse here what would otherwise fail in every cell."""
+    if outside := [seed for seed in seeds if seed not in EVALUATION_SEEDS]:
+        raise ValueError(f"seeds: evaluation seeds 0..{EVALUATION_SEEDS.stop - 1} wanted, got {outside[0]}")
+    if outside := [seed for seed in tuning_seeds if seed not in TUNING_SEEDS]:
+        raise ValueError(f"tuning_seeds: {TUNING_SEEDS.start}..{TUNING_SEEDS.stop - 1} wanted, got {outside[0]}")
+    for name, values in (
+        ("methods", methods),
+        ("concentrations", concentrations),
+        ("allocations", allocations),
+        ("learning_rates", learning_rates),
+        ("seeds", seeds),
+        ("tuning_seeds", tuning_seeds),
+    ):
+        if not values:
+            raise ValueError(f"{name}: at least one wanted, got none")
+    for name, numbers in (("concentrations", concentrations), ("learning_rates", learning_rates)):
+        if wrong := [v for v in numbers if not (np.isfinite(v) and v > 0)]:
+            raise ValueError(f"{name}: positive numbers wanted, got {wrong[0]!r}")
+    for method in methods:
+        shared_clusters(method, np.zeros(1, dtype=np.int64), np.random.default_rng(0))
+    for allocation in allocations:
+        if allocation.policy != ALL_SERVED:
+            allocation.env(study)
+    _dataset(study.dataset, study.dataset_path)  # its files may be missing
 
 
 def _problem(row: Row) -> str:

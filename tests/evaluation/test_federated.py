@@ -237,6 +237,7 @@ def test_published_rows_are_complete():
         (["--participants", "4", "--clusters", "5"], "num_clusters: 1..4"),
         (["--rounds", "0"], "rounds: an integer of at least 1"),
         (["--set", "num_ues=5"], "'num_ues' follows from the study"),
+        (["--set", "access=fdma"], "'access' follows from the study"),
         (["--set", "num_subchannel=5"], "did you mean 'num_subchannels'"),
         (["--scenario", "tigth"], "did you mean 'tight'"),
         (["--data", "mnist"], "path: the folder with train-images-idx3-ubyte"),
