@@ -107,13 +107,13 @@ def _noma_allocation(system: NomaAllocation, trace: Trace) -> Bound:
             continue
         found = []
         for access in _NOMA_LEAST[params.access]:
-            least = dataclasses.replace(params, access=access, power="optimal")
+            least = dataclasses.replace(params, access=access, power="kkt")
             costs = round_costs(least, slot["gain"][on], slot["training_time_s"][on])
             found.append(column_generation(costs, prove=len(costs.drop) <= PROVED_USERS))
         scale = params.rho_j * on.sum() * trace.horizon
         value -= min(m.bound for m in found) / scale
         lower -= found[0].cost / scale
-    reachable = params.power == "optimal" and params.access in ("noma", "oma_opt")
+    reachable = params.power == "kkt" and params.access in ("noma", "oma_opt")
     what = "least cost of each round by column generation"
     return Bound(float(value), "certified", what, float(lower) if reachable else None)
 

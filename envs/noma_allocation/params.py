@@ -12,7 +12,7 @@ CODINGS = ("native", "scores", "keys")
 CHOICES = {
     "fading": ("per_subchannel", "flat"),
     "access": ACCESS,
-    "power": ("optimal", "fixed", "agent"),
+    "power": ("kkt", "fixed", "agent"),
     "action": CODINGS,
     "schedule": ("all", "round_robin", "proportional"),
 }
@@ -35,7 +35,7 @@ class NomaAllocationParams:
     fading : ``per_subchannel`` (independent on each) or ``flat`` (the same on all); Rayleigh, fresh every round.
     access : how two users share a sub-channel: ``noma``, ``oma_opt`` (optimal time division), ``oma_equal`` (equal
         shares of the common time), ``fdma``.
-    power : ``optimal`` (least energy, closed form), ``fixed`` (P_max), ``agent`` (part of the action).
+    power : ``kkt`` (least energy, closed form), ``fixed`` (P_max), ``agent`` (part of the action).
     action : coding of the action: ``native``, ``scores`` or ``keys``.
     num_clusters, schedule : users are in clusters; ``all`` compete in each round, or one cluster, chosen by
         ``round_robin`` or at random ``proportional`` to its size.
@@ -60,7 +60,7 @@ class NomaAllocationParams:
     max_power_dbm: float = 20.0
     fading: str = "per_subchannel"
     access: str = "noma"
-    power: str = "optimal"
+    power: str = "kkt"
     action: str = "scores"
     num_clusters: int = 1
     schedule: str = "all"

@@ -166,7 +166,7 @@ class NomaAllocation(SystemModel):
         window = p.deadline_s - slot["training_time_s"][lanes, someone]
         power = decision["power_w"][lanes, someone] if p.power == "agent" else p.max_power_w
         pair_gain = gain[lanes, someone, np.arange(p.num_subchannels)[:, None]]
-        given = None if p.power == "optimal" else np.broadcast_to(power, users.shape)
+        given = None if p.power == "kkt" else np.broadcast_to(power, users.shape)
         return users, pair_upload(pair_gain, window, users >= 0, p.bits_per_hz, p.max_power_w, p.rho_j, p.access, given)
 
     def transition(self, state: State, decision: Any, slot: Slot) -> tuple[State, Outcome]:

@@ -40,8 +40,8 @@ ACCESSES = ("noma", "oma_opt", "oma_equal")
 STRATEGIES = {
     "R-F": ("fixed", lambda costs, place, rng: matching_of(costs, place)),
     "MBA-F": ("fixed", lambda costs, place, rng: swap_matching(costs, place)),
-    "MBA-KKT": ("optimal", lambda costs, place, rng: swap_matching(costs, place)),
-    "local search": ("optimal", lambda costs, place, rng: iterated_local_search(costs, place, rng, 5)),
+    "MBA-KKT": ("kkt", lambda costs, place, rng: swap_matching(costs, place)),
+    "local search": ("kkt", lambda costs, place, rng: iterated_local_search(costs, place, rng, 5)),
 }
 CLASSES, SAMPLES = 10, 200
 LEAST_TIME_S = 0.02

@@ -71,6 +71,13 @@ def swap_matching(costs: PairCosts, place: NDArray, rule: str = "sum", max_passe
         ``subchannels`` only those not worse, ``sum`` nothing else.
 
     Raises ``RuntimeError`` if ``max_passes`` passes over all pairs do not end in one without an exchange.
+
+    >>> from rangym.policies.algorithms.pair_costs import upload_costs
+    >>> gain = [[90.0, 30.0], [40.0, 60.0], [20.0, 80.0], [70.0, 10.0]]
+    >>> costs = upload_costs(gain, [0.2, 0.3, 0.4, 0.5], bits_per_hz=1.1, deadline_s=0.8, max_power_w=0.2)
+    >>> found = swap_matching(costs, np.array([0, 1, 2, 3]))  # 0 and 1 on sub-channel 0
+    >>> found.subchannel.tolist(), round(found.cost, 4), found.swaps
+    ([0, 1, 1, 0], 0.2778, 1)
     """
     if rule not in RULES:
         raise ValueError(f"rule: one of {list(RULES)} wanted, got {rule!r}")

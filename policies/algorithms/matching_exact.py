@@ -114,6 +114,13 @@ def column_generation(
     ----------
     seed, kicks : of the `iterated_local_search` that gives the first columns and the first upper bound.
     max_rounds : of column generation; the bound is certified whenever it stops.
+
+    >>> from rangym.policies.algorithms.pair_costs import upload_costs
+    >>> gain = [[90.0, 30.0], [40.0, 60.0], [20.0, 80.0], [70.0, 10.0]]
+    >>> costs = upload_costs(gain, [0.2, 0.3, 0.4, 0.5], bits_per_hz=1.1, deadline_s=0.8, max_power_w=0.2)
+    >>> found = column_generation(costs)
+    >>> found.subchannel.tolist(), round(found.cost, 4), found.cost - found.bound < 1e-9
+    ([0, 1, 1, 0], 0.2778, True)
     """
     rng = np.random.default_rng(seed)
     start = iterated_local_search(costs, random_places(costs, rng), rng, kicks)

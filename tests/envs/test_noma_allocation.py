@@ -130,7 +130,7 @@ def test_two_largest_by_hand():
 
 
 @pytest.mark.parametrize("access", ["noma", "oma_opt", "oma_equal", "fdma"])
-@pytest.mark.parametrize("power", ["optimal", "fixed"])
+@pytest.mark.parametrize("power", ["kkt", "fixed"])
 def test_reward_is_the_cost_that_the_algorithms_minimise(access, power):
     env = make(scenario="tight", action="native", access=access, power=power, num_ues=21)
     params, rng = env.system.params, np.random.default_rng(0)

@@ -10,7 +10,7 @@ import pytest
 from rangym.envs.noma_allocation.params import SCENARIOS
 from rangym.envs.noma_allocation.scenario import sample
 from rangym.envs.physics.pair_upload import ACCESS, pair_upload
-from rangym.policies.algorithms import pair_costs
+from rangym.policies.algorithms import matching, matching_exact, pair_costs
 from rangym.policies.algorithms.matching import (
     RULES,
     alternating_hungarian,
@@ -71,8 +71,10 @@ def brute_force(costs):
     return best(frozenset(range(users)), 0)
 
 
-def test_example_of_the_docstring():
-    assert doctest.testmod(pair_costs).failed == 0
+@pytest.mark.parametrize("module", [pair_costs, matching, matching_exact])
+def test_examples_of_the_docstrings(module):
+    found = doctest.testmod(module)
+    assert found.attempted > 0 and found.failed == 0
 
 
 @pytest.mark.parametrize("users, channels", [(6, 3), (5, 3), (4, 3), (7, 3), (8, 3), (1, 2), (2, 1)])
