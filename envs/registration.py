@@ -7,6 +7,7 @@ import gymnasium as gym
 SYSTEMS = {
     "rangym/CellAssociation-v0": "rangym.envs.cell_association.system:CellAssociation",
     "rangym/NodePlacement-v0": "rangym.envs.node_placement.system:NodePlacement",
+    "rangym/NomaAllocation-v0": "rangym.envs.noma_allocation.system:NomaAllocation",
 }
 
 

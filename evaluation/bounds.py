@@ -6,6 +6,7 @@ A bound is computed in float64 from the trace and from the formulas that score i
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,10 +18,13 @@ from rangym.envs.core import SystemModel, Trace
 if TYPE_CHECKING:
     from rangym.envs.cell_association.system import CellAssociation
     from rangym.envs.node_placement.system import NodePlacement
+    from rangym.envs.noma_allocation.system import NomaAllocation
 
 KINDS = ("certified", "best known", "none")
 SLOTS_AT_ONCE = 64
 NORM_STEPS = 100
+PROVED_USERS = 40
+"""Users up to which the bound of a NomaAllocation round is closed by an integer program."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,37 @@ def _node_placement(system: NodePlacement, trace: Trace) -> Bound:
     return Bound(value, "certified", what, best_known(system, trace))
 
 
+# What bounds a policy under each multiple access, whichever of them its registry entry chooses: NOMA's least cost is
+# never above TDMA's, and optimal TDMA's never above equal shares. Given powers only cost more.
+_NOMA_LEAST = {"noma": ("noma",), "oma_opt": ("oma_opt",), "oma_equal": ("oma_opt",), "fdma": ("fdma", "oma_opt")}
+
+
+def _noma_allocation(system: NomaAllocation, trace: Trace) -> Bound:
+    from rangym.policies.algorithms.matching_exact import column_generation
+    from rangym.policies.noma_allocation.matching import round_costs
+
+    params = system.params
+    value = lower = 0.0
+    for t in range(1, trace.horizon + 1):
+        slot = trace.slot(t)
+        on = slot["scheduled"].astype(bool)
+        if not on.any():
+            continue
+        found = []
+        for access in _NOMA_LEAST[params.access]:
+            least = dataclasses.replace(params, access=access, power="kkt")
+            costs = round_costs(least, slot["gain"][on], slot["training_time_s"][on])
+            found.append(column_generation(costs, prove=len(costs.drop) <= PROVED_USERS))
+        scale = params.rho_j * on.sum() * trace.horizon
+        value -= min(m.bound for m in found) / scale
+        lower -= found[0].cost / scale
+    reachable = params.power == "kkt" and params.access in ("noma", "oma_opt")
+    what = "least cost of each round by column generation"
+    return Bound(float(value), "certified", what, float(lower) if reachable else None)
+
+
 BOUNDS: dict[str, Callable[[Any, Trace], Bound]] = {
     "rangym.envs.cell_association.system:CellAssociation": _cell_association,
     "rangym.envs.node_placement.system:NodePlacement": _node_placement,
+    "rangym.envs.noma_allocation.system:NomaAllocation": _noma_allocation,
 }

@@ -14,6 +14,7 @@ from rangym.policies import registry
 
 CELL = "rangym/CellAssociation-v0"
 NODE = "rangym/NodePlacement-v0"
+NOMA = "rangym/NomaAllocation-v0"
 CELL_AGENTS = ("ppo_shared", "ppo_flat", "ppo_maskable")
 """Trained on `small`: elsewhere the flat ones do not fit, and the shared one would show how it transfers, not RL."""
 LITERAL_LDA = "lda:form=printed,gradient_at=sample,rounding=independent"
@@ -58,6 +59,8 @@ SUITE: tuple[Benchmark, ...] = (
         Benchmark(NODE, f"static_{law}", range(8), policies=PLACEMENTS, variants=(*WKHM_FORMS, "cma:evaluations=25000"))
         for law in ("uniform", "thomas", "hotspot", "grid")
     ),
+    Benchmark(NOMA, "small", range(20)),
+    Benchmark(NOMA, "tight", range(10)),
 )
 
 

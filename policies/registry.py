@@ -17,6 +17,9 @@ _CELL = "rangym.policies.cell_association."
 _CELL_AGENTS = "rangym.baselines.cell_association:"
 NODE = "rangym/NodePlacement-v0"
 _NODE = "rangym.policies.node_placement."
+NOMA = "rangym/NomaAllocation-v0"
+_NOMA = "rangym.policies.noma_allocation."
+_NATIVE, _FIXED = {"action": "native"}, {"action": "native", "power": "fixed"}
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,23 @@ ENTRIES: dict[str, Entry] = {
     "cma": Entry(_NODE + "searches:Cma", NODE, "heuristic", "Hansen: CMA-ES on the true utility"),
     "mpc": Entry(_NODE + "horizon:Mpc", NODE, "heuristic", "receding horizon, users at constant velocity"),
     "mpc_oracle": Entry(_NODE + "horizon:MpcOracle", NODE, "oracle", "receding horizon on the true users to come"),
+    "random_fixed": Entry(_NOMA + "rules:RandomPairs", NOMA, "heuristic", "random pairs at full power (R-F)", _FIXED),
+    "random_kkt": Entry(_NOMA + "rules:RandomPairs", NOMA, "heuristic", "random pairs, least energy", _NATIVE),
+    "max_gain": Entry(_NOMA + "rules:MaxGain", NOMA, "heuristic", "greatest sum of SNR in dB", _NATIVE),
+    "2es_kkt": Entry(
+        _NOMA + "matching:TwoSidedExchange", NOMA, "reference", "Lin et al., Algorithm 2 with Definition 3", _NATIVE
+    ),
+    "mba_fixed": Entry(_NOMA + "matching:SwapMatching", NOMA, "reference", "Lin et al., MBA at full power", _FIXED),
+    "mba_kkt": Entry(
+        _NOMA + "matching:SwapMatching", NOMA, "reference", "Lin et al., swaps that lower the sum", _NATIVE
+    ),
+    "ils_kkt": Entry(
+        _NOMA + "matching:IteratedLocalSearch", NOMA, "heuristic", "alternating Hungarian, swaps, restarts", _NATIVE
+    ),
+    "oma_matching": Entry(
+        _NOMA + "matching:SwapMatching", NOMA, "heuristic", "swaps, optimal TDMA", {**_NATIVE, "access": "oma_opt"}
+    ),
+    "exact": Entry(_NOMA + "matching:Exact", NOMA, "heuristic", "optimum of the round, dynamic programme", _NATIVE),
 }
 
 

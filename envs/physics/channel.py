@@ -15,6 +15,7 @@ from rangym.envs.physics.units import db_to_linear, linear_to_db
 
 SPEED_OF_LIGHT_MPS = 3.0e8
 """The value of TR 38.901."""
+EXACT_SPEED_OF_LIGHT_MPS = 299_792_458.0
 THERMAL_NOISE_DBM_PER_HZ = -174.0
 USER_HEIGHT_M = 1.5
 """Antenna height of every UE; the UE-height terms of TR 38.901 vanish at it."""
@@ -112,6 +113,16 @@ def correlated_shadowing_db(normal: NDArray, moved_m: NDArray, deviation_db: flo
     for t in range(1, shadowing.shape[1]):
         shadowing[:, t] += keep[t - 1] * shadowing[:, t - 1]
     return shadowing
+
+
+def power_law_gain(distance_m: NDArray, exponent: float, carrier_ghz: float) -> NDArray:
+    """Mean channel gain (lambda / 4 pi)^2 d^-exponent: free space up to the reference distance of 1 m.
+
+    >>> round(float(10 * np.log10(power_law_gain(np.array(1.0), 3.0, 2.0))), 2)
+    -38.47
+    """
+    wavelength = EXACT_SPEED_OF_LIGHT_MPS / (carrier_ghz * 1e9)
+    return (wavelength / (4.0 * math.pi)) ** 2 * np.asarray(distance_m, np.float64) ** -exponent
 
 
 def thermal_noise_dbm(bandwidth_mhz: float, noise_figure_db: float) -> float:

@@ -16,6 +16,7 @@ COMMANDS = {
     "tune": ("rangym.cli.tune", "a policy's options, on the tuning seeds"),
     "train": ("rangym.cli.train", "a reinforcement-learning agent"),
     "reproduce": ("rangym.cli.reproduce", "a paper's claims beside what we measure"),
+    "federated": ("rangym.cli.federated", "clustered federated learning over NOMA"),
     "render": ("rangym.cli.render", "an episode as an animated GIF"),
     "trace": ("rangym.cli.trace", "measured traces from drive logs"),
 }

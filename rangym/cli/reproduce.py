@@ -13,6 +13,7 @@ EXAMPLE = "  rangym reproduce smooth-handovers --quick\n  rangym reproduce smoot
 PAPERS = {
     "smooth-handovers": "rangym.evaluation.reproduce.smooth_handovers:reproduce",
     "wkhm": "rangym.evaluation.reproduce.wkhm:reproduce",
+    "cfl-noma": "rangym.evaluation.reproduce.cfl_noma:reproduce",
 }
 """Name -> "module:function"; the function takes ``quick``, ``workers`` and ``out`` and returns an exit status."""
 

@@ -48,6 +48,8 @@ CASES = {
     "cell_association_small": Case("rangym/CellAssociation-v0", "small", {}),
     "node_placement_small": Case("rangym/NodePlacement-v0", "small", {}),
     "node_placement_drift": Case("rangym/NodePlacement-v0", "drift", {}),
+    "noma_allocation": Case("rangym/NomaAllocation-v0", "tight", {"action": "native"}),
+    "noma_allocation_small": Case("rangym/NomaAllocation-v0", "small", {}),
 }
 
 

@@ -20,6 +20,13 @@ FORMS = {
         {"reward": "min_sinr"},
         {"law": "grid", "reward": "jain"},
     ],
+    "rangym/NomaAllocation-v0": [
+        {},
+        {"action": "keys", "power": "agent", "access": "fdma"},
+        {"action": "native", "access": "oma_opt", "fading": "flat"},
+        {"access": "oma_equal", "power": "fixed", "num_ues": 7, "schedule": "proportional", "num_clusters": 2},
+        {"power": "agent", "num_ues": 3, "schedule": "round_robin", "num_clusters": 2},
+    ],
 }
 
 

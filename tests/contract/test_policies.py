@@ -74,7 +74,7 @@ def test_predict_equals_act_in_every_lane(env_id, name):
             policy.bind(Task.of(_env(env_id, name)))
         return
     lanes = 2
-    form = {"scenario": "tiny", **FORMS.get(name, {})}
+    form = {"scenario": "tiny", **entry(name).overrides, **FORMS.get(name, {})}
     vector = gym.make_vec(env_id, num_envs=lanes, vectorization_mode="vector_entry_point", **form)
     bound = policy.bind(Task.of(vector, policy.knowledge), 5)
     observations, _ = vector.reset(seed=0)
@@ -104,8 +104,8 @@ def test_overrides_of_an_entry_leave_the_trace_unchanged(env_id, name):
 
 @pytest.mark.parametrize("env_id", SYSTEMS)
 def test_stable_baselines3_evaluates_a_policy(env_id):
-    env = gym.make(env_id, scenario="tiny")
     name = next(n for n in policies.names(env_id) if ENTRIES[n].role == "reference")
+    env = gym.make(env_id, scenario="tiny", **entry(name).overrides)
     policy = policies.make(name)
     mean, _ = evaluate_policy(policy.bind(Task.of(env, policy.knowledge)), Monitor(env), n_eval_episodes=3)
     assert np.isfinite(mean)
@@ -152,7 +152,8 @@ def test_observations_are_causal_and_a_leaking_system_is_caught(env):
     def leaking(state, decision, slot):  # carries the slot just acted in further than `reveal` allows
         new, outcome = honest(state, decision, slot)
         secret = slot[next(iter(env.system.reveal))]
-        return {**new, "load": new["load"] / 2 + secret.reshape(len(secret), -1).mean(axis=1)[:, None] / 100}, outcome
+        field = next(f for f in ("load", "rounds_since_served") if f in new)  # one that the observation shows
+        return {**new, field: new[field] / 2 + secret.reshape(len(secret), -1).mean(axis=1)[:, None] / 100}, outcome
 
     env.system.transition = leaking
     env.system.reveal = dict.fromkeys(env.system.reveal, env.system.horizon + 2)  # nothing is ever public

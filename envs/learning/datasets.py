@@ -1,0 +1,131 @@
+"""Labelled images: scikit-learn's digits, and MNIST or Fashion-MNIST from local IDX files."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+IDX_FILES = {
+    "x_train": "train-images-idx3-ubyte",
+    "y_train": "train-labels-idx1-ubyte",
+    "x_test": "t10k-images-idx3-ubyte",
+    "y_test": "t10k-labels-idx1-ubyte",
+}
+"""The four files of MNIST and of Fashion-MNIST; each may be gzipped, with the ending ``.gz``."""
+UNSIGNED_BYTE = 0x08
+DIGITS_TEST_SHARE = 0.2
+DIGITS_SPLIT_SEED = 0
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Training and test images.
+
+    Attributes
+    ----------
+    name : ``digits``, ``mnist`` or ``fashion_mnist``.
+    x_train, x_test : (n, F) pixels in [0, 1], float32.
+    y_train, y_test : (n,) classes 0 .. num_classes - 1.
+    """
+
+    name: str
+    x_train: NDArray
+    y_train: NDArray
+    x_test: NDArray
+    y_test: NDArray
+    num_classes: int
+
+    @property
+    def num_features(self) -> int:
+        return self.x_train.shape[1]
+
+
+def load(name: str = "digits", path: str | Path | None = None) -> Dataset:
+    """A data set by name.
+
+    ``digits`` (8 x 8 pixels, 1,797 images; 20 % of each class, always the same ones, are the test set) comes with
+    scikit-learn. ``mnist`` and ``fashion_mnist`` (28 x 28, 60,000 and 10,000) are read from the four `IDX_FILES` in the
+    folder ``path``; nothing is downloaded.
+
+    Raises
+    ------
+    ValueError : an unknown name, a missing ``path``, or a file that is torn or of another kind.
+    FileNotFoundError : files that are not there; the message lists them.
+    """
+    if name == "digits":
+        if path is not None:
+            raise ValueError(f"path: none wanted for 'digits', which comes with scikit-learn, got {str(path)!r}")
+        return _digits()
+    if name not in ("mnist", "fashion_mnist"):
+        raise ValueError(f"name: one of ['digits', 'mnist', 'fashion_mnist'] wanted, got {name!r}")
+    if path is None:
+        raise ValueError(f"path: the folder with {', '.join(IDX_FILES.values())} wanted for {name!r}, got none")
+    found = {part: _find(Path(path), file) for part, file in IDX_FILES.items()}
+    if missing := [IDX_FILES[part] for part, file in found.items() if file is None]:
+        raise FileNotFoundError(f"{path}: {name} needs {', '.join(missing)} there (or the same ending in .gz)")
+    arrays = {part: read_idx(file, 3 if part.startswith("x") else 1) for part, file in found.items() if file}
+    for part in ("train", "test"):
+        images, labels = arrays[f"x_{part}"], arrays[f"y_{part}"]
+        if len(images) != len(labels) or len(labels) == 0:
+            raise ValueError(
+                f"{path}: as many images as labels, and some, wanted in {IDX_FILES[f'x_{part}']} and "
+                f"{IDX_FILES[f'y_{part}']}, got {len(images)} and {len(labels)}"
+            )
+    return Dataset(
+        name,
+        x_train=_pixels(arrays["x_train"], 255),
+        y_train=arrays["y_train"].astype(np.int64),
+        x_test=_pixels(arrays["x_test"], 255),
+        y_test=arrays["y_test"].astype(np.int64),
+        num_classes=int(arrays["y_train"].max()) + 1,
+    )
+
+
+def read_idx(path: str | Path, num_dimensions: int) -> NDArray:
+    """The unsigned bytes of an IDX file, shape from its header; ``.gz`` files are unpacked on the way.
+
+    A file that is shorter or longer than its header says is refused with both sizes.
+    """
+    path = Path(path)
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (EOFError, gzip.BadGzipFile) as error:
+        raise ValueError(f"{path}: a torn gzip file ({error})") from error
+    header = 4 + 4 * num_dimensions
+    if len(content) < header:
+        raise ValueError(f"{path}: a header of {header} bytes wanted, the file has {len(content)}")
+    if content[:4] != bytes([0, 0, UNSIGNED_BYTE, num_dimensions]):
+        raise ValueError(
+            f"{path}: an IDX file of unsigned bytes in {num_dimensions} dimension(s) wanted, "
+            f"got the magic number {content[:4].hex()}"
+        )
+    shape = struct.unpack(f">{num_dimensions}I", content[4:header])
+    expected = header + math.prod(shape)
+    if len(content) != expected:
+        raise ValueError(f"{path}: {expected} bytes wanted for shape {shape}, the file has {len(content)}")
+    return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
+
+
+def _find(folder: Path, name: str) -> Path | None:
+    return next((file for file in (folder / name, folder / f"{name}.gz") if file.is_file()), None)
+
+
+def _digits() -> Dataset:
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    images, labels = load_digits(return_X_y=True)
+    x_train, x_test, y_train, y_test = train_test_split(
+        _pixels(images, 16), labels, test_size=DIGITS_TEST_SHARE, stratify=labels, random_state=DIGITS_SPLIT_SEED
+    )
+    return Dataset("digits", x_train, y_train.astype(np.int64), x_test, y_test.astype(np.int64), 10)
+
+
+def _pixels(images: NDArray, greatest: int) -> NDArray:
+    return images.reshape(len(images), -1).astype(np.float32) / np.float32(greatest)

@@ -1,0 +1,48 @@
+"""Energy of computing, and of delivering a number of bits in a given time."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+LN2 = math.log(2.0)
+MAX_EFFICIENCY = 1000.0
+"""Spectral efficiency in bit/s/Hz above which a transmission counts as impossible: 2^1000 is near the largest float."""
+
+
+def snr_needed(bits_per_hz: ArrayLike, time_s: ArrayLike) -> NDArray:
+    """SNR 2^(c/T) - 1 at which c bit/Hz are delivered in T seconds; infinite for T <= 0.
+
+    >>> float(snr_needed(2.0, 1.0))
+    3.0
+    """
+    possible = np.greater(time_s, 0)
+    efficiency = np.asarray(bits_per_hz, dtype=np.float64) / np.where(possible, time_s, 1.0)
+    possible = possible & (efficiency <= MAX_EFFICIENCY)
+    return np.where(possible, np.expm1(np.minimum(efficiency, MAX_EFFICIENCY) * LN2), np.inf)
+
+
+def upload_energy(bits_per_hz: ArrayLike, time_s: ArrayLike) -> NDArray:
+    """phi(T) = T (2^(c/T) - 1): energy times gain of a lone upload of c bit/Hz in T seconds; infinite for T <= 0.
+
+    Convex and strictly decreasing in T, with limit c ln 2.
+    """
+    return np.where(np.greater(time_s, 0), time_s, 1.0) * snr_needed(bits_per_hz, time_s)
+
+
+def training_time_s(samples: ArrayLike, cycles_per_sample: float, clock_hz: ArrayLike) -> NDArray:
+    """Time to process ``samples`` training samples once."""
+    return cycles_per_sample * np.asarray(samples, dtype=np.float64) / np.asarray(clock_hz, dtype=np.float64)
+
+
+def computing_energy_j(cycles: ArrayLike, time_s: ArrayLike, switched_capacitance: float) -> NDArray:
+    """kappa theta^2 cycles, the energy of a processor whose clock theta is cycles / time.
+
+    >>> round(float(computing_energy_j(600 * 1e7, 3.0, 1e-28)), 6)
+    2.4
+    """
+    cycles = np.asarray(cycles, dtype=np.float64)
+    clock_hz = cycles / np.asarray(time_s, dtype=np.float64)
+    return switched_capacitance * clock_hz * clock_hz * cycles

@@ -1,0 +1,254 @@
+"""Two users on one uplink sub-channel, told apart by successive interference cancellation (SIC).
+
+The early user is ready ``lone_s`` seconds (T_d) before the late one; until then it transmits alone. Then both transmit
+for ``joint_s`` seconds (T_2), up to the deadline. The user decoded first suffers the other's interference; the one
+decoded second does not. Each delivers c bit/Hz, with the least total energy.
+
+| symbol | name | unit |
+|---|---|---|
+| h1, h2 | ``gain_early``, ``gain_late``: channel gain over noise power | 1/W |
+| T_d, T_2 | ``lone_s``, ``joint_s`` | s |
+| c | ``bits_per_hz``: bits to deliver over the bandwidth | bit/Hz |
+| P11, P12, P2 | ``lone_w``, ``early_w``, ``late_w``: powers of the early user alone, of both users together | W |
+| G, w | 2^(c/T_2), 2^(2c/(T_d+T_2)) | - |
+
+All arguments broadcast. What cannot be delivered within the cap ``max_power_w`` (it may be infinite) has infinite
+energy and zero powers.
+
+Optimality. The received powers must satisfy q1 >= 2^r1 - 1, q2 >= 2^r2 - 1 and q1 + q2 >= 2^(r1+r2) - 1, and a weighted
+sum q1/h1 + q2/h2 is least where the stronger user is decoded first, whatever the rates. With caps that order stays the
+better one whenever it is feasible; the other only serves a few more pairs. For one decode order, constant power in each
+phase and the use of the whole deadline are optimal, since the power is convex in the rates.
+
+Source: C. Lin, J. Wang, Z. Ding, arXiv 2403.03157, with corrected closed forms.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rangym.envs.physics.energy import LN2, snr_needed
+
+ORDERS = ("best", "strong_first", "early_first")
+FORMS = ("corrected", "printed")
+
+
+@dataclass(frozen=True)
+class PairPower:
+    """Powers and energies of a pair, each of the broadcast shape of the arguments.
+
+    Attributes
+    ----------
+    lone_w, early_w, late_w : P11, P12 and P2 in W; 0 where the pair is infeasible.
+    early_j, late_j : energy of each user in J; infinite where the pair is infeasible.
+    early_first : whether the early user is decoded first.
+    """
+
+    lone_w: NDArray
+    early_w: NDArray
+    late_w: NDArray
+    early_j: NDArray
+    late_j: NDArray
+    early_first: NDArray
+
+    @property
+    def energy_j(self) -> NDArray:
+        return self.early_j + self.late_j
+
+    @property
+    def feasible(self) -> NDArray:
+        return np.isfinite(self.energy_j)
+
+
+def noma_pair(
+    gain_early: ArrayLike,
+    gain_late: ArrayLike,
+    lone_s: ArrayLike,
+    joint_s: ArrayLike,
+    bits_per_hz: float,
+    max_power_w: float = np.inf,
+    order: str = "best",
+    form: str = "corrected",
+) -> PairPower:
+    """Least energy with which both users meet the deadline.
+
+    Parameters
+    ----------
+    order : ``best`` of both decode orders, ``strong_first`` (the same wherever that one is feasible) or
+        ``early_first`` (the paper's formulas read literally).
+    form : ``printed`` takes the powers of the paper's equation (23), which deliver the wrong number of bits.
+
+    >>> pair = noma_pair(50.0, 20.0, 1.0, 2.5, 1.1)
+    >>> [round(float(p), 6) for p in (pair.lone_w, pair.early_w, pair.late_w)]
+    [0.010921, 0.003789, 0.01783]
+    """
+    if order not in ORDERS:
+        raise ValueError(f"order: one of {list(ORDERS)} wanted, got {order!r}")
+    if form not in FORMS:
+        raise ValueError(f"form: one of {list(FORMS)} wanted, got {form!r}")
+    h1, h2, lone, joint = np.broadcast_arrays(
+        *(np.asarray(x, dtype=np.float64) for x in (gain_early, gain_late, lone_s, joint_s))
+    )
+    _check(h1, h2, lone, bits_per_hz, max_power_w)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        if form == "printed":
+            return _printed(h1, h2, lone, joint, bits_per_hz, max_power_w)
+        early_first = _early_first(h1, h2, lone, joint, bits_per_hz, max_power_w)
+        if order == "early_first":
+            return early_first
+        late_first = _late_first(h1, h2, lone, joint, bits_per_hz, max_power_w)
+        choice = h1 >= h2 if order == "strong_first" else early_first.energy_j <= late_first.energy_j
+    a, b = early_first, late_first
+    return PairPower(
+        lone_w=np.where(choice, a.lone_w, b.lone_w),
+        early_w=np.where(choice, a.early_w, b.early_w),
+        late_w=np.where(choice, a.late_w, b.late_w),
+        early_j=np.where(choice, a.early_j, b.early_j),
+        late_j=np.where(choice, a.late_j, b.late_j),
+        early_first=choice,
+    )
+
+
+def _check(h1: NDArray, h2: NDArray, lone: NDArray, bits_per_hz: float, max_power_w: float) -> None:
+    for name, gain in (("gain_early", h1), ("gain_late", h2)):
+        if not (np.isfinite(gain) & (gain > 0)).all():
+            bad = gain[~(np.isfinite(gain) & (gain > 0))].flat[0]
+            raise ValueError(f"{name}: finite gains above 0 wanted, got {bad}")
+    if not (lone >= 0).all():
+        raise ValueError(f"lone_s: at least 0 s wanted (the early user is ready first), got {lone.min()}")
+    if not (np.isfinite(bits_per_hz) and bits_per_hz > 0):
+        raise ValueError(f"bits_per_hz: a finite number above 0 wanted, got {bits_per_hz!r}")
+    if not max_power_w > 0:
+        raise ValueError(f"max_power_w: above 0 W wanted, got {max_power_w!r}")
+
+
+def _early_first(h1: NDArray, h2: NDArray, lone: NDArray, joint: NDArray, c: float, cap: float) -> PairPower:
+    """Order A, equations (20)-(24) corrected: water-filling over two phases with noise levels 1/h1 and G/h1.
+
+    1/h1 + P11 = G/h1 + P12 = w/h1 if both phases are used; T_2 log2 G = c makes w = 2^(2c/(T_d+T_2)). P12 > 0 only if
+    T_2 > T_d. P11 >= P12, so the cap binds on P11 first.
+    """
+    g1 = snr_needed(c, joint)  # G - 1
+    w1 = snr_needed(2.0 * c, lone + joint)  # w - 1
+    alone = joint <= lone
+    p11 = np.where(alone, snr_needed(c, lone), w1) / h1
+    p12 = np.where(alone, 0.0, (w1 - g1) / h1)
+    capped = (p11 > cap) & (lone > 0)
+    rest = c - lone * np.log1p(cap * h1) / LN2  # bit/Hz left for the joint phase
+    p12 = np.where(capped, (g1 + 1.0) * snr_needed(rest, joint) / h1, p12)
+    p11 = np.where(lone > 0, np.minimum(p11, cap), 0.0)
+    p2 = g1 / h2
+    return _pair(p11, p12, p2, lone, joint, (p12 <= cap) & (p2 <= cap), True)
+
+
+def _late_first(h1: NDArray, h2: NDArray, lone: NDArray, joint: NDArray, c: float, cap: float) -> PairPower:
+    """Order B: a watt of P12 costs the late user (G - 1) h1/h2 more, m = 1 + (G - 1) h1/h2 in all.
+
+    The rate r11 of the lone phase is found first; the caps become an interval for it.
+    """
+    g1 = snr_needed(c, joint)
+    log_m = np.log1p(g1 * h1 / h2) / LN2
+    most12 = np.clip(np.minimum(cap, (cap * h2 / g1 - 1.0) / h1), 0.0, None)  # cap of P12, the late user's included
+    only11 = c / lone  # r11 without a joint phase; infinite for lone = 0
+    r11 = np.where(lone * log_m >= c, only11, (c + joint * log_m) / (lone + joint))
+    low = np.maximum(0.0, (c - joint * np.log1p(most12 * h1) / LN2) / lone)
+    high = np.minimum(np.log1p(cap * h1) / LN2, only11)
+    r11 = np.minimum(np.maximum(r11, low), high)
+    together = lone == 0
+    p11 = np.where(together, 0.0, np.expm1(r11 * LN2) / h1)
+    rest = np.where(together, c, np.maximum(c - lone * r11, 0.0))
+    p12 = snr_needed(rest, joint) / h1
+    p2 = g1 * (1.0 + p12 * h1) / h2
+    feasible = (g1 <= cap * h2) & np.where(together, p12 <= most12, low <= high)
+    return _pair(p11, p12, p2, lone, joint, feasible, False)
+
+
+def _pair(p11, p12, p2, lone, joint, feasible, early_first) -> PairPower:
+    feasible = feasible & (joint > 0) & np.isfinite(p11 + p12 + p2)
+    p11, p12, p2 = (np.where(feasible, p, 0.0) for p in (p11, p12, p2))
+    early, late = (np.where(feasible, e, np.inf) for e in (p11 * lone + p12 * joint, p2 * joint))
+    return PairPower(p11, p12, p2, early, late, np.full(p11.shape, early_first))
+
+
+def _printed(h1: NDArray, h2: NDArray, lone: NDArray, joint: NDArray, c: float, cap: float) -> PairPower:
+    """Equation (23) as printed: P11 = 0, and natural exp and log for bits, without the durations."""
+    p2 = snr_needed(c, joint) / h2
+    p12 = (1.0 + p2 * h2) * np.expm1(c) / h1
+    return _pair(np.zeros_like(p12), p12, p2, lone, joint, (p12 <= cap) & (p2 <= cap), True)
+
+
+def printed_lone_power_w(
+    early_w: ArrayLike, late_w: ArrayLike, gain_early: ArrayLike, gain_late: ArrayLike, bits_per_hz: float
+) -> NDArray:
+    """Equation (22), first line, as printed: P11 from P12. Negative for every input (the sign of D/B is wrong).
+
+    >>> round(float(printed_lone_power_w(0.003789, 0.01783, 50.0, 20.0, 1.1)), 5)
+    -0.01416
+    """
+    disturbed = np.multiply(early_w, gain_early) / (1.0 + np.multiply(late_w, gain_late))
+    return np.expm1(-np.log1p(disturbed) - bits_per_hz) / np.asarray(gain_early, dtype=np.float64)
+
+
+def delivered_bits_per_hz(pair: PairPower, gain_early, gain_late, lone_s, joint_s) -> tuple[NDArray, NDArray]:
+    """What the powers of ``pair`` deliver for the early and for the late user: T_d r11 + T_2 r12, and T_2 r2."""
+    q1, q2 = pair.early_w * gain_early, pair.late_w * gain_late
+    noise1, noise2 = np.where(pair.early_first, 1.0 + q2, 1.0), np.where(pair.early_first, 1.0, 1.0 + q1)
+    early = lone_s * np.log1p(pair.lone_w * gain_early) + joint_s * np.log1p(q1 / noise1)
+    return early / LN2, joint_s * np.log1p(q2 / noise2) / LN2
+
+
+@dataclass(frozen=True)
+class FixedUpload:
+    """What users at given powers do: when each stops transmitting, and whether its bits were out by then."""
+
+    stop_early_s: NDArray
+    stop_late_s: NDArray
+    early_done: NDArray
+    late_done: NDArray
+
+
+def noma_at_power(
+    gain_early: ArrayLike,
+    gain_late: ArrayLike,
+    lone_s: ArrayLike,
+    joint_s: ArrayLike,
+    bits_per_hz: float,
+    early_w: ArrayLike,
+    late_w: ArrayLike,
+) -> FixedUpload:
+    """Both users at constant power until their bits are out or the deadline comes, the stronger gain decoded first.
+
+    The stronger user suffers interference only while the weaker one transmits. Times count from when the early user
+    is ready; the deadline is at lone_s + joint_s.
+    """
+    h1, h2, lone, joint, p1, p2 = np.broadcast_arrays(
+        *(np.asarray(x, dtype=np.float64) for x in (gain_early, gain_late, lone_s, joint_s, early_w, late_w))
+    )
+    end = lone + joint
+    early_strong = h1 >= h2
+    strong, weak = np.where(early_strong, p1 * h1, p2 * h2), np.where(early_strong, p2 * h2, p1 * h1)  # received SNR
+    start_strong, start_weak = np.where(early_strong, 0.0, lone), np.where(early_strong, lone, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        finish_weak = start_weak + bits_per_hz * LN2 / np.log1p(weak)
+        stop_weak = np.minimum(finish_weak, end)
+        clean, dirty = np.log1p(strong) / LN2, np.log1p(strong / (1.0 + weak)) / LN2
+        before = np.maximum(start_weak - start_strong, 0.0)  # alone ahead of the weak user
+        shared = np.maximum(stop_weak - np.maximum(start_strong, start_weak), 0.0)
+        rest = bits_per_hz - clean * before
+        after = rest - dirty * shared
+        finish_strong = start_strong + np.where(
+            rest <= 0,
+            bits_per_hz / clean,
+            before + np.where(after <= 0, rest / dirty, shared + after / clean),
+        )
+    stop_strong = np.minimum(finish_strong, end)
+    done_strong, done_weak = (finish_strong <= end) & (strong > 0), (finish_weak <= end) & (weak > 0)
+    return FixedUpload(
+        stop_early_s=np.where(early_strong, stop_strong, stop_weak),
+        stop_late_s=np.where(early_strong, stop_weak, stop_strong),
+        early_done=np.where(early_strong, done_strong, done_weak),
+        late_done=np.where(early_strong, done_weak, done_strong),
+    )

@@ -1,0 +1,1 @@
+"""NomaAllocation's policies: adapters between observations and the matching algorithms."""

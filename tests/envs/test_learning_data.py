@@ -1,0 +1,145 @@
+"""Data sets and partitions: IDX files byte by byte, counts and shares of users."""
+
+import gzip
+import struct
+
+import numpy as np
+import pytest
+
+from rangym.envs.learning.datasets import IDX_FILES, load, read_idx
+from rangym.envs.learning.partition import dirichlet_partition
+
+
+def idx(array):
+    return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.astype(np.uint8).tobytes()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    rng = np.random.default_rng(0)
+    arrays = {
+        "x_train": rng.integers(256, size=(30, 4, 5)),
+        "y_train": np.arange(30) % 3,
+        "x_test": rng.integers(256, size=(6, 4, 5)),
+        "y_test": np.arange(6) % 3,
+    }
+    for part, array in arrays.items():
+        (tmp_path / IDX_FILES[part]).write_bytes(idx(array))
+    return tmp_path, arrays
+
+
+def test_digits():
+    data = load()
+    assert (data.name, data.num_features, data.num_classes) == ("digits", 64, 10)
+    assert len(data.x_train) + len(data.x_test) == 1797
+    assert len(data.x_test) == 360
+    assert data.x_train.min() == 0.0 and data.x_train.max() == 1.0
+    assert np.bincount(data.y_test).min() >= 34  # 20 % of each class
+    np.testing.assert_array_equal(load().x_test, data.x_test)
+    merged = np.concatenate([data.x_train, data.x_test])
+    from sklearn.datasets import load_digits
+
+    assert sorted(map(bytes, merged)) == sorted(map(bytes, (load_digits().data / 16).astype(np.float32)))
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_idx_files_are_read_byte_by_byte(folder, zipped):
+    path, arrays = folder
+    if zipped:
+        for file in list(path.iterdir()):
+            (path / f"{file.name}.gz").write_bytes(gzip.compress(file.read_bytes()))
+            file.unlink()
+    data = load("mnist", path)
+    np.testing.assert_allclose(data.x_train, arrays["x_train"].reshape(30, 20) / 255, rtol=1e-6)
+    np.testing.assert_array_equal(data.y_test, arrays["y_test"])
+    assert (data.name, data.num_features, data.num_classes) == ("mnist", 20, 3)
+
+
+def test_missing_files_are_named(folder):
+    path, _ = folder
+    (path / IDX_FILES["y_test"]).unlink()
+    (path / IDX_FILES["x_train"]).unlink()
+    with pytest.raises(FileNotFoundError, match=f"{path}.*{IDX_FILES['x_train']}.*{IDX_FILES['y_test']}"):
+        load("fashion_mnist", path)
+    with pytest.raises(ValueError, match=f"path: the folder with {IDX_FILES['x_train']}"):
+        load("mnist")
+
+
+@pytest.mark.parametrize("change", [-1, -200, 3])
+def test_a_torn_file_is_refused_with_both_sizes(folder, change):
+    path, _ = folder
+    file = path / IDX_FILES["x_train"]
+    content = file.read_bytes()
+    file.write_bytes(content[:change] if change < 0 else content + b"\0" * change)
+    says = f"{IDX_FILES['x_train']}: {len(content)} bytes wanted for shape .*the file has {len(content) + change}"
+    with pytest.raises(ValueError, match=says):
+        load("mnist", path)
+
+
+def test_other_files_are_refused(tmp_path):
+    file = tmp_path / "x"
+    file.write_bytes(b"\0\0\x08")
+    with pytest.raises(ValueError, match="a header of 16 bytes wanted, the file has 3"):
+        read_idx(file, 3)
+    file.write_bytes(b"\x89PNG\r\n\x1a\n" * 4)
+    with pytest.raises(ValueError, match="unsigned bytes in 3 .*got the magic number 89504e47"):
+        read_idx(file, 3)
+    zipped = tmp_path / "x.gz"
+    zipped.write_bytes(gzip.compress(idx(np.zeros((3, 2, 2))))[:-9])
+    with pytest.raises(ValueError, match=r"x\.gz: a torn gzip file"):
+        read_idx(zipped, 3)
+
+
+def test_images_without_labels_are_refused(folder):
+    path, _ = folder
+    (path / IDX_FILES["y_train"]).write_bytes(idx(np.zeros(29)))
+    with pytest.raises(ValueError, match="as many images as labels.*got 30 and 29"):
+        load("mnist", path)
+
+
+def test_wrong_names():
+    with pytest.raises(ValueError, match="name: one of .*got 'cifar'"):
+        load("cifar")
+    with pytest.raises(ValueError, match="path: none wanted for 'digits'"):
+        load("digits", "somewhere")
+
+
+def test_partition_holds_what_it_counts():
+    labels = np.repeat(np.arange(4), 25)
+    sizes = np.arange(10, 40)
+    found = dirichlet_partition(labels, sizes, 0.3, np.random.default_rng(0))
+    np.testing.assert_array_equal(found.sizes, sizes)
+    np.testing.assert_allclose(found.shares.sum(axis=1), 1.0)
+    for user, size in enumerate(sizes):
+        own = found.indices[user]
+        assert (own[:size] >= 0).all() and (own[size:] == -1).all()
+        np.testing.assert_array_equal(np.bincount(labels[own[:size]], minlength=4), found.counts[user])
+        again = np.bincount(own[:size]).max()  # a sample comes again only when its class is used up
+        assert again == -(-found.counts[user].max() // 25) or again == 1
+
+
+@pytest.mark.parametrize("concentration", [1e-4, 0.01, 0.5, 10.0])
+def test_shares_have_the_dirichlets_second_moment(concentration):
+    """Counts of two samples agree with probability sum p^2 = (alpha + 1)/(C alpha + 1)."""
+    labels = np.repeat(np.arange(10), 3)
+    counts = dirichlet_partition(labels, np.full(20_000, 2), concentration, np.random.default_rng(1)).counts
+    share = (counts == 2).any(axis=1).mean()
+    assert share == pytest.approx((concentration + 1) / (10 * concentration + 1), abs=0.012)
+
+
+@pytest.mark.parametrize(
+    ("labels", "sizes", "concentration", "says"),
+    [
+        ([0, 1], [3], 0.0, "concentration: a positive"),
+        ([0, 1], [3], np.nan, "concentration: a positive"),
+        ([0, 1], [0], 1.0, "sizes: integers of at least 1"),
+        ([0, 1], [], 1.0, "sizes: integers"),
+        ([0, 1], [1.5], 1.0, "sizes: integers"),
+        ([0, 2], [3], 1.0, "class 1 has none"),
+        ([0.0, 1.0], [3], 1.0, "labels: integers"),
+        ([], [3], 1.0, "labels: integers"),
+    ],
+)
+def test_wrong_partitions(labels, sizes, concentration, says):
+    with pytest.raises(ValueError, match=says):
+        dirichlet_partition(labels, sizes, concentration, np.random.default_rng(0))

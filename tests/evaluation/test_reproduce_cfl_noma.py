@@ -1,0 +1,76 @@
+"""The reproduction of "Clustered federated learning with NOMA" on few seeds: rows, claims, files, resuming."""
+
+import json
+
+import numpy as np
+import pytest
+
+from rangym.evaluation.federated import FederatedStudy
+from rangym.evaluation.reproduce import cfl_noma
+from rangym.evaluation.reproduce import cfl_noma_rows as rows
+from rangym.evaluation.reproduce.claims import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED
+from rangym.policies.algorithms.matching_exact import subset_dp
+from rangym.policies.algorithms.pair_costs import upload_costs
+
+TINY = cfl_noma.Plan(
+    seeds=4,
+    timing_seeds=2,
+    learning_seeds=2,
+    study=FederatedStudy(rounds=10, num_ues=30, participants=12),
+    learning_rates=(0.2,),
+    quick=True,
+)
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    """The folder of a whole reproduction."""
+    out = tmp_path_factory.mktemp("cfl_noma")
+    assert cfl_noma.run(TINY, 1, out, "test") == 0
+    return out
+
+
+def test_every_claim_has_a_verdict_and_the_proved_ones_are_right(found):
+    table = json.loads((found / "claims.json").read_text())
+    verdicts = {c["statement"]: c["verdict"] for c in table["claims"]}
+    assert set(verdicts.values()) == {REPRODUCED, NOT_REPRODUCED, NOT_TESTABLE}
+    # What is a theorem does not depend on the number of seeds.
+    assert verdicts["Energy falls with the transmit time"] == REPRODUCED
+    assert verdicts["NOMA needs less energy than OMA"] == REPRODUCED
+    assert verdicts["The early user's power while it is alone is positive"] == NOT_REPRODUCED
+    assert verdicts["The closed-form powers deliver the model by the deadline at least energy"] == NOT_REPRODUCED
+    powers = next(c for c in table["claims"] if c["statement"].startswith("The closed-form"))
+    assert [r["verdict"] for r in powers["readings"]] == [NOT_REPRODUCED, REPRODUCED]
+    maximum = next(c for c in table["claims"] if "maximum likelihood" in c["statement"])
+    assert maximum["verdict"] == NOT_REPRODUCED
+
+
+def test_files_are_written(found):
+    for name in ("claims.md", "rows.jsonl", "federated.jsonl", "energy.png", "quality.png", "served.png"):
+        assert (found / name).stat().st_size > 500, name
+    assert "QUICK RUN" in (found / "claims.md").read_text()
+
+
+def test_a_second_run_takes_what_is_there(found, capsys):
+    before = (found / "rows.jsonl").read_bytes(), (found / "federated.jsonl").read_bytes()
+    assert cfl_noma.run(TINY, 1, found, "test") == 0
+    assert "0 cells run" in capsys.readouterr().out
+    assert before == ((found / "rows.jsonl").read_bytes(), (found / "federated.jsonl").read_bytes())
+
+
+def test_exhaustive_search_finds_the_optimum():
+    rng = np.random.default_rng(0)
+    for channels in (1, 2, 3, 4):
+        gain, training = rng.uniform(5, 500, (2 * channels, channels)), rng.uniform(0.2, 0.6, 2 * channels)
+        costs = upload_costs(gain, training, bits_per_hz=1.1, deadline_s=0.8, max_power_w=0.2)
+        assert rows.exhaustive_search(costs) == pytest.approx(subset_dp(costs).cost, rel=1e-12)
+    with pytest.raises(ValueError, match="two users for each sub-channel wanted, got 7 for 3"):
+        rows.exhaustive_search(upload_costs(np.ones((7, 3)), np.zeros(7), bits_per_hz=1.1, deadline_s=0.8))
+
+
+def test_strategies_row_agrees_with_the_environments_reward():
+    """Cost per user is energy in units of rho plus the share of dropped users."""
+    row = rows.run_cell(rows.cell("strategies", scenario="tight", access="noma", seed=3))
+    rho = 10**2.3 / 1e3 * 0.8
+    for name in rows.STRATEGIES:
+        assert row["cost"][name] == pytest.approx((row["energy"][name] / rho + 20 - row["served"][name]) / 20)
