@@ -183,7 +183,7 @@ def test_bench_runs_its_suite(tmp_path, capsys, monkeypatch):
     from rangym.evaluation import suite
 
     tiny = suite.Benchmark(CELL, "tiny", range(2), policies=("max_sinr", "random"), variants=("a3:offset_db=6",))
-    monkeypatch.setattr(suite, "SUITE", (tiny,))
+    monkeypatch.setattr(suite, "QUICK", (tiny,))
     out = str(tmp_path / "o")
     assert call("bench", "--out", out, "--workers", "1") == 0
     text = capsys.readouterr().out
@@ -198,7 +198,7 @@ def test_bench_runs_its_suite(tmp_path, capsys, monkeypatch):
 def test_bench_without_the_plot_extra_prints_tables_and_what_to_install(tmp_path, capsys, monkeypatch):
     from rangym.evaluation import suite
 
-    monkeypatch.setattr(suite, "SUITE", (suite.Benchmark(CELL, "tiny", range(2), policies=("max_sinr", "random")),))
+    monkeypatch.setattr(suite, "QUICK", (suite.Benchmark(CELL, "tiny", range(2), policies=("max_sinr", "random")),))
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert call("bench", "--out", str(tmp_path), "--workers", "1") == 0
     text = capsys.readouterr().out
@@ -209,7 +209,7 @@ def test_bench_without_the_plot_extra_prints_tables_and_what_to_install(tmp_path
 
 def test_bench_covers_every_environment_and_all_policies():
     from rangym.envs.registration import SYSTEMS
-    from rangym.evaluation.suite import SUITE
+    from rangym.evaluation.suite import QUICK
 
-    whole = {b.env_id for b in SUITE if b.policies is None}
+    whole = {b.env_id for b in QUICK if b.policies is None}
     assert whole == set(SYSTEMS)
