@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 KINDS = ("certified", "best known", "none")
 SLOTS_AT_ONCE = 64
 NORM_STEPS = 100
-PROVED_USERS = 40
-"""Users up to which the bound of a NomaAllocation round is closed by an integer program."""
+ENUMERATED_USERS, PROVED_USERS = 12, 40
+"""Users up to which the bound of a NomaAllocation round is found by dynamic programme, and closed by an integer one."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ _NOMA_LEAST = {"noma": ("noma",), "oma_opt": ("oma_opt",), "oma_equal": ("oma_op
 
 
 def _noma_allocation(system: NomaAllocation, trace: Trace) -> Bound:
-    from rangym.policies.algorithms.matching_exact import column_generation
+    from rangym.policies.algorithms.matching_exact import column_generation, subset_dp
     from rangym.policies.noma_allocation.matching import round_costs
 
     params = system.params
@@ -130,12 +130,14 @@ def _noma_allocation(system: NomaAllocation, trace: Trace) -> Bound:
         for access in _NOMA_LEAST[params.access]:
             least = dataclasses.replace(params, access=access, power="kkt")
             costs = round_costs(least, slot["gain"][on], slot["training_time_s"][on])
-            found.append(column_generation(costs, prove=len(costs.drop) <= PROVED_USERS))
+            places = len(costs.drop)
+            exact = places <= ENUMERATED_USERS
+            found.append(subset_dp(costs) if exact else column_generation(costs, prove=places <= PROVED_USERS))
         scale = params.rho_j * on.sum() * trace.horizon
         value -= min(m.bound for m in found) / scale
         lower -= found[0].cost / scale
     reachable = params.power == "kkt" and params.access in ("noma", "oma_opt")
-    what = "least cost of each round by column generation"
+    what = "least cost of each round, by dynamic programme or column generation"
     return Bound(float(value), "certified", what, float(lower) if reachable else None)
 
 

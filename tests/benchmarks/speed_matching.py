@@ -112,7 +112,7 @@ def table(rows: list[dict]) -> str:
     lines = [f"{'users':>6}  {'work':<34}{'ms':>12}{'limit':>8}{'speed-up':>10}{'cost':>14}"]
     for r in rows:
         limit = "" if r["limit_ms"] is None else f"{r['limit_ms']:g}"
-        ratio = f"{program[r['users']] / r['ms']:.0f}x" if r["users"] in program else ""
+        ratio = f"{program[r['users']] / r['ms']:.3g}x" if r["users"] in program else ""
         lines.append(f"{r['users']:>6}  {r['work']:<34}{r['ms']:>12.3f}{limit:>8}{ratio:>10}{r['cost']:>14.6g}")
     return "\n".join(lines)
 

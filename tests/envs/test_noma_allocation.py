@@ -193,6 +193,18 @@ def test_agent_power_spans_forty_decibels_below_the_cap():
     assert env.step(np.concatenate([keys, np.ones(4, np.float32)]))[1] == reward
 
 
+def test_agent_power_means_the_same_under_both_codings():
+    rng = np.random.default_rng(1)
+    scores, keys = [], []
+    for _ in range(3):
+        plan, power = random_assignment(rng, 4, 2), rng.uniform(0, 1, 4)
+        one_hot = np.where(plan[:, None] == np.arange(2), 1.0, -1.0).ravel()
+        rank = 1 - np.argsort(np.argsort(plan, kind="stable")) / 2
+        scores.append(np.concatenate([one_hot, power]).astype(np.float32))
+        keys.append(np.concatenate([rank, power]).astype(np.float32))
+    assert_same_walk(walk(make(action="scores", power="agent"), scores), walk(make(action="keys", power="agent"), keys))
+
+
 def test_clusters_take_turns():
     env = make(action="native", num_ues=20, num_subchannels=2, num_clusters=3, schedule="round_robin", horizon=6)
     observation, _ = env.reset(seed=0)
