@@ -126,7 +126,7 @@ class Policy(ABC):
 
 
 class Random(Policy):
-    """Uniform over the native action space."""
+    """Uniform over the action space of the environment, whatever its coding."""
 
     def reset(self, task: Task, rng: np.random.Generator) -> None:
         self._space, self._rng = task.action_space, rng

@@ -47,7 +47,7 @@ class Entry:
 
 
 ENTRIES: dict[str, Entry] = {
-    "random": Entry("rangym.policies.base:Random", None, "random", "uniform over the native actions"),
+    "random": Entry("rangym.policies.base:Random", None, "random", "uniform over the action space"),
     "max_sinr": Entry(_CELL + "rules:MaxSinr", CELL, "heuristic", "strongest cell of the previous slot"),
     "lda": Entry(_CELL + "lda:Lda", CELL, "reference", "Kalntis et al., Smooth Handovers, Algorithm 1"),
     "a3": Entry(_CELL + "rules:A3", CELL, "heuristic", "3GPP TS 38.331, event A3"),
