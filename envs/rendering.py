@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -56,3 +56,19 @@ def quiet(axes: Axes) -> None:
     """Thin frame, small ticks: the data speak."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8, length=2, color=FAINT)
+
+
+def reward_curve(axes: Axes, rewards: Sequence[float], horizon: int) -> None:
+    """The reward of every slot so far, and its running mean."""
+    reward = np.asarray(rewards)
+    slot = np.arange(1, len(reward) + 1)
+    title = "reward per slot, and its mean so far"
+    if len(reward):
+        mean = reward.cumsum() / slot
+        axes.plot(slot, reward, color=PALETTE[0], linewidth=0.8, alpha=0.6, marker="o" if len(reward) == 1 else None)
+        axes.plot(slot, mean, color=INK, linewidth=1.8)
+        title += f": {mean[-1]:.3f}"
+    axes.set_xlim(0, horizon + 0.5)
+    axes.set_title(title, loc="left", fontsize=10)
+    axes.set_xlabel("slot", fontsize=8)
+    quiet(axes)

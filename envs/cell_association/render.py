@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rangym.envs.core import Frame
-from rangym.envs.rendering import FAINT, FLASH, INK, colors, network_map, quiet
+from rangym.envs.rendering import FAINT, FLASH, INK, colors, network_map, quiet, reward_curve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +22,7 @@ def draw(figure: Figure, system: CellAssociation, frame: Frame) -> None:
     palette = np.array(colors(system.params.num_cells), dtype=object)
     _draw_map(figure.add_subplot(grid[:, 0]), system, frame, palette)
     _draw_loads(figure.add_subplot(grid[0, 1]), system, frame, palette)
-    _draw_reward(figure.add_subplot(grid[1, 1]), system, frame)
+    reward_curve(figure.add_subplot(grid[1, 1]), frame.rewards, system.horizon)
 
 
 def _draw_map(axes: Axes, system: CellAssociation, frame: Frame, palette: np.ndarray) -> None:
@@ -66,19 +66,4 @@ def _draw_loads(axes: Axes, system: CellAssociation, frame: Frame, palette: np.n
     axes.set_ylim(0, max(load.max() * 1.25, system.params.num_ues / len(cells) * 2))
     axes.set_title("UEs per cell", loc="left", fontsize=10)
     axes.set_xlabel("cell", fontsize=8)
-    quiet(axes)
-
-
-def _draw_reward(axes: Axes, system: CellAssociation, frame: Frame) -> None:
-    reward = np.asarray(frame.rewards)
-    slot = np.arange(1, len(reward) + 1)
-    title = "reward per slot, and its mean so far"
-    if len(reward):
-        mean = reward.cumsum() / slot
-        axes.plot(slot, reward, color="#4477AA", linewidth=0.8, alpha=0.6)
-        axes.plot(slot, mean, color=INK, linewidth=1.8)
-        title += f": {mean[-1]:.3f}"
-    axes.set_xlim(0, system.horizon)
-    axes.set_title(title, loc="left", fontsize=10)
-    axes.set_xlabel("slot", fontsize=8)
     quiet(axes)

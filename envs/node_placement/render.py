@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rangym.envs.core import Frame
-from rangym.envs.rendering import FAINT, INK, PALETTE, quiet
+from rangym.envs.rendering import FAINT, INK, PALETTE, quiet, reward_curve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,7 +25,7 @@ def draw(figure: Figure, system: NodePlacement, frame: Frame) -> None:
     grid = figure.add_gridspec(2, 2, width_ratios=(1.6, 1), height_ratios=(1, 1))
     _draw_map(figure, figure.add_subplot(grid[:, 0]), system, frame)
     _draw_loads(figure.add_subplot(grid[0, 1]), frame)
-    _draw_reward(figure.add_subplot(grid[1, 1]), system, frame)
+    reward_curve(figure.add_subplot(grid[1, 1]), frame.rewards, system.horizon)
 
 
 def _draw_map(figure: Figure, axes: Axes, system: NodePlacement, frame: Frame) -> None:
@@ -83,19 +83,4 @@ def _draw_loads(axes: Axes, frame: Frame) -> None:
     axes.set_ylim(0, max(load.max() * 1.2, 2 * load.mean()))
     axes.set_title("users per node", loc="left", fontsize=10)
     axes.set_xlabel("node", fontsize=8)
-    quiet(axes)
-
-
-def _draw_reward(axes: Axes, system: NodePlacement, frame: Frame) -> None:
-    reward = np.asarray(frame.rewards)
-    slot = np.arange(1, len(reward) + 1)
-    title = "reward per slot, and its mean so far"
-    if len(reward):
-        mean = reward.cumsum() / slot
-        axes.plot(slot, reward, color=PALETTE[0], linewidth=0.8, alpha=0.6, marker="o" if len(reward) == 1 else None)
-        axes.plot(slot, mean, color=INK, linewidth=1.8)
-        title += f": {mean[-1]:.3f}"
-    axes.set_xlim(0, system.horizon + 0.5)
-    axes.set_title(title, loc="left", fontsize=10)
-    axes.set_xlabel("slot", fontsize=8)
     quiet(axes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,9 +14,10 @@ from rangym.evaluation.reproduce import cfl_noma_claims as c
 from rangym.evaluation.reproduce.cfl_noma_claims import Data, all_claims
 from rangym.evaluation.reproduce.cfl_noma_rows import ACCESSES, cell, run_cell
 from rangym.evaluation.reproduce.claims import Reproduction
+from rangym.evaluation.reproduce.command import DEFAULT_OUT, command_line, conclude, failed, save_figures
 
 PAPER = 'Lin, Wang, Ding, "Clustered federated learning with NOMA" (arXiv 2403.03157): claims and measurements'
-NAME, DEFAULT_OUT = "cfl_noma", "results/reproduce"
+NAME = "cfl_noma"
 POLICIES, ACCURACY_ACCESSES = (ALL_SERVED, "random_fixed", "mba_fixed", "mba_kkt"), ("noma", "oma_equal")
 SCENARIOS = ("paper", "urban", "tight")
 
@@ -40,9 +40,7 @@ QUICK = Plan(30, 3, 3, FederatedStudy(rounds=20), (0.2, 0.5), quick=True)
 
 def reproduce(quick: bool = False, workers: int = 1, out: str | Path = DEFAULT_OUT) -> int:
     """Measure, print the table, and write rows, claims and figures below ``out``; 1 if a cell failed."""
-    options = ["--quick"] * quick + [f"--workers {workers}"] * (workers != 1)
-    options += [f"--out {out}"] * (str(out) != DEFAULT_OUT)
-    return run(QUICK if quick else FULL, workers, Path(out) / NAME, " ".join(["rangym reproduce cfl-noma", *options]))
+    return run(QUICK if quick else FULL, workers, Path(out) / NAME, command_line("cfl-noma", quick, workers, out))
 
 
 def run(plan: Plan, workers: int, out: Path, command: str) -> int:
@@ -59,8 +57,7 @@ def run(plan: Plan, workers: int, out: Path, command: str) -> int:
         out=out / "federated.jsonl",
     )
     problems = [f"{row['row']}, seed {row['seed']}: {row['error']} ({row['where']})" for row in stored.errors.values()]
-    if problems := [*problems, *learned.problems][:20]:
-        print(*(f"PROBLEM: {problem}" for problem in problems), sep="\n", file=sys.stderr)
+    if failed([*problems, *learned.problems]):
         return 1
     data = Data.of(stored, learned.rows)
     found = Reproduction(
@@ -69,13 +66,10 @@ def run(plan: Plan, workers: int, out: Path, command: str) -> int:
         command=command,
         setting=tuple(_setting(plan)),
         readings=READINGS,
-        figures=_figures(data, out),
+        figures=save_figures("cfl_noma_figures", data, out),
         versions=runner.versions(),
     )
-    found.write(out)
-    print(found.text())
-    print(f"{computed + learned.computed} cells run in {time.monotonic() - start:.0f} s; claims, figures, rows: {out}")
-    return 0
+    return conclude(found, out, computed + learned.computed, start)
 
 
 def cells(plan: Plan) -> Iterator[Cell]:
@@ -114,14 +108,3 @@ def _setting(plan: Plan) -> Iterator[str]:
         f"Learning: {study.dataset}, {study.num_ues} users, {study.participants} in a round, {study.rounds} rounds, "
         f"seeds 0..{plan.learning_seeds - 1}, learning rates {', '.join(f'{r:g}' for r in plan.learning_rates)} tried."
     )
-
-
-def _figures(data: Data, out: Path) -> dict[str, str]:
-    try:
-        from rangym.evaluation.reproduce import cfl_noma_figures
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("rangym"):
-            raise
-        print(f"no figures: they need {error.name}, pip install 'rangym[plot]'", file=sys.stderr)
-        return {}
-    return cfl_noma_figures.save(data, out)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,35 +10,34 @@ from rangym.evaluation import runner
 from rangym.evaluation.grid import run_grid
 from rangym.evaluation.reproduce import smooth_handovers_plan as p
 from rangym.evaluation.reproduce.claims import Reproduction
+from rangym.evaluation.reproduce.command import DEFAULT_OUT, command_line, conclude, failed, save_figures
 from rangym.evaluation.reproduce.smooth_handovers_claims import all_claims
 from rangym.evaluation.reproduce.smooth_handovers_plan import ROUNDED, SOURCES, Data, Plan
 from rangym.evaluation.reproduce.smooth_handovers_rows import run_cell
 from rangym.evaluation.results import EXCESS
 
 PAPER = 'Kalntis et al., "Smooth Handovers via Smoothed Online Learning": claims and measurements'
-NAME, DEFAULT_OUT = "smooth_handovers", "results/reproduce"
+NAME = "smooth_handovers"
 
 
 def reproduce(quick: bool = False, workers: int = 1, out: str | Path = DEFAULT_OUT) -> int:
     """Measure, print the table, and write rows, claims and figures below ``out``; 1 if a cell failed."""
-    options = ["--quick"] * quick + [f"--workers {workers}"] * (workers != 1)
-    options += [f"--out {out}"] * (str(out) != DEFAULT_OUT)
-    command = " ".join(["rangym reproduce smooth-handovers", *options])
-    return run(p.QUICK if quick else p.FULL, workers, Path(out) / NAME, command)
+    return run(
+        p.QUICK if quick else p.FULL, workers, Path(out) / NAME, command_line("smooth-handovers", quick, workers, out)
+    )
 
 
 def run(plan: Plan, workers: int, out: Path, command: str) -> int:
     """`reproduce` for any plan; everything is written into ``out``."""
     start = time.monotonic()
     stored, computed = run_grid(run_cell, p.cells(plan), out / "rows.jsonl", workers=workers, title="smooth-handovers")
-    for row in list(stored.errors.values())[:20]:
-        what = f"{row['row']} {row.get('policy', '')}, {row['experiment']}, seed {row['seed']}"
-        print(f"PROBLEM: {what} failed: {row['error']} ({row['where']})", file=sys.stderr)
-    if stored.errors:
+    if failed(
+        f"{r['row']} {r.get('policy', '')}, {r['experiment']}, seed {r['seed']}: {r['error']} ({r['where']})"
+        for r in stored.errors.values()
+    ):
         return 1
     data = Data.of(stored)
-    if problems := list(beyond_bounds(data)):
-        print(*(f"PROBLEM: {problem}" for problem in problems), sep="\n", file=sys.stderr)
+    if failed(beyond_bounds(data)):
         return 1
     found = Reproduction(
         paper=PAPER,
@@ -48,13 +46,10 @@ def run(plan: Plan, workers: int, out: Path, command: str) -> int:
         setting=tuple(_setting(data, plan)),
         readings={s.label: s.what for s in SOURCES}
         | {"fair": "experts pay for fractional moves as forecasters do for whole handovers (`fair_surrogate`)"},
-        figures=_figures(data, out),
+        figures=save_figures("smooth_handovers_figures", data, out),
         versions=runner.versions(),
     )
-    found.write(out)
-    print(found.text())
-    print(f"{computed} cells run in {time.monotonic() - start:.0f} s; claims, figures and rows: {out}")
-    return 0
+    return conclude(found, out, computed, start)
 
 
 def beyond_bounds(data: Data) -> Iterator[str]:
@@ -64,17 +59,6 @@ def beyond_bounds(data: Data) -> Iterator[str]:
             for row, bound in zip(data.episodes(scenario, policy), data.bounds(scenario), strict=False):
                 if row["f"] > bound["upper"] + EXCESS * abs(bound["upper"]):
                     yield f"{policy}, {scenario}, seed {row['seed']}: f = {row['f']:.9g} above {bound['upper']:.9g}"
-
-
-def _figures(data: Data, out: Path) -> dict[str, str]:
-    try:
-        from rangym.evaluation.reproduce import smooth_handovers_figures
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("rangym"):
-            raise
-        print(f"no figures: they need {error.name}, pip install 'rangym[plot]'", file=sys.stderr)
-        return {}
-    return smooth_handovers_figures.save(data, out)
 
 
 def _setting(data: Data, plan: Plan) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,11 +10,12 @@ from pathlib import Path
 from rangym.evaluation import runner
 from rangym.evaluation.grid import Cell, run_grid
 from rangym.evaluation.reproduce.claims import Reproduction
+from rangym.evaluation.reproduce.command import DEFAULT_OUT, command_line, conclude, failed, save_figures
 from rangym.evaluation.reproduce.wkhm_claims import Data, all_claims
 from rangym.evaluation.reproduce.wkhm_rows import ENV_ID, READINGS, cell, run_cell
 
 PAPER = 'Ghatak, "Weighted K-Harmonic Means Clustering": claims and measurements'
-NAME, DEFAULT_OUT = "wkhm", "results/reproduce"
+NAME = "wkhm"
 MEANING = {
     "literal": "the printed update from a uniform start, p = 2, q = 4, eps = 1e-6 in metres, and the same eps in the "
     "path loss, as the paper's single letter says; Shannon's rate without a cap",
@@ -41,18 +41,14 @@ QUICK = Plan(8, 4, 4, quick=True)
 
 def reproduce(quick: bool = False, workers: int = 1, out: str | Path = DEFAULT_OUT) -> int:
     """Measure, print the table, and write rows, claims and figures below ``out``; 1 if a cell failed."""
-    options = ["--quick"] * quick + [f"--workers {workers}"] * (workers != 1)
-    options += [f"--out {out}"] * (str(out) != DEFAULT_OUT)
-    return run(QUICK if quick else FULL, workers, Path(out) / NAME, " ".join(["rangym reproduce wkhm", *options]))
+    return run(QUICK if quick else FULL, workers, Path(out) / NAME, command_line("wkhm", quick, workers, out))
 
 
 def run(plan: Plan, workers: int, out: Path, command: str) -> int:
     """`reproduce` for any plan; everything is written into ``out``."""
     start = time.monotonic()
     stored, computed = run_grid(run_cell, cells(plan), out / "rows.jsonl", workers=workers, title="wkhm")
-    for row in list(stored.errors.values())[:20]:
-        print(f"PROBLEM: {row['row']}, seed {row['seed']} failed: {row['error']} ({row['where']})", file=sys.stderr)
-    if stored.errors:
+    if failed(f"{r['row']}, seed {r['seed']}: {r['error']} ({r['where']})" for r in stored.errors.values()):
         return 1
     data = Data.of(stored)
     found = Reproduction(
@@ -61,13 +57,10 @@ def run(plan: Plan, workers: int, out: Path, command: str) -> int:
         command=command,
         setting=tuple(_setting(plan)),
         readings=MEANING,
-        figures=_figures(data, out),
+        figures=save_figures("wkhm_figures", data, out),
         versions=runner.versions(),
     )
-    found.write(out)
-    print(found.text())
-    print(f"{computed} cells run in {time.monotonic() - start:.0f} s; claims, figures and rows: {out}")
-    return 0
+    return conclude(found, out, computed, start)
 
 
 def cells(plan: Plan) -> list[Cell]:
@@ -96,14 +89,3 @@ def _setting(plan: Plan) -> Iterator[str]:
         f"Not given in the paper and chosen here: path-loss exponent {p.path_loss_exponent:g}, SNR {p.snr_1m_db:g} dB "
         f"at 1 m, {p.bandwidth_mhz:g} MHz a node, and the users' distribution (uniform)."
     )
-
-
-def _figures(data: Data, out: Path) -> dict[str, str]:
-    try:
-        from rangym.evaluation.reproduce import wkhm_figures
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("rangym"):
-            raise
-        print(f"no figures: they need {error.name}, pip install 'rangym[plot]'", file=sys.stderr)
-        return {}
-    return wkhm_figures.save(data, out)
