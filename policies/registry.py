@@ -17,7 +17,9 @@ _CELL = "rangym.policies.cell_association."
 _CELL_AGENTS = "rangym.baselines.cell_association:"
 NOMA = "rangym/NomaAllocation-v0"
 _NOMA = "rangym.policies.noma_allocation."
+_NOMA_AGENTS = "rangym.baselines.noma_allocation:"
 _NATIVE, _FIXED = {"action": "native"}, {"action": "native", "power": "fixed"}
+_SCORES = {"action": "scores"}
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,12 @@ ENTRIES: dict[str, Entry] = {
         _NOMA + "matching:SwapMatching", NOMA, "heuristic", "swaps, optimal TDMA", {**_NATIVE, "access": "oma_opt"}
     ),
     "exact": Entry(_NOMA + "matching:Exact", NOMA, "heuristic", "optimum of the round, dynamic programme", _NATIVE),
+    "ppo_pairs": Entry(
+        _NOMA_AGENTS + "PairsPpo", NOMA, "agent", "PPO, one policy scores all pairs; trained on small", _SCORES
+    ),
+    "ppo_pairs_tight": Entry(
+        _NOMA_AGENTS + "PairsPpoTight", NOMA, "agent", "PPO, one policy scores all pairs; trained on tight", _SCORES
+    ),
 }
 
 
