@@ -176,8 +176,9 @@ def to_scores(outputs: NDArray) -> NDArray[np.float32]:
 class _PairsPpo(Sb3Policy):
     """One PPO policy for all pairs; acts for any number of users and sub-channels.
 
-    It scores each pair, and the coding `scores` makes the assignment of it. The policy knows the observation only, so
-    the bits per Hz and deadline in its features are those that it was trained with.
+    It scores each pair, and the coding `scores` makes the assignment of it; the scores see pairs of users through the
+    features' rivals only. It stands between ``max_gain`` and the swaps of ``mba_kkt``. The policy knows the observation
+    only, so the bits per Hz and the deadline in its features are those that it was trained with.
     """
 
     @classmethod
