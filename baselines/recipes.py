@@ -38,6 +38,17 @@ class Recipe:
     overrides: Mapping[str, Any] = field(default_factory=dict)
 
 
+_NOMA = "rangym/NomaAllocation-v0"
+_NOMA_POLICIES = "rangym.baselines.noma_allocation:"
+
+_PAIRS = dict(
+    n_steps=10,  # rounds a lane between updates
+    n_epochs=8,  # passes over them
+    gamma=0.0,  # rounds do not depend on one another
+    clip_range=0.5,  # at SB3's .2 the standard deviation hardly falls in so few updates
+    ent_coef=0.0,  # SB3's default
+)
+
 _CELL = "rangym/CellAssociation-v0"
 _CELL_POLICIES = "rangym.baselines.cell_association:"
 
@@ -65,6 +76,32 @@ _NODES = dict(
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
+        Recipe(
+            name="ppo_pairs",
+            algorithm="PPO",
+            policy=_NOMA_POLICIES + "PairsPpo",
+            env_id=_NOMA,
+            scenario="small",
+            num_envs=32,  # x 8 decisions x 18 pairs = 4608 learners
+            total_steps=921_600,  # 20 updates: 10 s of one core
+            learning_rate=3e-3,
+            hidden=(32, 32),
+            kwargs=dict(**_PAIRS, batch_size=4608),  # 10 batches a pass
+            overrides={"action": "scores"},
+        ),
+        Recipe(
+            name="ppo_pairs_tight",
+            algorithm="PPO",
+            policy=_NOMA_POLICIES + "PairsPpoTight",
+            env_id=_NOMA,
+            scenario="tight",
+            num_envs=8,  # x 8 decisions x 200 pairs = 12,800 learners
+            total_steps=4_096_000,  # 32 updates: 35 s of one core
+            learning_rate=3e-3,
+            hidden=(32, 32),
+            kwargs=dict(**_PAIRS, batch_size=12_800),  # 10 batches a pass
+            overrides={"action": "scores"},
+        ),
         Recipe(
             name="ppo_shared",
             algorithm="PPO",

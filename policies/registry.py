@@ -19,7 +19,9 @@ NODE = "rangym/NodePlacement-v0"
 _NODE = "rangym.policies.node_placement."
 NOMA = "rangym/NomaAllocation-v0"
 _NOMA = "rangym.policies.noma_allocation."
+_NOMA_AGENTS = "rangym.baselines.noma_allocation:"
 _NATIVE, _FIXED = {"action": "native"}, {"action": "native", "power": "fixed"}
+_SCORES = {"action": "scores"}
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,12 @@ ENTRIES: dict[str, Entry] = {
         _NOMA + "matching:SwapMatching", NOMA, "heuristic", "swaps, optimal TDMA", {**_NATIVE, "access": "oma_opt"}
     ),
     "exact": Entry(_NOMA + "matching:Exact", NOMA, "heuristic", "optimum of the round, dynamic programme", _NATIVE),
+    "ppo_pairs": Entry(
+        _NOMA_AGENTS + "PairsPpo", NOMA, "agent", "PPO, one policy scores all pairs; trained on small", _SCORES
+    ),
+    "ppo_pairs_tight": Entry(
+        _NOMA_AGENTS + "PairsPpoTight", NOMA, "agent", "PPO, one policy scores all pairs; trained on tight", _SCORES
+    ),
 }
 
 

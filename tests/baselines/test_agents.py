@@ -27,7 +27,7 @@ ENV = "rangym/CellAssociation-v0"
 
 def _model(name, **kwargs):
     recipe = RECIPES[name]
-    base = gym.make_vec(ENV, 2, scenario="tiny", vectorization_mode="vector_entry_point").unwrapped
+    base = gym.make_vec(recipe.env_id, 2, scenario="tiny", vectorization_mode="vector_entry_point").unwrapped
     env = VectorAdapter(policy_class(name).view(base))
     net = {"net_arch": list(recipe.hidden), "activation_fn": torch.nn.Tanh}
     return ALGORITHMS[recipe.algorithm]("MlpPolicy", env, policy_kwargs=net, seed=0, device="cpu", **kwargs)
