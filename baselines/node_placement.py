@@ -167,6 +167,9 @@ class _NodesPpo(Sb3Policy):
 class TrackingPpo(_NodesPpo):
     """PPO over K-means' steps, trained on ``small``: nodes look at the nearest three others.
 
+    Better than K-means, but K-means nearly always moves at full speed, so a correction can stop a node and hardly turn
+    it round, as `DirectPpo` often does.
+
     Parameters
     ----------
     agent : number of a shipped agent, or the path of one that ``rangym train`` wrote; by default each episode draws
@@ -183,7 +186,7 @@ class TrackingPpoDrift(_NodesPpo):
 
 
 class DirectPpo(_NodesPpo):
-    """`TrackingPpo` without K-means: it starts from standing still. Trained as long, on ``small``."""
+    """`TrackingPpo` without K-means: it starts from standing still. Trained on as many slots of ``small``."""
 
     recipe = "ppo_direct"
     residual = False

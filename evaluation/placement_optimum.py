@@ -160,10 +160,10 @@ def search(
 
 
 def best_known(system: NodePlacement, trace: Trace) -> float | None:
-    """Utility of the best placement stored for a one-slot trace, evaluated anew; None if there is none."""
+    """Utility of the best placement stored for a trace of one slot and free moves, evaluated anew; None without one."""
     p = system.params
-    if p.v_max_m is not None or p.horizon != 1:
-        return None
+    if p.v_max_m is not None or p.horizon != 1 or p.movement_weight > 0:
+        return None  # not one free placement
     users = trace.slots["user_position_m"][1]
     entry = _stored().get(fingerprint(users))
     if entry is None or len(entry["node_position_m"]) != p.num_nodes:

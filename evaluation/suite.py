@@ -17,6 +17,8 @@ NODE = "rangym/NodePlacement-v0"
 NOMA = "rangym/NomaAllocation-v0"
 CELL_AGENTS = ("ppo_shared", "ppo_flat", "ppo_maskable")
 """Trained on `small`: elsewhere the flat ones do not fit, and the shared one would show how it transfers, not RL."""
+NODE_AGENTS = ("ppo_tracking", "ppo_direct", "ppo_plain", "sac_plain")
+"""Trained on `small` as well, for the same reasons."""
 LITERAL_LDA = "lda:form=printed,gradient_at=sample,rounding=independent"
 WKHM_FORMS = ("wkhm:form=printed,eps=1e-6", "wkhm:eps=100")
 PLACEMENTS = ("random", "grid", "k_means", "constrained_k_means", "k_centers", "khm", "gmm", "wkhm", "harmonic", "swap")
@@ -49,8 +51,8 @@ class Benchmark:
 
 QUICK: tuple[Benchmark, ...] = (
     Benchmark(CELL, "small", range(20), without=("static_oracle",), variants=(LITERAL_LDA,)),
-    Benchmark(NODE, "small", range(20), variants=WKHM_FORMS),
-    Benchmark(NOMA, "small", range(20)),
+    Benchmark(NODE, "small", range(20), without=("ppo_tracking_drift",), variants=WKHM_FORMS),
+    Benchmark(NOMA, "small", range(20), without=("ppo_pairs_tight",)),
 )
 """The scenarios that agents train on: under three minutes on two cores."""
 
@@ -60,14 +62,14 @@ FULL: tuple[Benchmark, ...] = (
     Benchmark(CELL, "volatile", range(10), without=("static_oracle", *CELL_AGENTS), variants=(LITERAL_LDA,)),
     # hindsight takes 20 s a trace here, more than all others together
     Benchmark(CELL, "desk", range(10), without=("static_oracle", "hindsight", *CELL_AGENTS), variants=(LITERAL_LDA,)),
-    Benchmark(NODE, "drift", range(10), without=("cma",), variants=WKHM_FORMS),
+    Benchmark(NODE, "drift", range(10), without=("cma", *NODE_AGENTS), variants=WKHM_FORMS),
     *(
         Benchmark(
             NODE, f"static_{law}", range(10), policies=PLACEMENTS, variants=(*WKHM_FORMS, "cma:evaluations=25000")
         )
         for law in ("uniform", "thomas", "hotspot", "grid")
     ),
-    Benchmark(NOMA, "tight", range(20)),
+    Benchmark(NOMA, "tight", range(20), without=("ppo_pairs",)),
 )
 """Every scenario that a table is published of."""
 

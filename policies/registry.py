@@ -17,6 +17,7 @@ _CELL = "rangym.policies.cell_association."
 _CELL_AGENTS = "rangym.baselines.cell_association:"
 NODE = "rangym/NodePlacement-v0"
 _NODE = "rangym.policies.node_placement."
+_NODE_AGENTS = "rangym.baselines.node_placement:"
 NOMA = "rangym/NomaAllocation-v0"
 _NOMA = "rangym.policies.noma_allocation."
 _NOMA_AGENTS = "rangym.baselines.noma_allocation:"
@@ -84,6 +85,13 @@ ENTRIES: dict[str, Entry] = {
     "cma": Entry(_NODE + "searches:Cma", NODE, "heuristic", "Hansen: CMA-ES on the true utility"),
     "mpc": Entry(_NODE + "horizon:Mpc", NODE, "heuristic", "receding horizon, users at constant velocity"),
     "mpc_oracle": Entry(_NODE + "horizon:MpcOracle", NODE, "oracle", "receding horizon on the true users to come"),
+    "ppo_tracking": Entry(
+        _NODE_AGENTS + "TrackingPpo", NODE, "agent", "PPO correcting K-means, one policy shared by nodes; small"
+    ),
+    "ppo_tracking_drift": Entry(_NODE_AGENTS + "TrackingPpoDrift", NODE, "agent", "the same; trained on drift"),
+    "ppo_direct": Entry(_NODE_AGENTS + "DirectPpo", NODE, "agent", "the same without K-means; trained on small"),
+    "ppo_plain": Entry(_NODE_AGENTS + "FlatNodesPpo", NODE, "agent", "PPO over the flat observation; trained on small"),
+    "sac_plain": Entry(_NODE_AGENTS + "FlatNodesSac", NODE, "agent", "SAC over the flat observation; trained on small"),
     "random_fixed": Entry(_NOMA + "rules:RandomPairs", NOMA, "heuristic", "random pairs at full power (R-F)", _FIXED),
     "random_kkt": Entry(_NOMA + "rules:RandomPairs", NOMA, "heuristic", "random pairs, least energy", _NATIVE),
     "max_gain": Entry(_NOMA + "rules:MaxGain", NOMA, "heuristic", "greatest sum of SNR in dB", _NATIVE),

@@ -23,6 +23,9 @@ from rangym.baselines.vec_adapter import VectorAdapter
 from rangym.policies import Task
 
 ENV = "rangym/CellAssociation-v0"
+CELL_RECIPES = [name for name, recipe in RECIPES.items() if recipe.env_id == ENV]
+SHIPPED = {"ppo_direct": 5, "ppo_tracking_drift": 3, "ppo_plain": 3, "sac_plain": 3}
+"""How many agents come with the package, where not ten."""
 
 
 def _model(name, **kwargs):
@@ -38,7 +41,7 @@ def _agent(name):
     return TrainedAgent(actor(_model(name)), config)
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", CELL_RECIPES)
 def test_numpy_forward_equals_torch(name):
     model = _model(name)
     with torch.no_grad():
@@ -78,7 +81,7 @@ def test_unknown_networks_are_not_exported():
     base = gym.make_vec(ENV, 2, scenario="tiny", vectorization_mode="vector_entry_point").unwrapped
     env = VectorAdapter(policy_class("ppo_flat").view(base))
     with pytest.raises(TypeError, match="tanh"):
-        actor(PPO("MlpPolicy", env, policy_kwargs={"activation_fn": torch.nn.ReLU}, device="cpu"))
+        actor(PPO("MlpPolicy", env, policy_kwargs={"activation_fn": torch.nn.ELU}, device="cpu"))
 
 
 def test_save_and_load(tmp_path):
@@ -161,7 +164,7 @@ def test_another_recipes_agent_is_refused(tmp_path):
 @pytest.mark.parametrize("name", RECIPES)
 def test_shipped_agents_come_from_their_recipe(name):
     cls, recipe = policy_class(name), json.loads(json.dumps(dataclasses.asdict(RECIPES[name])))
-    assert [path.stem for path in cls.shipped()] == [str(k) for k in range(10)]
+    assert [path.stem for path in cls.shipped()] == [str(k) for k in range(SHIPPED.get(name, 10))]
     for k, path in enumerate(cls.shipped()):
         agent = TrainedAgent.load(path)
         assert agent.config["agent"] == k

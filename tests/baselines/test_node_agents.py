@@ -331,3 +331,23 @@ def test_the_pooled_actor_critic_ignores_the_numbering():
 def test_the_pooled_actor_critic_wants_items():
     with pytest.raises(ValueError, match="boxes \\(K, F\\) and \\(K, A\\)"):
         PooledActorCritic(Box(-1, 1, (3,)), Box(-1, 1, (3, 2)), lambda _: 1e-3)
+
+
+def _gain(name, scenario, seeds):
+    """Mean reward beyond k_means on the same traces."""
+    env, means = gym.make(ENV, scenario=scenario), {}
+    for policy_name in (name, "k_means"):
+        rewards, policy = [], policies.make(policy_name)
+        for seed in seeds:
+            observation, _ = env.reset(seed=seed)
+            policy.reset(Task.of(env, policy.knowledge), np.random.default_rng(seed))
+            for _ in range(60):
+                observation, reward, *_ = env.step(policy.act(observation))
+                rewards.append(reward)
+        means[policy_name] = np.mean(rewards)
+    return means[name] - means["k_means"]
+
+
+def test_the_shipped_agents_beat_k_means_on_traces_they_have_not_seen():
+    assert _gain("ppo_tracking", "small", range(10_100, 10_110)) > 0
+    assert _gain("ppo_tracking_drift", "drift", range(10_100, 10_103)) > 0

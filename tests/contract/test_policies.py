@@ -20,6 +20,8 @@ FORMS = {
     "ppo_shared": {"num_cells": 6},
     "ppo_flat": {"num_cells": 6, "num_ues": 10},
     "ppo_maskable": {"num_cells": 6, "num_ues": 10},
+    "ppo_plain": {"num_ues": 30, "num_nodes": 4},
+    "sac_plain": {"num_ues": 30, "num_nodes": 4},
 }
 # Policies that honestly plan with `sample`, which the causality test would take for guessing the seed.
 PLANNERS: set[str] = set()

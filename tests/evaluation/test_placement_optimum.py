@@ -131,6 +131,8 @@ def test_policies_are_compared_with_what_is_stored(capsys):
 def test_best_known_is_asked_for_one_slot_scenarios_only():
     assert bound(*drawn("small")).lower is None
     assert bound(*drawn("static_uniform", 9_999)).lower is None
+    assert bound(*drawn("static_uniform", 0)).lower is not None
+    assert bound(*drawn("static_uniform", 0, movement_weight=0.01)).lower is None
 
 
 def test_the_command_stores_the_placement_and_keeps_the_better_one(tmp_path, monkeypatch, capsys):

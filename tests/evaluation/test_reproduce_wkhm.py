@@ -45,6 +45,13 @@ def test_descent_is_refuted_and_the_counterexample_shown(out):
     assert example["verdict"] == NOT_REPRODUCED and "0.999999 to 1e+06" in example["readings"][0]["measured"]
 
 
+def test_lemma_1_holds_below_the_limit_of_delta_only(out):
+    lemma = next(c for c in found(out).values() if c["where"] == "Lemma 1")
+    assert lemma["verdict"] == NOT_REPRODUCED
+    assert "positive in 6 of 12 cases" in lemma["readings"][0]["measured"]
+    assert "those with delta below it" in lemma["readings"][0]["measured"]
+
+
 def test_table_i_is_the_paired_t_test(out, data):
     ours, theirs = data.throughput("literal", "WKHM"), data.throughput("literal", "KM")
     test = ttest_rel(theirs, ours)  # the paper's sign: negative where WKHM is better
