@@ -37,24 +37,25 @@ def train(recipe: Recipe, seed: int, out: str | Path, *, resume: bool = False, p
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of ``rangym train``."""
-    parser.add_argument("recipe", choices=sorted(RECIPES), help="what to train")
+    names = sorted(RECIPES)
+    parser.add_argument("recipe", metavar="RECIPE", choices=names, help=f"what to train: {', '.join(names)}")
     parser.add_argument("--seed", type=int, default=0, help="agent number k; it trains on seeds from 20,000 + 1,000 k")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument("--steps", type=int, help="total steps, instead of the recipe's")
-    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in the folder")
+    parser.add_argument(
+        "--resume", action="store_true", help="go on from the checkpoint in the folder, on traces not seen yet"
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train as told on the command line; 0 on success, 2 with a message where the user must do something."""
+    """Train as told on the command line."""
     recipe = RECIPES[args.recipe]
     if args.steps is not None:
+        if args.steps < 1:
+            raise ValueError(f"--steps: at least 1 wanted, got {args.steps}")
         recipe = dataclasses.replace(recipe, total_steps=args.steps)
-    try:
-        weights = train(recipe, args.seed, args.out, resume=args.resume, progress=not args.quiet)
-    except (ModuleNotFoundError, ValueError) as error:
-        print(f"rangym train: {error}")
-        return 2
+    weights = train(recipe, args.seed, args.out, resume=args.resume, progress=not args.quiet)
     policy = policy_class(recipe.name).load(weights)
     last = policy.agent.config["curve"][-1]  # type: ignore[union-attr]
     print(f"{weights}: {last['reward']:.4f} per slot on the tuning traces after {last['seconds']:.0f} s of CPU time")

@@ -204,6 +204,11 @@ class _Episode:
             raise ValueError(f"action[{place}] = {cast[bad]} is outside {self.system.action_space}")
         return cast
 
+    def action_masks(self) -> NDArray:
+        if self.trace is None:
+            raise RuntimeError("action_masks() was called before reset()")
+        return self.system.action_masks(self.state, self.public)
+
     def frame(self, b: int) -> Frame:
         if self.trace is None:
             raise RuntimeError("render() was called before reset()")
@@ -269,7 +274,7 @@ class SystemEnv(gym.Env):
 
     def action_masks(self) -> NDArray:
         """Boolean mask of the discrete choices, in sb3-contrib's layout."""
-        return self.system.action_masks(self._episode.state, self._episode.public)[0]
+        return self._episode.action_masks()[0]
 
     def render(self):
         return None if self.render_mode is None else _picture(self._episode, 0)
@@ -279,7 +284,8 @@ class SystemVectorEnv(VectorEnv):
     """L lanes of a system model in one array program; lane b with seed s equals `SystemEnv` with seed s + b.
 
     Autoreset is SAME_STEP, and infos have the layout of Gymnasium's own vector environments: ``final_obs`` is an array
-    of each lane's last observation, ``final_info`` holds the last step's ``terms`` and ``metrics``.
+    of each lane's last observation, ``final_info`` holds the last step's ``terms`` and ``metrics``. Gymnasium's vector
+    wrappers of observations refuse SAME_STEP; with ``make_vec(id, num_envs=n, vectorization_mode="sync")`` they work.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 10, "autoreset_mode": AutoresetMode.SAME_STEP}
@@ -299,6 +305,7 @@ class SystemVectorEnv(VectorEnv):
         self._episode = _Episode(self.system, num_envs)
         self._rngs: list[np.random.Generator] = []
         self._all = np.ones(num_envs, dtype=bool)
+        self._all.flags.writeable = False  # every info shares it
         self.single_observation_space, self.single_action_space = (
             self._episode.observation_space,
             self.system.action_space,
@@ -343,7 +350,7 @@ class SystemVectorEnv(VectorEnv):
 
     def action_masks(self) -> NDArray:
         """Boolean masks of the discrete choices, one row a lane."""
-        return self.system.action_masks(self._episode.state, self._episode.public)
+        return self._episode.action_masks()
 
     def render(self):
         return None if self.render_mode is None else tuple(_picture(self._episode, b) for b in range(self.num_envs))

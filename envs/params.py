@@ -8,6 +8,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
 
 def nearest(name: str, allowed: Iterable[str]) -> str:
     """``"; did you mean 'x'?"`` when something allowed comes close, else an empty string."""
@@ -29,7 +31,9 @@ def derive(scenarios: Mapping[str, Any], scenario: str, overrides: Mapping[str, 
 
 
 def _frozen(value: Any) -> Any:
-    """Lists become tuples, at any depth: parameters that came through JSON compare equal to the originals."""
+    """Lists and arrays become tuples, at any depth, NumPy scalars Python's: equal parameters compare equal."""
+    if isinstance(value, np.generic | np.ndarray):
+        value = value.tolist()
     return tuple(_frozen(x) for x in value) if isinstance(value, list | tuple) else value
 
 

@@ -25,6 +25,9 @@ class Trace:
     slots: Mapping[str, NDArray]
 
     def __post_init__(self) -> None:
+        # Read-only views: neither a policy nor a caller changes an episode (or a cached trace) through its trace.
+        object.__setattr__(self, "constants", {f: _read_only(f, v) for f, v in self.constants.items()})
+        object.__setattr__(self, "slots", {f: _read_only(f, v) for f, v in self.slots.items()})
         if both := self.constants.keys() & self.slots.keys():
             raise ValueError(f"trace fields {sorted(both)} are both constants and slot fields; each is one of them")
         lengths = {name: len(values) for name, values in self.slots.items()}
@@ -91,7 +94,8 @@ class Trace:
         arrays = {f"constants.{f}": v for f, v in self.constants.items()} | {
             f"slots.{f}": v for f, v in self.slots.items()
         }
-        np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
+        with open(path, "wb") as file:  # savez would append .npz to a bare name
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
     @staticmethod
     def load(path: str | Path) -> Trace:
@@ -109,3 +113,12 @@ class Trace:
         if not parts["slots"]:
             raise ValueError(f"{path}: not a trace file (it holds no slot fields)")
         return Trace(**parts)
+
+
+def _read_only(name: str, values: NDArray) -> NDArray:
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "biuf":
+        got = values.dtype if isinstance(values, np.ndarray) else type(values).__name__
+        raise TypeError(f"trace: field {name!r} is an array of real numbers, got {got}")
+    view = values.view()
+    view.flags.writeable = False
+    return view

@@ -21,13 +21,13 @@ def first_leak(env: SystemEnv, policy: Policy | None = None, seeds: tuple[int, i
     trace is put in place of what ``sample`` returns, not replayed: so a policy that guesses the seed and draws the
     episode again is caught too (and one that honestly plans with ``sample`` has to be exempted by name).
     """
-    system = env.system
+    system, reveal = env.system, dict(env.system.reveal)
     one, other = (system.sample(np.random.default_rng(seed)) for seed in seeds)
     walk = _observations if policy is None else _decisions(policy)
     with _sampling(system, one):
         base = walk(env)
     for t in range(1, system.horizon + 1):
-        with _sampling(system, one.splice(other, t, system.reveal)):
+        with _sampling(system, one.splice(other, t, reveal)):
             changed = walk(env)
         if any(not np.array_equal(a, b) for a, b in zip(base[:t], changed[:t], strict=True)):
             return t

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from rangym.envs.params import nearest
 
 EVALUATION_SEEDS = range(0, 10_000)
@@ -84,10 +86,10 @@ class Protocol:
         if outside and not self.allow_any_seed:
             raise ValueError(
                 f"seeds: {outside[0]} is kept for {seed_range(outside[0])}; evaluation seeds are "
-                f"0..{EVALUATION_SEEDS.stop - 1} (allow_any_seed=True takes others)"
+                f"0..{EVALUATION_SEEDS.stop - 1} (allow_any_seed=True, --any-seed, takes others)"
             )
         try:
-            overrides = json.loads(json.dumps(dict(self.overrides), allow_nan=False))
+            overrides = json.loads(json.dumps(dict(self.overrides), allow_nan=False, default=_python))
         except (TypeError, ValueError) as error:
             raise ValueError(f"overrides: plain values (numbers, words, lists) wanted: {error}") from None
         object.__setattr__(self, "seeds", seeds)
@@ -103,3 +105,10 @@ def zero_policy(env_id: str, scenario: str) -> str:
     In `measured` about 3 of 25 cells can be heard, so that any rule at all would score near 1 against random choice.
     """
     return ZERO_POLICIES.get((env_id, scenario), "random")
+
+
+def _python(value: Any) -> Any:
+    """NumPy's scalars and arrays as Python's numbers and lists."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} {value!r}")

@@ -135,7 +135,7 @@ class Results:
             found.setdefault(_where(row), {})[row["seed"]] = row["bound"]
         comparisons = []
         for where, rows in groups.items():
-            env_id, scenario, overrides = json.loads(where)
+            env_id, scenario, overrides, _ = json.loads(where)
             shared = set.intersection(*(set(by_seed) for by_seed in rows.values()))
             every = set.union(*(set(by_seed) for by_seed in rows.values()))
             dropped = len(every) - len(shared)
@@ -179,7 +179,9 @@ class Results:
 
 
 def _where(row: Row) -> str:
-    return json.dumps([row["env_id"], row["scenario"], row["overrides"]], sort_keys=True)
+    """Which traces: environment, scenario, overrides, and the content of the files that overrides name."""
+    files = {key: row.get(f"{key}_sha256") for key in row["overrides"]}
+    return json.dumps([row["env_id"], row["scenario"], row["overrides"], files], sort_keys=True)
 
 
 def _identity(row: Row) -> tuple[str, str, int]:

@@ -9,7 +9,6 @@ import inspect
 import json
 import platform
 import time
-import zlib
 from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
@@ -56,6 +55,10 @@ def evaluate(
         inside a cell does not raise: see ``Results.problems``.
     """
     policies = [policies] if isinstance(policies, str) else list(policies)
+    for spec in policies:
+        if not isinstance(spec, str):
+            what = spec.__name__ if isinstance(spec, type) else type(spec).__name__
+            raise TypeError(f"policies: registry names wanted, got {what}; policies.register() gives yours a name")
     if not policies:
         raise ValueError("policies: at least one policy wanted, got none")
     make_env(protocol.env_id, protocol.scenario, protocol.overrides)  # wrong scenarios and parameters are refused here
@@ -80,7 +83,7 @@ def evaluate(
     cells: list[Cell] = []
     for seed in protocol.seeds:  # by seed, so that a process keeps the trace it has sampled
         if bounds:
-            cells.append(_plain({"row": "bound", **trace_of, "seed": seed}))
+            cells.append(_plain({"row": "bound", **trace_of, "bound_source": bound_hash(), "seed": seed}))
         cells += [_plain({"row": "episode", **trace_of, **policy, "seed": seed}) for policy in chosen]
     work = functools.partial(run_cell, entries=entries)
     title = f"{protocol.env_id.removeprefix('rangym/')} {protocol.scenario}"
@@ -173,7 +176,8 @@ def episode_rng(entry: Entry, seed: int) -> np.random.Generator:
     It depends on the trace's seed and on the policy's class only: neither the trace's nor the other policies' draws
     matter, and variants of one policy are compared under common random numbers.
     """
-    return np.random.default_rng([seed, zlib.crc32(entry.target.encode())])
+    # Hashed, so that the generator does not show the trace's seed to a policy that would draw the trace again.
+    return np.random.default_rng(int.from_bytes(hashlib.sha256(f"{seed} {entry.target}".encode()).digest()[:16]))
 
 
 @functools.lru_cache(maxsize=2)  # cells come by seed; a paper-sized trace takes gigabytes
@@ -201,6 +205,16 @@ def source_hash() -> str:
         root = Path(importlib.import_module(f"rangym.{package}").__file__).parent  # type: ignore[arg-type]
         for path in sorted(p for p in root.rglob("*") if p.suffix in (".py", ".npz")):
             digest.update(path.relative_to(root).as_posix().encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+@functools.cache
+def bound_hash() -> str:
+    """Identity of the code and the stored values behind the bounds, which are not in `source_hash`."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*")):
+        if path.name == "bounds.py" or path.name.startswith("placement_"):
             digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
 

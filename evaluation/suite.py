@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rangym.envs.cell_association.radio_map import RadioMap
 from rangym.evaluation.protocol import Protocol
 from rangym.evaluation.results import Results
 from rangym.evaluation.runner import evaluate
@@ -79,7 +80,8 @@ def measured(map_file: str | Path) -> Benchmark:
     if not Path(map_file).is_file():
         raise ValueError(f"map: a file made by `rangym trace import` wanted, got {str(map_file)!r}")
     without = ("static_oracle", *CELL_AGENTS)
-    return Benchmark(CELL, "measured", range(10), {"map": str(map_file)}, without=without, variants=(LITERAL_LDA,))
+    overrides = {"map": str(map_file), "num_cells": RadioMap.load(map_file).num_cells}
+    return Benchmark(CELL, "measured", range(10), overrides, without=without, variants=(LITERAL_LDA,))
 
 
 def run_suite(suite: Sequence[Benchmark], out: str | Path, workers: int = 1) -> Results:

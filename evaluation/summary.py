@@ -136,6 +136,8 @@ def notes(summary: Summary) -> list[str]:
             f"difference: paired, to {summary.reference}; p: paired t-test, Holm's correction for "
             f"{len(summary.policies) - 1} comparisons."
         )
+    if len({row["source"] for by_seed in c.rows.values() for row in by_seed.values()}) > 1:
+        found.append("CAUTION: the rows come from several versions of the code; compare them in a new results file.")
     bounds = c.bound()
     if bounds is not None and c.bound_kind != "none":
         what = c.bounds[c.seeds[0]]["what"]

@@ -52,8 +52,10 @@ class Task:
                 raise TypeError("an oracle needs the trace of one lane: give it the single environment")
         else:
             raise TypeError(f"env: a rangym environment wanted, got {type(shell).__name__}")
-        # A copy, so that nothing a policy does to its model reaches the environment.
+        # A copy, so that nothing a policy does to its model reaches the environment, `reveal` least of all.
         system = None if knowledge is Knowledge.OBSERVATION else copy.copy(shell.system)
+        if system is not None:
+            system.reveal, system.shapes = dict(system.reveal), dict(system.shapes)
         trace = shell.trace if knowledge is Knowledge.ORACLE else None
         return Task(observation, action, shell.system.horizon, system, trace)
 

@@ -9,8 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import gymnasium as gym
+import numpy as np
+
+from rangym.envs.core import build
 from rangym.envs.params import nearest
-from rangym.policies.base import Knowledge, Policy
+from rangym.envs.registration import SYSTEMS
+from rangym.policies.base import Knowledge, Policy, Task
 
 CELL = "rangym/CellAssociation-v0"
 _CELL = "rangym.policies.cell_association."
@@ -21,7 +26,7 @@ _NODE_AGENTS = "rangym.baselines.node_placement:"
 NOMA = "rangym/NomaAllocation-v0"
 _NOMA = "rangym.policies.noma_allocation."
 _NOMA_AGENTS = "rangym.baselines.noma_allocation:"
-_NATIVE, _FIXED = {"action": "native"}, {"action": "native", "power": "fixed"}
+_NATIVE, _FIXED = {"action": "native", "power": "kkt"}, {"action": "native", "power": "fixed"}
 _SCORES = {"action": "scores"}
 
 
@@ -132,9 +137,12 @@ def entry(spec: str) -> Entry:
 
 
 def make(spec: str, **options: Any) -> Policy:
-    """A policy from its name, with options as keywords or in the name: ``make("lda:rounding=coupled")``."""
+    """A policy from its name, with options as keywords or in the name: ``make("lda:rounding=coupled")``.
+
+    Options that are not given are the constructor's defaults (`evaluate` takes those tuned for the scenario).
+    """
     cls = entry(spec).policy_class
-    given = {**parse_options(spec), **options}
+    given = {**({} if spec.endswith(":default") else parse_options(spec)), **options}
     allowed = [p for p in inspect.signature(cls).parameters if p != "self"]
     for key in given:
         if key not in allowed:
@@ -143,6 +151,34 @@ def make(spec: str, **options: Any) -> Policy:
                 f"{spec.partition(':')[0]}: unknown option {key!r}{nearest(key, allowed)} (options: {listed})"
             )
     return cls(**given)
+
+
+def bind(spec: str, env: gym.Env | gym.vector.VectorEnv, rng: np.random.Generator | int = 0) -> Policy:
+    """The policy ``spec`` ready for ``predict`` on ``env``; refused where env or its parameters do not fit it."""
+    line, policy = entry(spec), make(spec)
+    task = Task.of(env, policy.knowledge)
+    system = env.unwrapped.system  # type: ignore[union-attr]
+    name = spec.partition(":")[0]
+    if line.env_id is not None and type(system) is not type(build(SYSTEMS[line.env_id], "tiny", {})):
+        raise ValueError(f"{name} is for {line.env_id}, got an environment of {type(system).__name__}")
+    if wrong := {k: v for k, v in line.overrides.items() if getattr(system.params, k) != v}:
+        wanted = ", ".join(f"{k}={v!r}" for k, v in wrong.items())
+        raise ValueError(f"{name} needs gym.make({line.env_id!r}, {wanted}, ...): entry({name!r}).overrides lists it")
+    return policy.bind(task, rng)
+
+
+def register(name: str, target: str, env_id: str | None = None, *, source: str = "", **fields: Any) -> None:
+    """Give a policy of your own a name, for `make`, `evaluate` and their tables.
+
+    ``target`` is ``"module:Class"``, importable in every worker process; ``fields`` are those of `Entry`.
+    """
+    if name in ENTRIES:
+        raise ValueError(f"name: {name!r} is taken by {ENTRIES[name].target}")
+    if not name.isidentifier() or target.count(":") != 1:
+        raise ValueError(f"register: an identifier and 'module:Class' wanted, got {name!r} and {target!r}")
+    if env_id is not None and env_id not in SYSTEMS:
+        raise ValueError(f"env_id: None or one of {list(SYSTEMS)} wanted, got {env_id!r}")
+    ENTRIES[name] = Entry(target, env_id, source=source, **{"role": "heuristic", **fields})
 
 
 def parse_options(spec: str) -> dict[str, Any]:

@@ -86,7 +86,8 @@ class CellAssociationParams:
             require(getattr(self, name) in allowed, name, f"one of {list(allowed)}", getattr(self, name))
         for name, least in (("num_ues", 1), ("num_cells", 2), ("horizon", 1), ("block_slots", 1)):
             value = getattr(self, name)
-            require(isinstance(value, int) and value >= least, name, f"an integer of at least {least}", value)
+            ok = isinstance(value, int) and not isinstance(value, bool) and value >= least
+            require(ok, name, f"an integer of at least {least}", value)
         for name in ("slot_s", "side_m", "shadowing_distance_m"):
             require(is_number(value := getattr(self, name)) and value > 0, name, "a positive number", value)
         for name in ("handover_weight", "delay_variation", "heading_sd", "shadowing_db", "noise_figure_db"):

@@ -131,6 +131,9 @@ class NomaAllocation(SystemModel):
                     f"trace: {field!r} within [{low:.3g}, {high:.3g}] wanted, got [{values.min()}, {values.max()}]"
                 )
 
+        if not np.isin(trace.slots["scheduled"], (0, 1)).all():
+            raise ValueError("trace: 'scheduled' is 0 or 1, got something between")
+
     def initial(self, slot: Slot) -> State:
         return {"rounds_since_served": np.zeros(slot["scheduled"].shape, dtype=np.int64)}
 

@@ -31,7 +31,8 @@ def run(args: argparse.Namespace) -> int:
     radio_map = import_logs(args.logs, num_cells=args.cells, progress=_Lines())
     radio_map.save(args.out)
     print(radio_map.summary())
-    print(f"\n{args.out} written; use it with: rangym evaluate a3 lda --scenario measured --set map={args.out}")
+    cells = "" if radio_map.num_cells == 25 else f" --set num_cells={radio_map.num_cells}"
+    print(f"\n{args.out} written; use it with: rangym evaluate a3 lda --scenario measured --set map={args.out}{cells}")
     return 0
 
 

@@ -162,6 +162,38 @@ def test_observations_are_causal_and_a_leaking_system_is_caught(env):
     assert first_leak(env) is not None
 
 
+class _SwitchesTheFutureOn(Policy):
+    """A cheater: lets its model announce the SINR one slot early, and hopes that the environment does."""
+
+    knowledge = Knowledge.MODEL
+
+    def reset(self, task, rng):
+        task.system.reveal["sinr_db"] = 0
+
+    def act(self, observation):
+        return observation["sinr_db"].argmax(axis=1)
+
+
+def test_a_model_cannot_change_when_the_environment_reveals():
+    env = gym.make("rangym/CellAssociation-v0", scenario="tiny").unwrapped
+    np.testing.assert_array_equal(_episode(env, _SwitchesTheFutureOn()), _episode(env, policies.make("max_sinr")))
+    assert env.system.reveal["sinr_db"] == 1
+
+
+def test_nothing_is_written_through_a_trace():
+    env = gym.make("rangym/CellAssociation-v0", scenario="tiny").unwrapped
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match="read-only"):
+        Task.of(env, Knowledge.ORACLE).trace.slots["sinr_db"][:] = 30
+
+
+def test_bind_makes_a_policy_ready_where_it_fits():
+    env = gym.make("rangym/NomaAllocation-v0", scenario="tiny", action="native", power="fixed")
+    observation, _ = env.reset(seed=0)
+    action, _ = policies.bind("mba_fixed", env).predict(observation)
+    assert env.action_space.contains(action)
+
+
 def test_a_models_copy_keeps_the_policy_from_changing_the_environment():
     env = gym.make("rangym/CellAssociation-v0", scenario="tiny").unwrapped
     env.reset(seed=0)

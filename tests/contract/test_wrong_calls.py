@@ -55,6 +55,7 @@ CONFIGURATION = {
     "unknown law": (lambda: _make(law="mobile"), "law: one of .* got 'mobile'"),
     "unknown motion": (lambda: _make(motion="brownian"), "motion: one of .* got 'brownian'"),
     "no UE": (lambda: _make(num_ues=0), "num_ues: an integer of at least 1 wanted, got 0"),
+    "true UEs": (lambda: _make(num_ues=True), "num_ues: an integer .* got True"),
     "half a UE": (lambda: _make(num_ues=2.5), "num_ues: an integer .* got 2.5"),
     "one cell": (lambda: _make(num_cells=1), "num_cells: an integer of at least 2 wanted, got 1"),
     "no slot": (lambda: _make(horizon=0), "horizon: an integer of at least 1 wanted, got 0"),
@@ -81,6 +82,7 @@ ACTIONS = {
     "NaN": (lambda: _started().step(np.full(4, np.nan)), "float64"),
     "before reset": (lambda: _make().step(np.zeros(4, int)), r"before reset\(\)"),
     "picture before reset": (lambda: _make(render_mode="rgb_array").render(), r"before reset\(\)"),
+    "masks before reset": (lambda: _make().action_masks(), r"before reset\(\)"),
     "trace before reset": (lambda: _make().trace, r"before reset\(\)"),
 }
 TRACES = {
@@ -100,6 +102,8 @@ TRACES = {
     ),
     "negative bandwidth": (lambda: _replay(_trace(bandwidth_mhz=_with(0, -5))), "'bandwidth_mhz' within .* MHz"),
     "delay of an hour": (lambda: _replay(_trace(handover_delay=_with((0, 0), 3600))), "'handover_delay' within"),
+    "words": (lambda: _trace(sinr_db=lambda v: v.astype(str)), "'sinr_db' is an array of real numbers"),
+    "a list": (lambda: _trace(bandwidth_mhz=lambda v: list(v)), "'bandwidth_mhz' is an array .* got list"),
     "ragged slots": (lambda: _trace(sinr_db=lambda v: v[:-1]), "share one leading axis"),
     "both kinds": (lambda: Trace({"a": np.zeros(1)}, {"a": np.zeros(3)}), "both constants and slot fields"),
 }
@@ -108,6 +112,10 @@ POLICIES = {
     "unknown option": (lambda: policies.make("a3:offset=3"), "a3: unknown option 'offset'; did you mean 'offset_db'"),
     "option without value": (lambda: policies.make("a3:offset_db"), "options are key=value, got 'offset_db'"),
     "predict without task": (lambda: policies.make("max_sinr").predict({}), r"policy.bind\(Task.of"),
+    "policy of another problem": (lambda: policies.bind("k_means", _make()), "k_means is for .*NodePlacement"),
+    "other coding": (lambda: policies.bind("mba_fixed", _noma()), "mba_fixed needs gym.make.*action='native'"),
+    "name taken": (lambda: policies.register("lda", "m:C"), "'lda' is taken"),
+    "no class": (lambda: policies.register("mine", "module.Class"), "'module:Class' wanted"),
     "model not granted": (lambda: policies.make("lda").bind(Task.of(_make())), "needs the model"),
     "foreign environment": (lambda: Task.of(gym.make("CartPole-v1")), "a rangym environment wanted, got CartPoleEnv"),
     "oracle of many lanes": (
@@ -116,6 +124,10 @@ POLICIES = {
     ),
 }
 CASES = {**CONFIGURATION, **ACTIONS, **TRACES, **POLICIES}
+
+
+def _noma():
+    return gym.make("rangym/NomaAllocation-v0", scenario="tiny")
 
 
 def _other(**kwargs):
