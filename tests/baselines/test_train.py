@@ -101,8 +101,10 @@ def test_command(tmp_path, capsys):
     words = ["ppo_shared", "--seed", "1", "--out", str(tmp_path), "--steps", "1", "--quiet"]
     assert run(parser.parse_args(words)) == 0
     assert f"ppo_shared:agent={tmp_path}/agent.npz" in capsys.readouterr().out
-    assert run(parser.parse_args(words)) == 2
-    assert "holds a run already" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="holds a run already"):
+        run(parser.parse_args(words))
+    with pytest.raises(ValueError, match="--steps: at least 1 wanted, got 0"):
+        run(parser.parse_args([*words[:-2], "0"]))
     with pytest.raises(SystemExit):
         parser.parse_args(["ppo_share", "--out", "x"])
 
@@ -111,10 +113,8 @@ def test_command(tmp_path, capsys):
 def test_a_missing_extra_names_the_line_to_run(missing, tmp_path):
     code = (
         f"import sys; sys.modules[{missing!r}] = None\n"
-        "import argparse\n"
-        "from rangym.baselines.train import add_arguments, run\n"
-        "parser = argparse.ArgumentParser(); add_arguments(parser)\n"
-        f"sys.exit(run(parser.parse_args(['ppo_shared', '--steps', '1', '--out', {str(tmp_path / 'x')!r}])))\n"
+        "from rangym.cli import main\n"
+        f"sys.exit(main(['train', 'ppo_shared', '--steps', '1', '--out', {str(tmp_path / 'x')!r}]))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 2 and "pip install 'rangym[rl]'" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 2 and "pip install 'rangym[rl]'" in done.stderr, done.stdout + done.stderr
