@@ -24,10 +24,6 @@ from rangym.policies import Task
 
 ENV = "rangym/CellAssociation-v0"
 CELL_RECIPES = [name for name, recipe in RECIPES.items() if recipe.env_id == ENV]
-SHIPPED = {"ppo_direct": 5, "ppo_tracking_drift": 3, "ppo_plain": 3, "sac_plain": 3}
-"""How many agents come with the package, where not ten."""
-
-
 def _model(name, **kwargs):
     recipe = RECIPES[name]
     base = gym.make_vec(recipe.env_id, 2, scenario="tiny", vectorization_mode="vector_entry_point").unwrapped
@@ -164,7 +160,7 @@ def test_another_recipes_agent_is_refused(tmp_path):
 @pytest.mark.parametrize("name", RECIPES)
 def test_shipped_agents_come_from_their_recipe(name):
     cls, recipe = policy_class(name), json.loads(json.dumps(dataclasses.asdict(RECIPES[name])))
-    assert [path.stem for path in cls.shipped()] == [str(k) for k in range(SHIPPED.get(name, 10))]
+    assert [path.stem for path in cls.shipped()] == [str(k) for k in range(10)]
     for k, path in enumerate(cls.shipped()):
         agent = TrainedAgent.load(path)
         assert agent.config["agent"] == k

@@ -1,0 +1,36 @@
+"""The README's numbers are those of the committed rows, and its example runs."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from rangym.evaluation.results import Results
+from rangym.evaluation.statistics import mean_interval
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def test_every_cell_of_the_results_table_is_a_mean_of_the_published_rows():
+    comparisons = {c.env_id.split("/")[1][:-3]: c for c in Results.load(ROOT / "evaluation/published/bench.jsonl").comparisons}
+    cells = 0
+    for line in README.splitlines():
+        name = re.match(r"\| (\w+) `small`", line)
+        if not name:
+            continue
+        c = comparisons[name[1]]
+        for policy, value, half in re.findall(r"`(\w+)` (-?[\d.]+) ± ([\d.]+)", line):
+            found = mean_interval(c.rewards(c.find(policy)))
+            np.testing.assert_allclose([found.value, found.half_width], [float(value), float(half)], atol=5.01e-4)
+            cells += 1
+        bound = re.search(r"\| (-?[\d.]+), (certified[\w ,]*) \|$", line)
+        assert bound and c.bound_kind == "certified"
+        np.testing.assert_allclose(c.bound().mean(), float(bound[1]), atol=5.01e-4)
+    assert cells == 15
+
+
+def test_the_example_runs(capsys):
+    code = re.search(r"```python\n(.*?)```", README, re.S)[1]
+    exec(code, {})
+    assert 0.5 < float(capsys.readouterr().out) < 1.6
