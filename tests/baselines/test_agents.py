@@ -24,6 +24,8 @@ from rangym.policies import Task
 
 ENV = "rangym/CellAssociation-v0"
 CELL_RECIPES = [name for name, recipe in RECIPES.items() if recipe.env_id == ENV]
+
+
 def _model(name, **kwargs):
     recipe = RECIPES[name]
     base = gym.make_vec(recipe.env_id, 2, scenario="tiny", vectorization_mode="vector_entry_point").unwrapped

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from rangym.evaluation.results import Results
+from rangym.evaluation.runner import resolve
 from rangym.evaluation.statistics import mean_interval
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -13,15 +14,19 @@ README = (ROOT / "README.md").read_text()
 
 
 def test_every_cell_of_the_results_table_is_a_mean_of_the_published_rows():
-    comparisons = {c.env_id.split("/")[1][:-3]: c for c in Results.load(ROOT / "evaluation/published/bench.jsonl").comparisons}
+    comparisons = {
+        c.env_id.split("/")[1][:-3]: c for c in Results.load(ROOT / "evaluation/published/bench.jsonl").comparisons
+    }
     cells = 0
     for line in README.splitlines():
-        name = re.match(r"\| (\w+) `small`", line)
-        if not name:
+        environment = re.match(r"\| (\w+) `small`", line)
+        if not environment:
             continue
-        c = comparisons[name[1]]
+        c = comparisons[environment[1]]
         for policy, value, half in re.findall(r"`(\w+)` (-?[\d.]+) ± ([\d.]+)", line):
-            found = mean_interval(c.rewards(c.find(policy)))
+            name, options = resolve(policy, c.env_id, c.scenario)  # as the bare name is evaluated, with tuned options
+            (row,) = [r for r in c.rows if (c.first(r)["policy"], c.first(r)["options"]) == (name, options)]
+            found = mean_interval(c.rewards(row))
             np.testing.assert_allclose([found.value, found.half_width], [float(value), float(half)], atol=5.01e-4)
             cells += 1
         bound = re.search(r"\| (-?[\d.]+), (certified[\w ,]*) \|$", line)
