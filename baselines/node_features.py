@@ -8,9 +8,8 @@ from numpy.typing import NDArray
 from rangym.envs.node_placement.system import NodePlacement
 from rangym.envs.physics.units import linear_to_db
 from rangym.policies.base import Observation
+from rangym.policies.node_placement.motion import UserMotion
 
-VELOCITY_MEMORY = 0.4  # weight of the newest step in a user's average velocity
-NEW_USER_SHARE = 1 / 15  # a step longer than this share of the side is a new user in the row
 HORIZONS = (3, 6, 10)  # slots ahead that a node looks, users going on at constant velocity
 INFLOW_HORIZON = 1  # index into HORIZONS
 NEAR_M = (10.0, 25.0)  # how fast the pull of other nodes' users falls with the distance
@@ -20,27 +19,6 @@ LIMIT = 5.0  # features are clipped to it
 
 NODE_FEATURES = 44
 OTHER_FEATURES = 5
-
-
-class UserMotion:
-    """Each user's velocity, ``(L, N, 2)`` in metres per slot: the exponential average of its steps; 0 for new users."""
-
-    def __init__(self, side_m: float):
-        self._jump_m = NEW_USER_SHARE * side_m
-        self._last: NDArray | None = None
-
-    def __call__(self, user_m: NDArray) -> tuple[NDArray, NDArray]:
-        """Velocities, and whether each is known ``(L, N)``."""
-        if self._last is None:
-            self._velocity, self._known = np.zeros_like(user_m), np.zeros(user_m.shape[:-1], bool)
-        else:
-            step = user_m - self._last
-            new = np.sqrt((step * step).sum(axis=-1)) > self._jump_m
-            average = self._velocity + VELOCITY_MEMORY * (step - self._velocity)
-            average = np.where(self._known[..., None], average, step)
-            self._velocity, self._known = np.where(new[..., None], 0.0, average), ~new
-        self._last = user_m
-        return self._velocity, self._known
 
 
 class NodeFeatures:

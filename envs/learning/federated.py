@@ -134,21 +134,6 @@ def epoch_batches(sizes: ArrayLike, batch_size: int, epochs: int, rng: np.random
     return out.reshape(len(v), epochs * per_pass, batch_size)
 
 
-def step_batches(sizes: ArrayLike, batch_sizes: ArrayLike, steps: ArrayLike, rng: np.random.Generator) -> NDArray:
-    """``steps[i]`` independent mini-batches of ``batch_sizes[i]`` distinct samples for client i, (M, steps, batch).
-
-    Padded with -1 to the largest number of steps and the largest batch.
-    """
-    v, b, s = (np.asarray(values) for values in (sizes, batch_sizes, steps))
-    if (b < 0).any() or (b > v).any() or (s < 0).any():
-        raise ValueError("batch_sizes, steps: 0 <= batch_sizes <= sizes and steps >= 0 wanted for every client")
-    out = np.full((len(v), max(int(s.max(initial=0)), 1), max(int(b.max(initial=0)), 1)), -1)
-    for client in range(len(v)):
-        for step in range(s[client]):
-            out[client, step, : b[client]] = rng.choice(v[client], b[client], replace=False)
-    return out
-
-
 def local_sgd(
     network: Network,
     start: NDArray,

@@ -46,3 +46,18 @@ def computing_energy_j(cycles: ArrayLike, time_s: ArrayLike, switched_capacitanc
     cycles = np.asarray(cycles, dtype=np.float64)
     clock_hz = cycles / np.asarray(time_s, dtype=np.float64)
     return switched_capacitance * clock_hz * clock_hz * cycles
+
+
+class PairEnergy:
+    """What every upload of two users has: their energies in J, infinite where the pair is infeasible."""
+
+    early_j: NDArray
+    late_j: NDArray
+
+    @property
+    def energy_j(self) -> NDArray:
+        return self.early_j + self.late_j
+
+    @property
+    def feasible(self) -> NDArray:
+        return np.isfinite(self.energy_j)

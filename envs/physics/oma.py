@@ -12,14 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rangym.envs.physics.energy import LN2, MAX_EFFICIENCY, snr_needed, upload_energy
+from rangym.envs.physics.energy import LN2, MAX_EFFICIENCY, PairEnergy, snr_needed, upload_energy
 from rangym.envs.physics.sic import FixedUpload
 
 BISECTIONS = 60
 
 
 @dataclass(frozen=True)
-class OmaPair:
+class OmaPair(PairEnergy):
     """Each field has the broadcast shape of the arguments; an infeasible pair has infinite energies and zero powers.
 
     Attributes
@@ -34,14 +34,6 @@ class OmaPair:
     early_j: NDArray
     late_j: NDArray
     share_s: NDArray
-
-    @property
-    def energy_j(self) -> NDArray:
-        return self.early_j + self.late_j
-
-    @property
-    def feasible(self) -> NDArray:
-        return np.isfinite(self.energy_j)
 
 
 def tdma_pair(

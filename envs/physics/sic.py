@@ -30,14 +30,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rangym.envs.physics.energy import LN2, snr_needed
+from rangym.envs.physics.energy import LN2, PairEnergy, snr_needed
 
 ORDERS = ("best", "strong_first", "early_first")
 FORMS = ("corrected", "printed")
 
 
 @dataclass(frozen=True)
-class PairPower:
+class PairPower(PairEnergy):
     """Powers and energies of a pair, each of the broadcast shape of the arguments.
 
     Attributes
@@ -53,14 +53,6 @@ class PairPower:
     early_j: NDArray
     late_j: NDArray
     early_first: NDArray
-
-    @property
-    def energy_j(self) -> NDArray:
-        return self.early_j + self.late_j
-
-    @property
-    def feasible(self) -> NDArray:
-        return np.isfinite(self.energy_j)
 
 
 def noma_pair(

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from rangym.policies.algorithms.clustering import k_means
 from rangym.policies.algorithms.placement_search import improve_one_by_one, ring_offsets
 from rangym.policies.base import Knowledge, Observation, Task
+from rangym.policies.node_placement.motion import UserMotion
 from rangym.policies.node_placement.tracking import Tracking, matched
 
 
@@ -30,7 +31,7 @@ class Mpc(Tracking):
 
     def reset(self, task: Task, rng: np.random.Generator) -> None:
         super().reset(task, rng)
-        self._last: NDArray | None = None
+        self._motion = UserMotion(self._system.params.side_m, self.alpha)
         self._t = 0
 
     def act(self, observation: Observation) -> NDArray:
@@ -39,15 +40,8 @@ class Mpc(Tracking):
 
     def future(self, users: NDArray, count: int) -> NDArray:
         """Users (count, N, 2) of this slot and the next ones."""
-        if self._last is None:
-            self._velocity, self._known = np.zeros_like(users), np.zeros((len(users), 1), bool)
-        else:
-            step = users - self._last
-            new = np.linalg.norm(step, axis=1, keepdims=True) > self._system.params.side_m / 15.0
-            average = np.where(self._known, self._velocity + self.alpha * (step - self._velocity), step)
-            self._velocity, self._known = np.where(new, 0.0, average), ~new
-        self._last = users
-        ahead = np.arange(count)[:, None, None] * self._velocity
+        velocity, _ = self._motion(users)
+        ahead = np.arange(count)[:, None, None] * velocity
         return np.clip(users + ahead, 0.0, self._system.params.side_m)
 
     def place(self, users: NDArray, start: NDArray, nodes: NDArray) -> NDArray:

@@ -12,7 +12,7 @@ from stable_baselines3 import PPO, SAC
 from rangym import policies
 from rangym.baselines.agent import Network, TrainedAgent
 from rangym.baselines.learner import actor
-from rangym.baselines.node_features import NODE_FEATURES, OTHER_FEATURES, NodeFeatures, UserMotion
+from rangym.baselines.node_features import NODE_FEATURES, OTHER_FEATURES, NodeFeatures
 from rangym.baselines.node_placement import (
     DirectPpo,
     FlatNodesPpo,
@@ -30,6 +30,7 @@ from rangym.baselines.vec_adapter import VectorAdapter
 from rangym.envs.core import Trace
 from rangym.evaluation.causality import first_leak
 from rangym.policies import Knowledge, Task
+from rangym.policies.node_placement.motion import UserMotion
 
 ENV = "rangym/NodePlacement-v0"
 NODE_RECIPES = [name for name, recipe in RECIPES.items() if recipe.env_id == ENV]

@@ -13,7 +13,6 @@ from rangym.envs.learning.federated import (
     average,
     epoch_batches,
     local_sgd,
-    step_batches,
 )
 
 NETWORK = Network((5, 4, 3))
@@ -107,16 +106,6 @@ def test_epochs_pass_over_every_sample():
     assert len(set(orders)) == 3
 
 
-def test_steps_have_their_own_batches():
-    batches = step_batches([9, 4, 5], [3, 4, 0], [2, 5, 3], np.random.default_rng(5))
-    assert batches.shape == (3, 5, 4)
-    for client, (size, batch, steps) in enumerate([(9, 3, 2), (4, 4, 5), (5, 0, 3)]):
-        for step, own in enumerate(batches[client]):
-            own = own[own >= 0]
-            assert len(own) == (batch if step < steps else 0)
-            assert len(set(own)) == len(own) and (own < size).all()
-
-
 def test_average_by_hand():
     current = np.array([[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]])
     trained = np.array([[0.0, 4.0], [8.0, 0.0], [5.0, 6.0]])
@@ -198,7 +187,6 @@ def test_training_learns():
         (lambda d, r: average(np.zeros((1, 2)), np.zeros((2, 2)), [1.0, 0.0], [0, 0]), "weights: positive"),
         (lambda d, r: average(np.zeros((1, 2)), np.zeros((2, 2)), [1.0], [0, 0]), r"shape \(2,\)"),
         (lambda d, r: epoch_batches([3], 0, 1, r), "batch_size: an integer"),
-        (lambda d, r: step_batches([3], [4], [1], r), "batch_sizes <= sizes"),
         (lambda d, r: NETWORK.class_accuracy(models(r), d.x[0], np.zeros(7, int)), "class 1 has none"),
     ],
 )
