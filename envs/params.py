@@ -1,14 +1,93 @@
-"""Scenario parameters: frozen dataclasses, derived from a named scenario by checked overrides."""
+"""Parameters and options: the range stands beside the field, one checker reads it, overrides are checked by name."""
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
-import math
+import sys
 from collections.abc import Iterable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
+
+Value = TypeVar("Value")
+Params = TypeVar("Params")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Range:
+    """What a field may hold, and under which values of other fields it is used.
+
+    Attributes
+    ----------
+    kind : the type of the value, or of each entry of a tuple; integers pass for float.
+    low, high, above, below : bounds; the first two are allowed themselves, the last two are not.
+    words : the values allowed, where they can be listed.
+    length : of a tuple of values; 0 means any length.
+    ascending : the entries of the tuple do not fall.
+    optional : None is allowed too.
+    only : ``{"law": ("mobility",)}``: only this law uses the field, so naming it under another one is refused.
+    """
+
+    kind: type = float
+    low: float | None = None
+    high: float | None = None
+    above: float | None = None
+    below: float | None = None
+    words: tuple[object, ...] = ()
+    length: int | None = None
+    ascending: bool = False
+    optional: bool = False
+    only: Mapping[str, tuple[object, ...]] = dataclasses.field(default_factory=dict)
+
+    def allows(self, value: object) -> bool:
+        """Whether ``value`` is inside."""
+        if value is None:
+            return self.optional
+        if self.length is None:
+            return self._allows_one(value)
+        ok = isinstance(value, tuple) and self.length in (0, len(value)) and all(map(self._allows_one, value))
+        return ok and not (self.ascending and any(a > b for a, b in zip(value, value[1:], strict=False)))  # type: ignore[arg-type]
+
+    def _allows_one(self, value: object) -> bool:
+        if self.words:
+            return any(type(w) is type(value) and w == value for w in self.words)
+        if self.kind in (str, bool) or not isinstance(value, (int, float)):
+            return isinstance(value, self.kind)
+        if not is_number(value) or not isinstance(value, (int, self.kind)):
+            return False
+        below = (self.low is None or value >= self.low) and (self.above is None or value > self.above)
+        return below and (self.high is None or value <= self.high) and (self.below is None or value < self.below)
+
+    def __str__(self) -> str:
+        """``an integer of at least 1``, ``a number above 0 and below 1``, ``one of ['a', 'b']``."""
+        if self.words:
+            text = f"one of {list(self.words)}"
+        else:
+            text = {int: "an integer", float: "a number", str: "a text", bool: "True or False"}[self.kind]
+            ends = ("of at least", self.low), ("above", self.above), ("of at most", self.high), ("below", self.below)
+            text += " and".join(f" {word} {end:g}" for word, end in ends if end is not None)
+        if self.length is not None:
+            count = f"{self.length} values" if self.length else "values"
+            text = f"a tuple of {count}{', ascending' if self.ascending else ''}, each {text}"
+        return f"None or {text}" if self.optional else text
+
+
+def ranged(default: Value, **limits: Any) -> Value:
+    """A dataclass field with its `Range`; the kind is that of ``default`` unless it is said."""
+    kind = type(default[0] if isinstance(default, tuple) and default else default)
+    limits.setdefault("kind", kind if kind in (int, float, str, bool) else float)
+    return dataclasses.field(default=default, metadata={"range": Range(**limits)})
+
+
+def check(instance: Any) -> None:
+    """Refuse the first field of a dataclass instance whose value is outside the `Range` declared beside it."""
+    for f in dataclasses.fields(instance):
+        allowed, value = f.metadata.get("range"), getattr(instance, f.name)
+        if allowed is not None and not allowed.allows(value):
+            close = nearest(value, (w for w in allowed.words if isinstance(w, str))) if isinstance(value, str) else ""
+            raise ValueError(f"{f.name}: {allowed} wanted, got {value!r}{close}")
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:
@@ -17,32 +96,45 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def derive(scenarios: Mapping[str, Any], scenario: str, overrides: Mapping[str, Any]) -> Any:
-    """The parameters of ``scenario`` with ``overrides``; a name that does not exist is refused with the nearest one."""
+def derive(scenarios: Mapping[str, Params], scenario: str, overrides: Mapping[str, object]) -> Params:
+    """The parameters of ``scenario`` with ``overrides``.
+
+    A name that does not exist is refused with the nearest one, and so is one that the resulting parameters do not use;
+    what the scenario itself carries never is.
+    """
     if scenario not in scenarios:
-        raise ValueError(
-            f"scenario: one of {sorted(scenarios)} wanted, got {scenario!r}{nearest(str(scenario), scenarios)}"
-        )
-    names = [f.name for f in dataclasses.fields(scenarios[scenario])]
+        close = nearest(str(scenario), scenarios)
+        raise ValueError(f"scenario: one of {sorted(scenarios)} wanted, got {scenario!r}{close}")
+    base: Any = scenarios[scenario]
+    fields = {f.name: f for f in dataclasses.fields(base)}
     for key in overrides:
-        if key not in names:
-            raise TypeError(f"unknown parameter {key!r}{nearest(key, names)} (parameters: {', '.join(names)})")
-    return dataclasses.replace(scenarios[scenario], **{k: _frozen(v) for k, v in overrides.items()})
+        if key not in fields:
+            raise TypeError(f"unknown parameter {key!r}{nearest(key, fields)} (parameters: {', '.join(fields)})")
+    params = dataclasses.replace(base, **{k: frozen(v) for k, v in overrides.items()})
+    for key in overrides:
+        allowed = fields[key].metadata.get("range")
+        for other, values in (allowed.only if allowed else {}).items():
+            if (have := getattr(params, other)) not in values:
+                raise ValueError(
+                    f"{key}: used with {other} {' or '.join(map(repr, values))} only, got {other}={have!r}"
+                )
+    return params
 
 
-def _frozen(value: Any) -> Any:
+def frozen(value: Any) -> Any:
     """Lists and arrays become tuples, at any depth, NumPy scalars Python's: equal parameters compare equal."""
     if isinstance(value, np.generic | np.ndarray):
         value = value.tolist()
-    return tuple(_frozen(x) for x in value) if isinstance(value, list | tuple) else value
+    return tuple(frozen(x) for x in value) if isinstance(value, list | tuple) else value
 
 
-def require(ok: bool, name: str, wanted: str, got: Any) -> None:
-    """Refuse a parameter with its name, what was wanted and what came."""
+def require(ok: bool, name: str, wanted: str, got: object) -> None:
+    """Refuse a combination of fields with their names, what was wanted and what came."""
     if not ok:
         raise ValueError(f"{name}: {wanted} wanted, got {got!r}")
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: object) -> bool:
     """Whether ``value`` is a finite number (and not a truth value)."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    largest = sys.float_info.max  # a comparison, since an integer may be too large for a float
+    return isinstance(value, int | float) and not isinstance(value, bool) and -largest <= value <= largest
