@@ -47,8 +47,9 @@ class Range:
             return self.optional
         if self.length is None:
             return self._allows_one(value)
-        ok = isinstance(value, tuple) and self.length in (0, len(value)) and all(map(self._allows_one, value))
-        return ok and not (self.ascending and any(a > b for a, b in zip(value, value[1:], strict=False)))  # type: ignore[arg-type]
+        if not (isinstance(value, tuple) and self.length in (0, len(value)) and all(map(self._allows_one, value))):
+            return False
+        return not self.ascending or all(a <= b for a, b in zip(value, value[1:], strict=False))
 
     def _allows_one(self, value: object) -> bool:
         if self.words:

@@ -11,8 +11,8 @@ import pytest
 from scipy.optimize import minimize
 from scipy.stats import dirichlet_multinomial
 
-from rangym.policies.algorithms import dirichlet
-from rangym.policies.algorithms.dirichlet import (
+from rangym.policies.algorithms.clusters import dirichlet
+from rangym.policies.algorithms.clusters.dirichlet import (
     NoMaximumWarning,
     class_profiles,
     fit_map,

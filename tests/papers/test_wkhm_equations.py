@@ -9,20 +9,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rangym.envs.physics import power_law
-from rangym.policies.algorithms import clustering, placement_estimators
-from rangym.policies.algorithms import harmonic as harmonic_module
-from rangym.policies.algorithms import wkhm as wkhm_module
-from rangym.policies.algorithms.ascent import HarmonicObjective
-from rangym.policies.algorithms.clustering import (
+from rangym.policies.algorithms.placement import clustering, estimators
+from rangym.policies.algorithms.placement import harmonic as harmonic_module
+from rangym.policies.algorithms.placement import wkhm as wkhm_module
+from rangym.policies.algorithms.placement.ascent import HarmonicObjective
+from rangym.policies.algorithms.placement.clustering import (
     capacitated_assignment,
     constrained_k_means,
     gaussian_mixture,
     k_centers,
     k_means,
 )
-from rangym.policies.algorithms.harmonic import harmonic, k_harmonic_means
-from rangym.policies.algorithms.harmonic_kernels import BLOCK, CORRECTED, FAIR, FROZEN, PRINTED
-from rangym.policies.algorithms.wkhm import wkhm
+from rangym.policies.algorithms.placement.harmonic import harmonic, k_harmonic_means
+from rangym.policies.algorithms.placement.harmonic_kernels import BLOCK, CORRECTED, FAIR, FROZEN, PRINTED
+from rangym.policies.algorithms.placement.wkhm import wkhm
 
 
 def squares(x, m, eps):
@@ -336,7 +336,7 @@ def test_bad_input_says_what_was_wanted(call, message):
         call()
 
 
-@pytest.mark.parametrize("module", [wkhm_module, harmonic_module, clustering, placement_estimators, power_law])
+@pytest.mark.parametrize("module", [wkhm_module, harmonic_module, clustering, estimators, power_law])
 def test_docstring_examples(module):
     found = doctest.testmod(module)
     assert found.attempted > 0 and found.failed == 0
