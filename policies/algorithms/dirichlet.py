@@ -132,10 +132,8 @@ def fit_mle(counts: ArrayLike) -> DirichletFit:
     if vectors_with.sum() == len(n) and (vectors_with < len(n)).all():
         return _on_ray(n, vectors_with, -1, "vectors of one class each do not determine alpha")
     limit = _multinomial(total)
-    for start in (
-        n,
-        n / n.sum(axis=1, keepdims=True),
-    ):  # long vectors count more, or all alike: they may lead elsewhere
+    # From shares in which long vectors count more, then from those in which all count alike: they may lead elsewhere.
+    for start in (n, n / n.sum(axis=1, keepdims=True)):
         fit = _fit(n, 0.0, 0.0, start)
         if fit.value > limit + 1e-9 * max(1.0, -limit):
             return fit
