@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rangym.envs.node_placement.system import NodePlacement
+from rangym.policies.algorithms.placement.placement.placement.clustering import k_means_lanes
 from rangym.policies.node_placement.tracking import matched
 
 
@@ -31,32 +32,3 @@ class LaneTracker:
         targets = np.clip(centres, 0.0, self._system.params.side_m)
         self._targets = np.stack([matched(t, n) for t, n in zip(targets, nodes, strict=True)])
         return self._system.action_towards(self._targets, nodes)
-
-
-def k_means_lanes(users: NDArray, start: NDArray, max_iterations: int = 300) -> NDArray:
-    """`rangym.policies.algorithms.placement.clustering.k_means` in every lane: positions ``(L, K, 2)``."""
-    nodes, active = start.copy(), np.arange(len(start))
-    label: NDArray | None = None
-    for _ in range(max_iterations + 1):
-        x, old = users[active], nodes[active]
-        new = _nearest(x, old)
-        if label is not None:
-            changed = (new != label).any(axis=1)
-            active, x, old, new = active[changed], x[changed], old[changed], new[changed]
-            if not len(active):
-                break
-        label = new
-        lanes, count = old.shape[:2]
-        cluster = (label + count * np.arange(lanes)[:, None]).ravel()
-        bins = lanes * count
-        size = np.bincount(cluster, minlength=bins).reshape(lanes, count)
-        sums = [np.bincount(cluster, x[..., i].ravel(), bins).reshape(lanes, count) for i in (0, 1)]
-        means = np.stack(sums, axis=-1) / np.maximum(size, 1)[..., None]
-        nodes[active] = np.where(size[..., None] > 0, means, old)
-    return nodes
-
-
-def _nearest(users: NDArray, nodes: NDArray) -> NDArray[np.int64]:
-    dx = users[:, :, None, 0] - nodes[:, None, :, 0]
-    dy = users[:, :, None, 1] - nodes[:, None, :, 1]
-    return (dx * dx + dy * dy).argmin(axis=2)

@@ -9,20 +9,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rangym.envs.physics import power_law
-from rangym.policies.algorithms.placement import clustering, estimators
-from rangym.policies.algorithms.placement import harmonic as harmonic_module
-from rangym.policies.algorithms.placement import wkhm as wkhm_module
-from rangym.policies.algorithms.placement.ascent import HarmonicObjective
-from rangym.policies.algorithms.placement.clustering import (
+from rangym.policies.algorithms.placement.placement import clustering, estimators
+from rangym.policies.algorithms.placement.placement import harmonic as harmonic_module
+from rangym.policies.algorithms.placement.placement import wkhm as wkhm_module
+from rangym.policies.algorithms.placement.placement.ascent import HarmonicObjective
+from rangym.policies.algorithms.placement.placement.clustering import (
     capacitated_assignment,
     constrained_k_means,
     gaussian_mixture,
     k_centers,
     k_means,
+    k_means_lanes,
 )
-from rangym.policies.algorithms.placement.harmonic import harmonic, k_harmonic_means
-from rangym.policies.algorithms.placement.harmonic_kernels import BLOCK, CORRECTED, FAIR, FROZEN, PRINTED
-from rangym.policies.algorithms.placement.wkhm import wkhm
+from rangym.policies.algorithms.placement.placement.harmonic import harmonic, k_harmonic_means
+from rangym.policies.algorithms.placement.placement.harmonic_kernels import BLOCK, CORRECTED, FAIR, FROZEN, PRINTED
+from rangym.policies.algorithms.placement.placement.wkhm import wkhm
 
 
 def squares(x, m, eps):
@@ -283,6 +284,19 @@ def test_k_means_is_lloyds_and_an_empty_cluster_keeps_its_node():
     for k in range(3):
         np.testing.assert_allclose(found.position[k], x[label == k].mean(axis=0))
     assert found.converged and (np.diff(found.history) <= 1e-12).all()
+
+
+@pytest.mark.parametrize("max_iterations", [0, 1, 2, 300])
+def test_k_means_of_many_lanes_is_that_of_each(max_iterations):
+    """Bit for bit: lanes that rest early, empty clusters, ties between nodes, and lanes stopped by the cap."""
+    rng = np.random.default_rng(17)
+    x = np.concatenate([rng.random((6, 25, 2)), rng.integers(0, 3, (6, 25, 2))])
+    m = np.concatenate([rng.random((6, 4, 2)), rng.integers(-1, 3, (6, 4, 2))])
+    ones = [k_means(users, start, max_iterations=max_iterations) for users, start in zip(x, m, strict=True)]
+    found = k_means_lanes(x, m, max_iterations=max_iterations)
+    np.testing.assert_array_equal(found, [one.position for one in ones])
+    assert len({one.iterations for one in ones}) > 2 or max_iterations < 3
+    assert all(one.converged for one in ones) == (max_iterations == 300)
 
 
 def test_k_centers_is_within_twice_the_optimum():

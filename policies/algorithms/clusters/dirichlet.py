@@ -35,7 +35,7 @@ LOG_ALPHA_BOUND = 12.0
 
 
 class NoMaximumWarning(UserWarning):
-    """The likelihood has no maximum: what was returned is where the search was stopped."""
+    """The likelihood has no maximum: what was returned is a point of the ray along which it rises."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class DirichletFit:
     ----------
     alpha : (C,).
     value : what was maximised, at alpha: the log-likelihood, for `fit_map` plus the log-prior up to a constant.
-    iterations, converged : of L-BFGS-B.
-    at_bound : (C,), where alpha stopped at a bound of the search; at the lower one the class is simply absent.
+    iterations, converged : of L-BFGS-B; 0 and false where `fit_mle` found that there is no maximum.
+    at_bound : (C,), where alpha stands at a bound of the search; at the lower one the class is simply absent.
     """
 
     alpha: NDArray
@@ -89,49 +89,75 @@ def supremum(counts: ArrayLike) -> float:
     n = _checked_counts(counts)
     if len(n) != 1:
         raise ValueError(f"counts: one count vector wanted, got {len(n)}")
-    return float(xlogy(n, n / n.sum()).sum())
+    return _multinomial(n[0])
 
 
 def fit_map(counts: ArrayLike, *, shape: float = 1.5, rate: float = 0.1) -> DirichletFit:
     """The most probable alpha under a Gamma(shape, rate) prior on each alpha_j, for one count vector (C,) or several.
 
     The density is the one of alpha, the search runs in ln alpha. With one vector the prior decides the scale alpha_0;
-    the shares are the data's.
+    the shares are the data's. ``shape`` is at least 1: below it the density of a class without samples grows for ever
+    as its alpha_j goes to 0. At 1 it is largest in the limit, and such a class stops at the lower bound of the search.
 
     >>> fit = fit_map([12, 0, 5, 0, 0, 3, 0, 0, 0, 80])
     >>> fit.converged, int(fit.shares.argmax())
     (True, 9)
     """
-    for name, value in (("shape", shape), ("rate", rate)):
-        if not (math.isfinite(value) and value > 0):
-            raise ValueError(f"{name}: a positive number wanted, got {value!r}")
-    return _fit(_checked_counts(counts), shape - 1.0, rate)
+    if not (math.isfinite(shape) and shape >= 1):
+        raise ValueError(f"shape: a number of at least 1 wanted, got {shape!r}")
+    if not (math.isfinite(rate) and rate > 0):
+        raise ValueError(f"rate: a positive number wanted, got {rate!r}")
+    n = _checked_counts(counts)
+    return _fit(n, shape - 1.0, rate, n)
 
 
 def fit_mle(counts: ArrayLike) -> DirichletFit:
     """The maximum-likelihood alpha that several count vectors (U, C) share.
 
-    Warns with `NoMaximumWarning` where there is none: for a single vector always, for several where they vary no more
-    than multinomial samples of the same shares do (mini-batches of one user's data, for instance).
+    Some counts have none: the likelihood only approaches its supremum, along a ray alpha = s p. Then a
+    `NoMaximumWarning` gives ray and supremum, and the result is the ray's point at s = exp(12) or exp(-12), with
+    ``converged`` false and ``at_bound`` true for every class; where a search happened to stop plays no part. The cases:
+
+    - one count vector: p = n/V and s -> infinity (proved at the top of this module);
+    - vectors that have one class each, not all the same: p holds the shares of vectors with each class and s -> 0,
+      since the first sample of a vector has probability p_j and the others are certain in the limit;
+    - vectors that vary no more than multinomial samples of the same shares do (mini-batches of one user's data, for
+      instance): p holds the shares of all counts together and s -> infinity. These are recognised by value: neither of
+      two searches reaches an alpha better than the limit of the ray, which is sum_j N_j ln p_j for N_j samples.
     """
     n = _checked_counts(counts)
-    fit = _fit(n, 0.0, 0.0)
+    total, vectors_with = n.sum(axis=0), (n > 0).sum(axis=0)
     if len(n) == 1:
-        warnings.warn(
-            "counts: one count vector has no maximum-likelihood alpha: the likelihood rises for ever along "
-            f"alpha = s n/V towards {supremum(n[0]):.6g} (its value here is {fit.value:.6g}). Use fit_map, or "
-            "give the vectors of several users.",
-            NoMaximumWarning,
-            stacklevel=2,
-        )
-    elif (fit.at_bound & (fit.alpha > 1.0)).any():
-        warnings.warn(
-            f"counts: these {len(n)} count vectors vary no more than multinomial samples do, so alpha grows without "
-            f"bound and was stopped at {math.exp(LOG_ALPHA_BOUND):.3g}. Use fit_map.",
-            NoMaximumWarning,
-            stacklevel=2,
-        )
-    return fit
+        return _on_ray(n, total, 1, "one count vector has no maximum-likelihood alpha")
+    if vectors_with.sum() == len(n) and (vectors_with < len(n)).all():
+        return _on_ray(n, vectors_with, -1, "vectors of one class each do not determine alpha")
+    limit = _multinomial(total)
+    # From shares in which long vectors count more, then from those in which all count alike: they may lead elsewhere.
+    for start in (n, n / n.sum(axis=1, keepdims=True)):
+        fit = _fit(n, 0.0, 0.0, start)
+        if fit.value > limit + 1e-9 * max(1.0, -limit):
+            return fit
+    return _on_ray(n, total, 1, f"these {len(n)} count vectors vary no more than multinomial samples do")
+
+
+def _multinomial(weights: NDArray) -> float:
+    """sum_j w_j ln(w_j / sum w), the largest multinomial log-likelihood of counts w."""
+    return float(xlogy(weights, weights / weights.sum()).sum())
+
+
+def _on_ray(n: NDArray, weights: NDArray, direction: int, why: str) -> DirichletFit:
+    """The point of the ray alpha = s w / sum w at ln s = +-12, absent classes at exp(-24) s, and the warning."""
+    shares, scale = weights / weights.sum(), math.exp(direction * LOG_ALPHA_BOUND)
+    alpha = scale * np.maximum(shares, math.exp(-2 * LOG_ALPHA_BOUND))
+    value, limit = log_likelihood(alpha, n), "infinity" if direction > 0 else "0"
+    warnings.warn(
+        f"counts: {why}: the likelihood approaches {_multinomial(weights):.6g} along alpha = s p, s -> {limit}, "
+        f"with p = {shares.round(6).tolist()}. The alpha returned is that of s = {scale:.3g}, where it is "
+        f"{value:.6g}. Use fit_map, or give the vectors of several users.",
+        NoMaximumWarning,
+        stacklevel=3,
+    )
+    return DirichletFit(alpha, value, 0, False, np.ones(len(alpha), dtype=bool))
 
 
 def class_profiles(counts: ArrayLike, feature: str = "map") -> NDArray:
@@ -148,15 +174,15 @@ def class_profiles(counts: ArrayLike, feature: str = "map") -> NDArray:
     raise ValueError(f"feature: one of ['map', 'hellinger'] wanted, got {feature!r}")
 
 
-def _fit(n: NDArray, log_power: float, rate: float) -> DirichletFit:
-    """Maximum of L + sum_j (log_power ln alpha_j - rate alpha_j) over x = ln alpha, from the mean shares."""
+def _fit(n: NDArray, log_power: float, rate: float, weights: NDArray) -> DirichletFit:
+    """Maximum of L + sum_j (log_power ln alpha_j - rate alpha_j) over x = ln alpha, from the shares of ``weights``."""
 
     def negative(x: NDArray) -> tuple[float, NDArray]:
         a = np.exp(x)
         value = log_likelihood(a, n) + float((log_power * x - rate * a).sum())
         return -value, -(gradient(a, n) * a + log_power - rate * a)
 
-    start = np.log((n.sum(axis=0) + 0.5) / (n.sum() + 0.5 * n.shape[1]))
+    start = np.log((weights.sum(axis=0) + 0.5) / (weights.sum() + 0.5 * n.shape[1]))
     bounds = [(-LOG_ALPHA_BOUND, LOG_ALPHA_BOUND)] * n.shape[1]
     found = minimize(
         negative,

@@ -57,6 +57,12 @@ def checked_positive(**numbers: float) -> None:
 
 
 def squared_distances(users: NDArray, nodes: NDArray) -> NDArray:
-    """(N, K) squared distances, in float64."""
-    difference = users[:, None].astype(np.float64) - nodes
-    return (difference * difference).sum(axis=2)
+    """Squared distances (..., N, K), in float64, of users (..., N, d) and nodes (..., K, d)."""
+    x, m = users.astype(np.float64, copy=False), nodes.astype(np.float64, copy=False)
+    total = x[..., :, None, 0] - m[..., None, :, 0]
+    total *= total
+    for axis in range(1, x.shape[-1]):
+        way = x[..., :, None, axis] - m[..., None, :, axis]
+        way *= way
+        total += way
+    return total
