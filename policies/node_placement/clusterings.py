@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from numpy.typing import NDArray
 
-from rangym.policies.algorithms.placement.placement import clustering
-from rangym.policies.algorithms.placement.placement.harmonic import STEPS, harmonic, k_harmonic_means
-from rangym.policies.algorithms.placement.placement.placement import checked_positive
-from rangym.policies.algorithms.placement.placement.wkhm import FORMS, wkhm
+from rangym.policies.algorithms.placement import clustering
+from rangym.policies.algorithms.placement.harmonic import STEPS, harmonic, k_harmonic_means
+from rangym.policies.algorithms.placement.placement import checked_positive
+from rangym.policies.algorithms.placement.wkhm import FORMS, wkhm
 from rangym.policies.node_placement.tracking import Tracking
 
 
