@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from numpy.typing import NDArray
 
 from rangym.envs.params import ranged
-from rangym.policies.algorithms import clustering
-from rangym.policies.algorithms.harmonic import STEPS, harmonic, k_harmonic_means
-from rangym.policies.algorithms.wkhm import FORMS, wkhm
+from rangym.policies.algorithms.placement import clustering
+from rangym.policies.algorithms.placement.harmonic import STEPS, harmonic, k_harmonic_means
+from rangym.policies.algorithms.placement.wkhm import FORMS, wkhm
 from rangym.policies.node_placement.tracking import Tracking
 
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rangym.envs.params import ranged
-from rangym.policies.algorithms.clustering import k_means
-from rangym.policies.algorithms.placement_search import (
+from rangym.policies.algorithms.placement.clustering import k_means
+from rangym.policies.algorithms.placement.search import (
     cma_es,
     improve_one_by_one,
     one_swap,

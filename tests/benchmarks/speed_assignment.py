@@ -13,7 +13,7 @@ from scipy.optimize import linear_sum_assignment
 import rangym  # noqa: F401 (registers the environments)
 from rangym.envs.physics.channel import shannon_rate_mbps
 from rangym.envs.physics.sharing import load_cost
-from rangym.policies.algorithms.assignment import optimal_assignment
+from rangym.policies.algorithms.association.assignment import optimal_assignment
 
 SLOTS = 40
 COPIES_LIMIT = 60  # UEs of the comparison: the linear assignment has I x (I J) entries

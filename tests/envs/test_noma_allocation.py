@@ -16,7 +16,7 @@ from rangym.envs.noma_allocation.params import SCENARIOS
 from rangym.envs.noma_allocation.scenario import noise_w
 from rangym.envs.noma_allocation.sequential import Sequential
 from rangym.envs.noma_allocation.system import two_largest
-from rangym.policies.algorithms.pair_costs import matching_cost
+from rangym.policies.algorithms.pairing.pair_costs import matching_cost
 from rangym.policies.noma_allocation.matching import round_costs
 
 ID = "rangym/NomaAllocation-v0"
