@@ -10,8 +10,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from rangym.baselines.node_placement.per_node.features import NODE_FEATURES, OTHER_FEATURES, NodeFeatures
-from rangym.baselines.node_placement.per_node.tracking import LaneTracker
+from rangym.baselines.node_placement.features import NODE_FEATURES, OTHER_FEATURES, NodeFeatures
+from rangym.baselines.node_placement.tracking import LaneTracker
 from rangym.baselines.policy import FlatPolicy, Sb3Policy
 from rangym.baselines.spaces import FlattenVectorObservation
 from rangym.envs.core import SystemVectorEnv, Trace

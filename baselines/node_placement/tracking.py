@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rangym.envs.node_placement.system import NodePlacement
-from rangym.policies.algorithms.placement.placement.placement.clustering import k_means_lanes
+from rangym.policies.algorithms.placement.clustering import k_means_lanes
 from rangym.policies.node_placement.tracking import matched
 
 

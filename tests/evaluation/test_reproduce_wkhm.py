@@ -78,7 +78,7 @@ def test_readings_differ_in_radio_and_update_only():
 def test_comparison_measures_what_the_environment_does(data):
     row = data.comparisons["3 m, cap", "uniform"][0]["KM"]
     system, users, start = rows.drawn("uniform", 0, {})
-    from rangym.policies.algorithms.placement.placement.clustering import k_means
+    from rangym.policies.algorithms.placement.clustering import k_means
 
     rates = system.rates(users, k_means(users, start).position)
     assert row["throughput"] == pytest.approx(rates.rate_mbps.mean())

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rangym.envs.physics import power_law
-from rangym.policies.algorithms.placement.placement import clustering, estimators
-from rangym.policies.algorithms.placement.placement import harmonic as harmonic_module
-from rangym.policies.algorithms.placement.placement import wkhm as wkhm_module
-from rangym.policies.algorithms.placement.placement.ascent import HarmonicObjective
-from rangym.policies.algorithms.placement.placement.clustering import (
+from rangym.policies.algorithms.placement import clustering, estimators
+from rangym.policies.algorithms.placement import harmonic as harmonic_module
+from rangym.policies.algorithms.placement import wkhm as wkhm_module
+from rangym.policies.algorithms.placement.ascent import HarmonicObjective
+from rangym.policies.algorithms.placement.clustering import (
     capacitated_assignment,
     constrained_k_means,
     gaussian_mixture,
@@ -21,9 +21,9 @@ from rangym.policies.algorithms.placement.placement.clustering import (
     k_means,
     k_means_lanes,
 )
-from rangym.policies.algorithms.placement.placement.harmonic import harmonic, k_harmonic_means
-from rangym.policies.algorithms.placement.placement.harmonic_kernels import BLOCK, CORRECTED, FAIR, FROZEN, PRINTED
-from rangym.policies.algorithms.placement.placement.wkhm import wkhm
+from rangym.policies.algorithms.placement.harmonic import harmonic, k_harmonic_means
+from rangym.policies.algorithms.placement.harmonic_kernels import BLOCK, CORRECTED, FAIR, FROZEN, PRINTED
+from rangym.policies.algorithms.placement.wkhm import wkhm
 
 
 def squares(x, m, eps):

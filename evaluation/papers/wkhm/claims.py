@@ -28,7 +28,7 @@ from rangym.evaluation.papers.claims import (
 )
 from rangym.evaluation.papers.wkhm.rows import EPS_VALUES, P_VALUES, Q_VALUES, READINGS, SETTINGS, drawn
 from rangym.evaluation.statistics import Difference, holm, mean_interval, paired_difference
-from rangym.policies.algorithms.placement.placement.wkhm import wkhm
+from rangym.policies.algorithms.placement.wkhm import wkhm
 
 TABLE_I = {"KM": (-4.72, 8.5e-5), "CKM": (-3.14, 3.8e-3), "KHM": (-2.01, 5.4e-2), "KC": (-2.87, 7.1e-3)}
 CLAIMED_ORDER = ("WKHM", "KHM", "KC", "CKM", "KM")

@@ -14,10 +14,10 @@ from rangym.envs.node_placement.system import NodePlacement
 from rangym.envs.physics.units import linear_to_db
 from rangym.evaluation import runner
 from rangym.evaluation.grid import Cell, Row
-from rangym.policies.algorithms.placement.placement.clustering import constrained_k_means, k_centers, k_means
-from rangym.policies.algorithms.placement.placement.harmonic import k_harmonic_means
-from rangym.policies.algorithms.placement.placement.placement import Placement
-from rangym.policies.algorithms.placement.placement.wkhm import wkhm
+from rangym.policies.algorithms.placement.clustering import constrained_k_means, k_centers, k_means
+from rangym.policies.algorithms.placement.harmonic import k_harmonic_means
+from rangym.policies.algorithms.placement.placement import Placement
+from rangym.policies.algorithms.placement.wkhm import wkhm
 
 ENV_ID = "rangym/NodePlacement-v0"
 SIDE_M = 100.0

@@ -129,9 +129,9 @@ def search(
     system: NodePlacement, user_m: NDArray, rng: np.random.Generator, restarts: int, evaluations: int
 ) -> NDArray:
     """The best placement (K, 2) of CMA-ES runs from K-means and K-harmonic means, then swaps and small steps."""
-    from rangym.policies.algorithms.placement.placement.clustering import k_means
-    from rangym.policies.algorithms.placement.placement.harmonic import k_harmonic_means
-    from rangym.policies.algorithms.placement.placement.search import (
+    from rangym.policies.algorithms.placement.clustering import k_means
+    from rangym.policies.algorithms.placement.harmonic import k_harmonic_means
+    from rangym.policies.algorithms.placement.search import (
         cma_es,
         improve_one_by_one,
         one_swap,

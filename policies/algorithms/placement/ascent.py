@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rangym.policies.algorithms.placement.placement.harmonic_kernels import harmonic_pass
-from rangym.policies.algorithms.placement.placement.placement import Placement
+from rangym.policies.algorithms.placement.harmonic_kernels import harmonic_pass
+from rangym.policies.algorithms.placement.placement import Placement
 
 ARMIJO = 1e-4
 SMALLEST_STEP = 1e-12

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
 
-from rangym.policies.algorithms.placement.placement.placement import (
+from rangym.policies.algorithms.placement.placement import (
     Placement,
     checked_points,
     checked_positive,

@@ -8,9 +8,9 @@ from sklearn.cluster import kmeans_plusplus
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from rangym.policies.algorithms.placement.placement.harmonic import harmonic
-from rangym.policies.algorithms.placement.placement.placement import Placement, squared_distances
-from rangym.policies.algorithms.placement.placement.wkhm import wkhm
+from rangym.policies.algorithms.placement.harmonic import harmonic
+from rangym.policies.algorithms.placement.placement import Placement, squared_distances
+from rangym.policies.algorithms.placement.wkhm import wkhm
 
 
 class _HarmonicClusterer(TransformerMixin, ClusterMixin, BaseEstimator):
@@ -44,7 +44,7 @@ class _HarmonicClusterer(TransformerMixin, ClusterMixin, BaseEstimator):
 
 
 class WeightedKHarmonicMeans(_HarmonicClusterer):
-    """Weighted K-harmonic means; see `rangym.policies.algorithms.placement.placement.wkhm.wkhm` for what p, q, eps and form mean.
+    """Weighted K-harmonic means; see `rangym.policies.algorithms.placement.wkhm.wkhm` for what p, q, eps and form mean.
 
     Attributes after ``fit``: cluster_centers_ (K, d), labels_ (N,), objective_, n_iter_.
 

@@ -19,9 +19,9 @@ import dataclasses
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rangym.policies.algorithms.placement.placement.ascent import HarmonicObjective, armijo_ascent, fixed_point
-from rangym.policies.algorithms.placement.placement.harmonic_kernels import FAIR
-from rangym.policies.algorithms.placement.placement.placement import Placement, checked_points, checked_positive
+from rangym.policies.algorithms.placement.ascent import HarmonicObjective, armijo_ascent, fixed_point
+from rangym.policies.algorithms.placement.harmonic_kernels import FAIR
+from rangym.policies.algorithms.placement.placement import Placement, checked_points, checked_positive
 
 STEPS = ("safe", "plain", "damped")
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rangym.policies.algorithms.placement.placement.placement import Placement
+from rangym.policies.algorithms.placement.placement import Placement
 
 Utility = Callable[[NDArray], NDArray]
 """Values (B,) of placements (B, K, d); larger is better."""

@@ -21,7 +21,7 @@ user, L rises to eps^(-p/2), and Theorem 1 (monotone descent to a local minimum)
 (0.0, '0.999999', '1e+06')
 
 Maximising a sum of signals is not good coverage: for small eps every node ends on the head of one user. As a placement
-for rates, K-harmonic means (`rangym.policies.algorithms.placement.placement.harmonic`) or plain K-means do better.
+for rates, K-harmonic means (`rangym.policies.algorithms.placement.harmonic`) or plain K-means do better.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rangym.policies.algorithms.placement.placement.ascent import HarmonicObjective, armijo_ascent, fixed_point
-from rangym.policies.algorithms.placement.placement.harmonic_kernels import CORRECTED, FROZEN, PRINTED
-from rangym.policies.algorithms.placement.placement.placement import Placement, checked_points, checked_positive
+from rangym.policies.algorithms.placement.ascent import HarmonicObjective, armijo_ascent, fixed_point
+from rangym.policies.algorithms.placement.harmonic_kernels import CORRECTED, FROZEN, PRINTED
+from rangym.policies.algorithms.placement.placement import Placement, checked_points, checked_positive
 
 FORMS = {"corrected": CORRECTED, "printed": PRINTED, "frozen": FROZEN}
 
