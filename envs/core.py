@@ -11,6 +11,7 @@ import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import gymnasium as gym
@@ -107,6 +108,10 @@ class SystemModel(ABC):
 
     def check_trace(self, trace: Trace) -> None:  # noqa: B027 (a system without constraints need not override it)
         """Refuse a replayed trace whose values this system cannot mean; names, shapes and NaN are checked before."""
+
+    def data_files(self) -> Sequence[Path]:
+        """The files that its episodes are read from, such as a radio map: part of a row's identity."""
+        return ()
 
     def draw(self, figure: Figure, frame: Frame) -> None:
         """Draw ``frame`` into a matplotlib figure."""
@@ -251,6 +256,7 @@ class SystemEnv(gym.Env):
     ):
         self.render_mode = _checked_mode(render_mode, self.metadata)
         self.system = build(system, scenario, overrides)
+        self.scenario = None if isinstance(system, SystemModel) else scenario
         self._episode = _Episode(self.system, 1)
         self.observation_space, self.action_space = self._episode.observation_space, self.system.action_space
 
@@ -302,6 +308,7 @@ class SystemVectorEnv(VectorEnv):
             raise ValueError(f"num_envs: at least 1 lane wanted, got {num_envs}")
         self.render_mode = _checked_mode(render_mode, self.metadata)
         self.system, self.num_envs = build(system, scenario, overrides), num_envs
+        self.scenario = None if isinstance(system, SystemModel) else scenario
         self._episode = _Episode(self.system, num_envs)
         self._rngs: list[np.random.Generator] = []
         self._all = np.ones(num_envs, dtype=bool)
