@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,11 +11,6 @@ from gymnasium.spaces import Box, Dict
 from gymnasium.vector import VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
-
-# SB3's checker warns of every box that is neither a vector nor an image. Matrices of named fields are meant: agents see
-# them through the functions below, people and policies by name.
-BOX_WARNING = r"Your observation .* has an unconventional shape"
-warnings.filterwarnings("ignore", message=BOX_WARNING, category=UserWarning)
 
 
 class Flatten:
