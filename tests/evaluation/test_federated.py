@@ -185,6 +185,23 @@ def test_table(results):
             assert float(cell[9].split()[0]) == pytest.approx(gap, abs=6e-4)
 
 
+def test_command_without_options_asks_for_the_functions_defaults(monkeypatch):
+    asked = {}
+
+    def recorded(study, **options):
+        asked.update(options, study=study)
+        raise ValueError("enough")
+
+    recorded.__kwdefaults__ = federated.__kwdefaults__
+    monkeypatch.setattr(fl, "federated", recorded)
+    assert main(["federated"]) == 2
+    assert asked.pop("study") == FederatedStudy()
+    for name, value in asked.items():
+        default = federated.__kwdefaults__[name]
+        assert value == default if default is None or isinstance(default, int) else list(value) == list(default), name
+    assert len(asked) == len(federated.__kwdefaults__)
+
+
 def test_command_resumes_and_shows(tmp_path, capsys):
     out = tmp_path / "rows.jsonl"
     call = ["federated", *FAST, "--rates", "0.1", "--out", str(out)]
