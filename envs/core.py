@@ -106,7 +106,7 @@ class SystemModel(ABC):
         raise TypeError(f"{type(self).__name__} defines no action masks for {self.action_space}")
 
     def check_trace(self, trace: Trace) -> None:  # noqa: B027 (a system without constraints need not override it)
-        """Refuse a replayed trace whose values this system cannot mean; names, shapes and NaN are checked before."""
+        """Refuse a replayed trace with values that make no sense here; names, shapes and NaN are checked before."""
 
     def draw(self, figure: Figure, frame: Frame) -> None:
         """Draw ``frame`` into a matplotlib figure."""

@@ -19,7 +19,7 @@ def improve_one_by_one(
     candidates: Callable[[NDArray, int], NDArray],
     max_rounds: int = 50,
 ) -> Placement:
-    """Local search: each node in turn goes to its best candidate, until a whole round brings nothing.
+    """Local search: each node in turn goes to its best candidate, until a whole round brings no gain.
 
     ``candidates(position, node)`` gives the places (C, d) that ``node`` may move to from ``position`` (K, d). The
     value never falls, and where it stops no single move to a candidate helps (if ``converged``).
