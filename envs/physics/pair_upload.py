@@ -60,9 +60,16 @@ def pair_upload(
     gain : (..., 2) channel gain over noise power, 1/W, above 0.
     window_s : (..., 2) seconds from the end of training to the deadline; a user with none left cannot upload.
     present : (..., 2) false for an empty place, whose gain and window only have to be valid numbers.
+    bits_per_hz : what each user delivers over the bandwidth, bit/Hz.
+    max_power_w : cap of each user's power, W; it does not bind given powers.
+    drop_cost_j : cost of a user that is not served, J; it decides who is served where powers are not given.
     access : how two users share the sub-channel: ``noma``, ``oma_opt`` (optimal TDMA), ``oma_equal`` (TDMA with equal
         shares of the common time), ``fdma``.
     power_w : (..., 2) given powers; None for the powers of least energy.
+
+    Returns
+    -------
+    `PairUpload` of the same leading axes.
     """
     if access not in ACCESS:
         raise ValueError(f"access: one of {list(ACCESS)} wanted, got {access!r}")
