@@ -22,6 +22,12 @@ class HarmonicObjective:
     form : a constant of `harmonic_kernels`: one of WKHM's three, or FAIR.
     p_or_alpha, q_or_gamma : p and q of WKHM, or alpha and gamma of the alpha-fair family.
     gradient_scale : turns the direction of `at` into the gradient.
+
+    >>> from rangym.policies.algorithms.placement.harmonic_kernels import FAIR
+    >>> objective = HarmonicObjective(np.array([[0.0], [2.0]]), 1.0, FAIR, 1.0, 2.0, 2.0)
+    >>> value, direction, *_ = objective.at(np.array([[1.0]]))  # ln 1/2 of either user, which pull alike
+    >>> round(value, 6), direction.tolist()
+    (-1.386294, [[0.0]])
     """
 
     def __init__(

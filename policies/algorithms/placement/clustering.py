@@ -49,6 +49,9 @@ def constrained_k_means(
 
     ``load_range`` is (N_min, N_max); None: (floor N/K, ceil N/K). ``label`` is the capacitated assignment, which need
     not give a user its nearest node. Raises ``ValueError`` for a range that no assignment meets.
+
+    >>> constrained_k_means([[0.0], [1.0], [2.0], [9.0]], [[1.0], [9.0]]).label.tolist()
+    [0, 0, 1, 1]
     """
     x, nodes = checked_points(users, start)
     n, k = len(x), len(nodes)
