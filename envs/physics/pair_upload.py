@@ -169,7 +169,7 @@ def _given(
         run, start2 = tdma_at_power(*link, c, power[..., 0], power[..., 1])
         late_start = window[..., 0] - start2
         columns = _column(power, 0)
-    both = here.all(-1)[..., None]
+    both = (here[..., 0] & here[..., 1])[..., None]
     start = np.stack([window[..., 0], late_start], -1)
     stop = window[..., :1] - np.stack([run.stop_early_s, run.stop_late_s], -1)
     with np.errstate(divide="ignore"):

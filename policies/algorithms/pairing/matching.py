@@ -211,7 +211,7 @@ def _table_of_pairs(p, pairs):
 
 @numba.njit(cache=True)
 def _swap(p, place, users_count, subchannels_count, max_passes):
-    """Exchange users in ``place``; returns the numbers of exchanges and of passes (one more than allowed at the cap)."""
+    """Exchange users in ``place``; returns the numbers of exchanges and passes (one more than allowed at the cap)."""
     channels = p.gain.shape[1]
     num = len(place)
     where = np.empty(num, np.int64)  # place of each user

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 from collections.abc import Iterable
 
 from rangym.cli import arguments
@@ -25,7 +26,8 @@ EXAMPLE = """\
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     from rangym.evaluation.problems.noma_allocation.federated import Allocation, FederatedStudy, federated
 
-    study, grid = FederatedStudy, federated.__kwdefaults__  # defaults are written there, once
+    study = FederatedStudy  # defaults are written there, and in the signature of `federated`
+    grid = {name: option.default for name, option in inspect.signature(federated).parameters.items()}
     parser.add_argument("--methods", default=_list(grid["methods"]), help="default: %(default)s")
     parser.add_argument(
         "--alpha", default=_list(grid["concentrations"]), help="Dirichlet concentrations (default: %(default)s)"
