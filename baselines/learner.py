@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib
 import json
@@ -9,7 +10,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,17 @@ class LinearDecay:
         return self.start * remaining
 
 
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """torch on one thread, since the networks are small and more threads are slower; afterwards as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 class Learner:
     """One training run in one folder."""
 
@@ -78,9 +90,9 @@ class Learner:
             raise ValueError(f"{self.out} holds another run: {past['identity']} wanted, got {self.identity}")
         self.curve, self.commands = past["curve"], past["commands"]
 
+    @one_thread()
     def run(self, progress: bool) -> Path:
         recipe = self.recipe
-        torch.set_num_threads(1)  # the networks are small: more threads are slower
         self.out.mkdir(parents=True, exist_ok=True)
         base = gym.make_vec(recipe.env_id, recipe.num_envs, scenario=recipe.scenario, **recipe.overrides)
         self.constants = self.policy_class.constants(base)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,11 +12,6 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from rangym.envs.flat import Flatten
-
-# SB3's checker warns of every box that is neither a vector nor an image. Matrices of named fields are meant: agents see
-# them through the functions below, people and policies by name.
-BOX_WARNING = r"Your observation .* has an unconventional shape"
-warnings.filterwarnings("ignore", message=BOX_WARNING, category=UserWarning)
 
 
 class FlattenObservation(gym.ObservationWrapper):

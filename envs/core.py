@@ -107,7 +107,7 @@ class SystemModel(ABC):
         raise TypeError(f"{type(self).__name__} defines no action masks for {self.action_space}")
 
     def check_trace(self, trace: Trace) -> None:  # noqa: B027 (a system without constraints need not override it)
-        """Refuse a replayed trace whose values this system cannot mean; names, shapes and NaN are checked before."""
+        """Refuse a replayed trace with values that make no sense here; names, shapes and NaN are checked before."""
 
     def data_files(self) -> Sequence[Path]:
         """The files that its episodes are read from, such as a radio map: part of a row's identity."""
@@ -164,12 +164,11 @@ class _Episode:
         self.decision: Any = None
         self.outcome = Outcome({}, {})
         self.rewards: list[NDArray] = []
-        return self._observe()
+        return self._observe(trace)
 
-    def _observe(self) -> dict[str, NDArray]:
+    def _observe(self, trace: Trace) -> dict[str, NDArray]:
         """The observation before the decision of slot t + 1."""
-        assert self.trace is not None
-        self.public = self.trace.public(self.t + 1, self.system.reveal)
+        self.public = trace.public(self.t + 1, self.system.reveal)
         fields = dict(self.system.observation(self.state, self.public))
         fields["time"] = np.full((self.lanes, 1), self.t / self.system.horizon)
         return {
@@ -190,7 +189,7 @@ class _Episode:
             reward = reward + term
         self.decision, self.outcome = decision, outcome
         self.rewards.append(reward)
-        return self._observe(), reward, outcome
+        return self._observe(self.trace), reward, outcome
 
     def _checked(self, action: Any) -> NDArray:
         """The batched action as a fresh array of the space's dtype: the caller's array never enters the state."""
