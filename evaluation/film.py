@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from rangym.evaluation.progress import progress
@@ -28,7 +29,7 @@ def film(
     count = min(slots or env.system.horizon, env.system.horizon)
     for _ in progress(range(count), count, f"{name}, {scenario}"):
         observation, *_ = env.step(policy.act(observation))
-        frames.append(env.render())
+        frames.append(np.asarray(env.render()))
     return frames
 
 
