@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -25,14 +24,18 @@ class Flatten:
     The fields follow one another in the space's order, each in C order. Works with any number of leading axes.
     """
 
-    def __init__(self, space: Dict):
+    def __init__(self, space: gym.Space):
+        if not isinstance(space, Dict):
+            raise TypeError(f"observation: a Dict of bounded boxes wanted, got {space}")
+        boxes = []
         for name, box in space.spaces.items():
             if not isinstance(box, Box) or not box.is_bounded():
                 raise TypeError(f"observation {name!r}: a Box with finite bounds wanted, got {box}")
+            boxes.append(box)
         self.names = tuple(space.spaces)
-        self._dims = [len(box.shape or ()) for box in space.spaces.values()]
-        low = np.concatenate([box.low.ravel() for box in space.spaces.values()]).astype(np.float64)  # type: ignore[attr-defined]
-        high = np.concatenate([box.high.ravel() for box in space.spaces.values()]).astype(np.float64)  # type: ignore[attr-defined]
+        self._dims = [len(box.shape) for box in boxes]
+        low = np.concatenate([box.low.ravel() for box in boxes]).astype(np.float64)
+        high = np.concatenate([box.high.ravel() for box in boxes]).astype(np.float64)
         width = np.where(high > low, high - low, 1.0)
         self._scale = (2.0 / width).astype(np.float32)
         self._shift = (-(high + low) / width).astype(np.float32)
@@ -52,14 +55,14 @@ class FlattenObservation(gym.ObservationWrapper):
 
     def __init__(self, env: gym.Env):
         super().__init__(env)
-        self._flatten = Flatten(env.observation_space)  # type: ignore[arg-type]
+        self._flatten = Flatten(env.observation_space)
         self.observation_space = self._flatten.space
 
     def observation(self, observation: Mapping[str, NDArray]) -> NDArray[np.float32]:
         return self._flatten(observation)
 
     def action_masks(self) -> NDArray:
-        return self.env.unwrapped.action_masks()  # type: ignore[attr-defined]
+        return self.env.get_wrapper_attr("action_masks")()
 
 
 class FlattenVectorObservation(VectorWrapper):
@@ -67,11 +70,11 @@ class FlattenVectorObservation(VectorWrapper):
 
     def __init__(self, env: VectorEnv):
         super().__init__(env)
-        self._flatten = Flatten(env.single_observation_space)  # type: ignore[arg-type]
+        self._flatten = Flatten(env.single_observation_space)
         self.single_observation_space = self._flatten.space
         self.observation_space = batch_space(self._flatten.space, env.num_envs)
 
-    def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None):
+    def reset(self, *, seed: int | None = None, options: dict[str, object] | None = None):
         observation, info = self.env.reset(seed=seed, options=options)
         return self._flatten(observation), info
 
