@@ -31,6 +31,7 @@ from rangym.baselines.policy import Sb3Policy, policy_class
 from rangym.baselines.pooled_network import PooledActorCritic
 from rangym.baselines.recipes import Recipe
 from rangym.baselines.vec_adapter import VectorAdapter
+from rangym.envs.core import SystemVectorEnv
 from rangym.evaluation.protocol import TUNING_SEEDS, training_seeds
 from rangym.policies.base import Task
 
@@ -95,6 +96,8 @@ class Learner:
         recipe = self.recipe
         self.out.mkdir(parents=True, exist_ok=True)
         base = gym.make_vec(recipe.env_id, recipe.num_envs, scenario=recipe.scenario, **recipe.overrides)
+        if not isinstance(base, SystemVectorEnv):
+            raise TypeError(f"{recipe.env_id}: an environment of rangym wanted, got {type(base).__name__}")
         self.constants = self.policy_class.constants(base)
         env = VecMonitor(VectorAdapter(self.policy_class.view(base)))
         algorithm = ALGORITHMS[recipe.algorithm]
@@ -122,7 +125,7 @@ class Learner:
         env.close()
         return self.export().save(self.out / "agent")
 
-    def _network(self) -> Any:
+    def _network(self) -> str | type[PooledActorCritic]:
         module, colon, name = self.policy_class.network.partition(":")
         return getattr(importlib.import_module(module), name) if colon else module
 

@@ -7,7 +7,7 @@ import importlib
 from abc import abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from gymnasium.spaces import Box, MultiDiscrete
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from rangym.baselines.agent import TrainedAgent
 from rangym.baselines.recipes import RECIPES
 from rangym.baselines.spaces import Flatten, FlattenVectorObservation
+from rangym.envs.core import SystemVectorEnv
 from rangym.envs.params import nearest
 from rangym.policies.base import Observation, Policy, Task
 
@@ -59,11 +60,11 @@ class Sb3Policy(Policy):
 
     @classmethod
     @abstractmethod
-    def view(cls, env: VectorEnv) -> VectorEnv:
+    def view(cls, env: SystemVectorEnv) -> VectorEnv:
         """The environment as the learner sees it."""
 
     @staticmethod
-    def constants(env: VectorEnv) -> dict[str, Any]:
+    def constants(env: SystemVectorEnv) -> dict[str, float]:
         """What the features take from the training environment; saved with the agent."""
         return {}
 
@@ -108,7 +109,7 @@ class FlatPolicy(Sb3Policy):
     """Whether the actor's output goes through tanh (SAC) or is clipped (PPO), in a Box."""
 
     @classmethod
-    def view(cls, env: VectorEnv) -> VectorEnv:
+    def view(cls, env: SystemVectorEnv) -> VectorEnv:
         return FlattenVectorObservation(env)
 
     def reset(self, task: Task, rng: np.random.Generator) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -19,14 +18,14 @@ class FlattenObservation(gym.ObservationWrapper):
 
     def __init__(self, env: gym.Env):
         super().__init__(env)
-        self._flatten = Flatten(env.observation_space)  # type: ignore[arg-type]
+        self._flatten = Flatten(env.observation_space)
         self.observation_space = self._flatten.space
 
     def observation(self, observation: Mapping[str, NDArray]) -> NDArray[np.float32]:
         return self._flatten(observation)
 
     def action_masks(self) -> NDArray:
-        return self.env.unwrapped.action_masks()  # type: ignore[attr-defined]
+        return self.env.get_wrapper_attr("action_masks")()
 
 
 class FlattenVectorObservation(VectorWrapper):
@@ -34,11 +33,11 @@ class FlattenVectorObservation(VectorWrapper):
 
     def __init__(self, env: VectorEnv):
         super().__init__(env)
-        self._flatten = Flatten(env.single_observation_space)  # type: ignore[arg-type]
+        self._flatten = Flatten(env.single_observation_space)
         self.single_observation_space = self._flatten.space
         self.observation_space = batch_space(self._flatten.space, env.num_envs)
 
-    def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None):
+    def reset(self, *, seed: int | None = None, options: dict[str, object] | None = None):
         observation, info = self.env.reset(seed=seed, options=options)
         return self._flatten(observation), info
 

@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 from pathlib import Path
 
-from rangym.baselines.policy import policy_class
+from rangym.baselines.agent import TrainedAgent
 from rangym.baselines.recipes import RECIPES, Recipe
 
 EXTRA = "training needs the extra 'rl': pip install 'rangym[rl]'"
@@ -56,8 +56,7 @@ def run(args: argparse.Namespace) -> int:
             raise ValueError(f"--steps: at least 1 wanted, got {args.steps}")
         recipe = dataclasses.replace(recipe, total_steps=args.steps)
     weights = train(recipe, args.seed, args.out, resume=args.resume, progress=not args.quiet)
-    policy = policy_class(recipe.name).load(weights)
-    last = policy.agent.config["curve"][-1]  # type: ignore[union-attr]
+    last = TrainedAgent.load(weights).config["curve"][-1]
     print(f"{weights}: {last['reward']:.4f} per slot on the tuning traces after {last['seconds']:.0f} s of CPU time")
     print(f"use it as the policy {recipe.name}:agent={weights}")
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import gymnasium as gym
 import numpy as np
 from gymnasium.spaces import Box, Dict
 from numpy.typing import NDArray
@@ -15,14 +16,18 @@ class Flatten:
     The fields follow one another in the space's order, each in C order. Works with any number of leading axes.
     """
 
-    def __init__(self, space: Dict):
+    def __init__(self, space: gym.Space):
+        if not isinstance(space, Dict):
+            raise TypeError(f"observation: a Dict of bounded boxes wanted, got {space}")
+        boxes = []
         for name, box in space.spaces.items():
             if not isinstance(box, Box) or not box.is_bounded():
                 raise TypeError(f"observation {name!r}: a Box with finite bounds wanted, got {box}")
+            boxes.append(box)
         self.names = tuple(space.spaces)
-        self._dims = [len(box.shape or ()) for box in space.spaces.values()]
-        low = np.concatenate([box.low.ravel() for box in space.spaces.values()]).astype(np.float64)  # type: ignore[attr-defined]
-        high = np.concatenate([box.high.ravel() for box in space.spaces.values()]).astype(np.float64)  # type: ignore[attr-defined]
+        self._dims = [len(box.shape) for box in boxes]
+        low = np.concatenate([box.low.ravel() for box in boxes]).astype(np.float64)
+        high = np.concatenate([box.high.ravel() for box in boxes]).astype(np.float64)
         width = np.where(high > low, high - low, 1.0)
         self._scale = (2.0 / width).astype(np.float32)
         self._shift = (-(high + low) / width).astype(np.float32)

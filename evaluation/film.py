@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 from numpy.typing import NDArray
 
 from rangym.envs.errors import MissingExtra
@@ -30,7 +31,7 @@ def film(
     registry.check_fits(policy, env.system)
     count = min(slots or env.system.horizon, env.system.horizon)
     steps = itertools.islice(Episode(env, policy, episode_rng(policy, seed), seed=seed), count)
-    return [env.render() for _ in progress(steps, count, f"{policy.name}, {scenario}")]
+    return [np.asarray(env.render()) for _ in progress(steps, count, f"{policy.name}, {scenario}")]
 
 
 def write_gif(frames: Sequence[NDArray], path: str | Path, fps: int = 10) -> Path:

@@ -12,13 +12,12 @@ from typing import ClassVar, Self, TypeVar, cast
 
 import gymnasium as gym
 import numpy as np
-from numpy.typing import NDArray
 
-from rangym.envs.core import SystemEnv, SystemModel, SystemVectorEnv, Trace, lane
+from rangym.envs.core import Array, System, SystemEnv, SystemVectorEnv, Trace, lane
 from rangym.envs.params import check
 
-Observation = Mapping[str, NDArray]
-Model = TypeVar("Model", bound=SystemModel)
+Observation = Mapping[str, Array]
+Model = TypeVar("Model", bound=System)
 
 
 class Knowledge(Enum):
@@ -37,9 +36,9 @@ class Task:
     """What a policy is told at the start of an episode."""
 
     observation_space: gym.spaces.Dict
-    action_space: gym.Space
+    action_space: gym.Space[Array]
     horizon: int
-    system: SystemModel | None = None
+    system: System | None = None
     trace: Trace | None = None
 
     @staticmethod
@@ -114,7 +113,7 @@ class Policy(ABC):
         """Start an episode; all randomness of the episode comes from ``rng``."""
 
     @abstractmethod
-    def act(self, observation: Observation) -> NDArray:
+    def act(self, observation: Observation) -> Array:
         """The native action for one unbatched observation."""
 
     def data_files(self) -> Sequence[Path]:
@@ -139,9 +138,9 @@ class Policy(ABC):
         self,
         observation: Observation,
         state: Lanes | None = None,
-        episode_start: NDArray | None = None,
+        episode_start: Array | None = None,
         deterministic: bool = True,
-    ) -> tuple[NDArray, Lanes]:
+    ) -> tuple[Array, Lanes]:
         """Actions and the next ``state``, which holds one independent copy of this policy per lane."""
         if self._bound is None:
             raise RuntimeError("predict() needs a bound policy: policy.bind(Task.of(env, policy.knowledge))")
@@ -180,7 +179,7 @@ class Random(Policy):
     def reset(self, task: Task, rng: np.random.Generator) -> None:
         self._space, self._rng = task.action_space, rng
 
-    def act(self, observation: Observation) -> NDArray:
+    def act(self, observation: Observation) -> Array:
         space = self._space
         if isinstance(space, gym.spaces.MultiDiscrete):
             return self._rng.integers(space.nvec)
