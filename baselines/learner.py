@@ -26,7 +26,7 @@ from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecMonitor
 
-from rangym.baselines.agent import Network, TrainedAgent
+from rangym.baselines.agent import Network, TrainedAgent, save_agents
 from rangym.baselines.policy import Sb3Policy, policy_class
 from rangym.baselines.pooled_network import PooledActorCritic
 from rangym.baselines.recipes import Recipe
@@ -123,7 +123,7 @@ class Learner:
         self.measure()
         self.save_checkpoint()
         env.close()
-        return self.export().save(self.out / "agent")
+        return save_agents(self.out / "agent.npz", [self.export()])
 
     def _network(self) -> str | type[PooledActorCritic]:
         module, colon, name = self.policy_class.network.partition(":")
