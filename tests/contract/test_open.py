@@ -70,24 +70,20 @@ class Coin(SystemModel):
 
 
 class Leaky(Coin):
-    """Shows the side before it is guessed, although it says it does not."""
+    """Says that the sides are never shown, and carries them through its state into the observation."""
 
-    def sample(self, rng):
-        self.last = super().sample(rng)
-        return self.last
-
-    def sample_lanes(self, rngs):
-        self.lanes = super().sample_lanes(rngs)
-        return self.lanes
+    def __init__(self, params):
+        super().__init__(params)
+        self.reveal = {"side": self.horizon + 2}
 
     def initial(self, slot):
-        return {"t": np.zeros(1, int)}
+        return {"seen": slot["side"]}
 
     def transition(self, state, decision, slot):
-        return {"t": state["t"] + 1}, super().transition(state, decision, slot)[1]
+        return {"seen": slot["side"]}, super().transition(state, decision, slot)[1]
 
     def observation(self, state, public):
-        return {"side": self.lanes.slots["side"][min(int(state["t"][0]) + 1, self.horizon)]}
+        return {"side": state["seen"]}
 
 
 class FairCoin(Coin):
