@@ -72,5 +72,6 @@ PAPER = Paper(
         "own times": "training times differ between users; else everybody has 0.2 s to upload",
         "R-F, MBA-F, MBA-KKT": "random pairs at full power; swaps (sum) at full power; swaps (sum) with least energy",
     },
+    parts=("rangym.envs.noma_allocation", "rangym.policies.noma_allocation"),
     setting="rangym.evaluation.papers.cfl_noma.jobs:setting",
 )

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rangym.evaluation.grid import Cell as Job
+from rangym.evaluation.grid import Job
 from rangym.evaluation.papers.cfl_noma import CflNomaPlan
 from rangym.evaluation.papers.cfl_noma.measure import ACCESSES
 from rangym.evaluation.papers.rows import Rows, job
 from rangym.evaluation.problems.noma_allocation import federated
-from rangym.evaluation.problems.noma_allocation.federated import ALL_SERVED, METHODS, FederatedStudy, allocations
+from rangym.evaluation.problems.noma_allocation.federated import (
+    ALL_SERVED,
+    METHODS,
+    TUNED_ON,
+    FederatedStudy,
+    allocations,
+)
 
 OFFLOADS_S = (0.1, 0.2, 0.3, 0.5, 1.0, 2.0)
 CASES = (("per_subchannel", "equal"), ("per_subchannel", "own"), ("flat", "equal"), ("flat", "own"))
@@ -17,7 +23,6 @@ CASES = (("per_subchannel", "equal"), ("per_subchannel", "own"), ("flat", "equal
 CONCENTRATIONS = (0.01, 0.05, 0.5)
 SCENARIOS = ("paper", "urban", "tight")
 UPLOADS = tuple(allocations((ALL_SERVED, "random_fixed", "mba_fixed", "mba_kkt"), ("noma", "oma_equal")))
-TUNING_SEEDS = federated.TUNING_SEEDS[:3]
 
 
 def rounds(plan: CflNomaPlan, _: Rows) -> Iterator[Job]:
@@ -39,7 +44,7 @@ def rounds(plan: CflNomaPlan, _: Rows) -> Iterator[Job]:
 
 def trials(plan: CflNomaPlan, _: Rows) -> Iterator[Job]:
     """Trainings on the tuning seeds at every learning rate, everybody served."""
-    for found in federated.trials(_study(plan), METHODS, CONCENTRATIONS, plan.learning_rates, TUNING_SEEDS):
+    for found in federated.trials(_study(plan), METHODS, CONCENTRATIONS, plan.learning_rates, TUNED_ON):
         yield job("trial", **found)
 
 
