@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-import importlib
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar, cast
 
 import numpy as np
 from gymnasium.spaces import Box, MultiDiscrete
@@ -17,7 +17,10 @@ from numpy.typing import NDArray
 from rangym.baselines.agent import TrainedAgent, load_agents
 from rangym.baselines.recipes import RECIPES
 from rangym.baselines.spaces import Flatten, FlattenVectorObservation
+from rangym.envs.core import SystemVectorEnv
+from rangym.envs.errors import WrongType, WrongValue
 from rangym.envs.params import nearest
+from rangym.envs.registration import resolve
 from rangym.policies.base import Observation, Policy, Task
 
 SHIPPED = Path(__file__).parent / "agents"
@@ -48,28 +51,34 @@ class Sb3Policy(Policy):
         """The policy of the agents saved at ``path``, whatever their recipe."""
         name = load_agents(path)[0].config["recipe"].get("name")
         if name not in RECIPES:
-            raise ValueError(f"{path}: recipe: one of {sorted(RECIPES)} wanted, got {name!r}")
+            raise WrongValue(f"{path}: recipe: one of {sorted(RECIPES)} wanted, got {name!r}")
         return policy_class(name)(str(path))
 
     @classmethod
-    def shipped(cls) -> tuple[TrainedAgent, ...]:
-        """The agents that come with the package."""
+    def shipped(cls) -> Path:
+        """The file of the agents that come with the package."""
         path = SHIPPED / f"{cls.recipe}.npz"
         if not path.exists():
-            raise ValueError(
+            raise WrongValue(
                 f"{cls.recipe}: its agents are not in this installation. A wheel leaves out negative results: in a "
                 f"clone of the repository they are baselines/agents/{path.name}, for the option agent=FILE; "
                 f"or train one: rangym train {cls.recipe} --out FOLDER"
             )
-        return _loaded(path, path.stat().st_mtime_ns)
+        return path
+
+    def data_files(self) -> Sequence[Path]:
+        """The file that the agent is read from."""
+        if isinstance(self.agent, TrainedAgent):
+            return ()
+        return (Path(self.agent) if isinstance(self.agent, str | Path) else self.shipped(),)
 
     @classmethod
     @abstractmethod
-    def view(cls, env: VectorEnv) -> VectorEnv:
+    def view(cls, env: SystemVectorEnv) -> VectorEnv:
         """The environment as the learner sees it."""
 
     @staticmethod
-    def constants(env: VectorEnv) -> dict[str, Any]:
+    def constants(env: SystemVectorEnv) -> dict[str, float]:
         """What the features take from the training environment; saved with the agent."""
         return {}
 
@@ -79,22 +88,20 @@ class Sb3Policy(Policy):
     def _chosen(self, rng: np.random.Generator) -> TrainedAgent:
         if isinstance(self.agent, TrainedAgent):
             return self.agent
-        if isinstance(self.agent, str | Path):
-            agents = _loaded(Path(self.agent), Path(self.agent).stat().st_mtime_ns)
-            if (name := agents[0].config["recipe"].get("name")) != self.recipe:
-                raise ValueError(f"agent {self.agent}: recipe {self.recipe!r} wanted, got {name!r}")
-            return agents[int(rng.integers(len(agents)))]
-        agents = self.shipped()
-        number = int(rng.integers(len(agents))) if self.agent is None else self.agent
+        (path,) = self.data_files()
+        agents = _loaded(path, path.stat().st_mtime_ns)
+        if (name := agents[0].config["recipe"].get("name")) != self.recipe:
+            raise WrongValue(f"agent: a file of the recipe {self.recipe!r} wanted, got {path} of {name!r}")
+        number = int(rng.integers(len(agents))) if isinstance(self.agent, str | Path | None) else self.agent
         if not isinstance(number, int) or not 0 <= number < len(agents):
-            raise ValueError(f"{self.recipe}: agent 0 to {len(agents) - 1} or a path wanted, got {number!r}")
+            raise WrongValue(f"{self.recipe}: agent 0 to {len(agents) - 1} or a path wanted, got {number!r}")
         return agents[number]
 
     def _check_sizes(self, inputs: int, outputs: int) -> None:
         have = self.trained.network.sizes
         if have != (inputs, outputs):
             trained_on = self.trained.config["recipe"]["scenario"]
-            raise ValueError(
+            raise WrongValue(
                 f"{self.recipe}: trained on {trained_on!r} for {have[0]} inputs and {have[1]} outputs, "
                 f"but this environment has {inputs} and {outputs}"
             )
@@ -110,7 +117,7 @@ class FlatPolicy(Sb3Policy):
     """Whether the actor's output goes through tanh (SAC) or is clipped (PPO), in a Box."""
 
     @classmethod
-    def view(cls, env: VectorEnv) -> VectorEnv:
+    def view(cls, env: SystemVectorEnv) -> VectorEnv:
         return FlattenVectorObservation(env)
 
     def reset(self, task: Task, rng: np.random.Generator) -> None:
@@ -123,7 +130,7 @@ class FlatPolicy(Sb3Policy):
         elif isinstance(space, Box) and (space.low == -1).all() and (space.high == 1).all():
             outputs = int(np.prod(space.shape))
         else:
-            raise TypeError(f"{self.recipe}: a MultiDiscrete action space or Box(-1, 1) wanted, got {space}")
+            raise WrongType(f"{self.recipe}: a MultiDiscrete action space or Box(-1, 1) wanted, got {space}")
         self._check_sizes(self._flatten.space.shape[0], outputs)
 
     def act(self, observation: Observation) -> NDArray:
@@ -149,6 +156,5 @@ def _loaded(path: Path, written_ns: int) -> tuple[TrainedAgent, ...]:
 def policy_class(recipe: str) -> type[Sb3Policy]:
     """The policy that plays the agents of the recipe with this name."""
     if recipe not in RECIPES:
-        raise ValueError(f"recipe: one of {', '.join(RECIPES)} wanted, got {recipe!r}{nearest(recipe, RECIPES)}")
-    module, _, name = RECIPES[recipe].policy.partition(":")
-    return getattr(importlib.import_module(module), name)
+        raise WrongValue(f"recipe: one of {', '.join(RECIPES)} wanted, got {recipe!r}{nearest(recipe, RECIPES)}")
+    return cast(type[Sb3Policy], resolve(RECIPES[recipe].policy))

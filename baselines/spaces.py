@@ -13,6 +13,9 @@ from gymnasium.vector import VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from rangym.baselines.view import final_observations
+from rangym.envs.errors import WrongType
+
 # SB3's checker warns of every box that is neither a vector nor an image. Matrices of named fields are meant: agents see
 # them through the functions below, people and policies by name.
 BOX_WARNING = r"Your observation .* has an unconventional shape"
@@ -28,7 +31,7 @@ class Flatten:
     def __init__(self, space: Dict):
         for name, box in space.spaces.items():
             if not isinstance(box, Box) or not box.is_bounded():
-                raise TypeError(f"observation {name!r}: a Box with finite bounds wanted, got {box}")
+                raise WrongType(f"observation {name!r}: a Box with finite bounds wanted, got {box}")
         self.names = tuple(space.spaces)
         self._dims = [len(box.shape or ()) for box in space.spaces.values()]
         low = np.concatenate([box.low.ravel() for box in space.spaces.values()]).astype(np.float64)  # type: ignore[attr-defined]
@@ -77,9 +80,9 @@ class FlattenVectorObservation(VectorWrapper):
 
     def step(self, actions: NDArray):
         observation, reward, terminated, truncated, info = self.env.step(actions)
-        if "final_obs" in info:
+        if last := final_observations(info):
             final = np.empty(self.num_envs, dtype=object)
-            for b in np.flatnonzero(info["_final_obs"]):
-                final[b] = self._flatten(info["final_obs"][b])
+            for b, row in last.items():
+                final[b] = self._flatten(row)
             info = {**info, "final_obs": final}
         return self._flatten(observation), reward, terminated, truncated, info
