@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib
 import json
@@ -9,10 +10,10 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -52,6 +53,17 @@ class LinearDecay:
         return self.start * remaining
 
 
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """torch on one thread, since the networks are small and more threads are slower; afterwards as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 class Learner:
     """One training run in one folder."""
 
@@ -80,12 +92,13 @@ class Learner:
             raise WrongValue(f"{self.out} holds another run: {past['identity']} wanted, got {self.identity}")
         self.curve, self.commands = past["curve"], past["commands"]
 
+    @one_thread()
     def run(self, progress: bool) -> Path:
         recipe = self.recipe
-        torch.set_num_threads(1)  # the networks are small: more threads are slower
         self.out.mkdir(parents=True, exist_ok=True)
-        lanes = gym.make_vec(recipe.env_id, recipe.num_envs, scenario=recipe.scenario, **recipe.overrides)
-        base = cast(SystemVectorEnv, lanes.unwrapped)
+        base = gym.make_vec(recipe.env_id, recipe.num_envs, scenario=recipe.scenario, **recipe.overrides)
+        if not isinstance(base, SystemVectorEnv):
+            raise WrongType(f"{recipe.env_id}: an environment of rangym wanted, got {type(base).__name__}")
         self.constants = self.policy_class.constants(base)
         env = VecMonitor(VectorAdapter(self.policy_class.view(base)))
         algorithm = ALGORITHMS[recipe.algorithm]
@@ -113,7 +126,7 @@ class Learner:
         env.close()
         return save_agents(self.out / "agent.npz", [self.export()])
 
-    def _network(self) -> Any:
+    def _network(self) -> str | type[PooledActorCritic]:
         module, colon, name = self.policy_class.network.partition(":")
         return getattr(importlib.import_module(module), name) if colon else module
 

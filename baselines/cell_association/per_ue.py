@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from rangym.baselines.policy import FlatPolicy, Sb3Policy
 from rangym.baselines.view import UNBOUNDED, EpisodicView
-from rangym.envs.cell_association.system import load_cost
+from rangym.envs.cell_association.system import CellAssociation
 from rangym.envs.core import SystemVectorEnv
 from rangym.envs.errors import WrongValue
 from rangym.envs.physics.channel import shannon_rate_mbps
-from rangym.policies.base import Observation, Task
+from rangym.envs.physics.sharing import load_cost
+from rangym.policies.base import Knowledge, Observation, Task
 
 FEATURES = (
     "sinr",  # SINR / 20 dB
@@ -129,7 +130,7 @@ class PerUserView(EpisodicView):
     """
 
     def __init__(self, env: SystemVectorEnv):
-        params = env.system.params
+        params = Task.of(env, Knowledge.MODEL).model(CellAssociation).params
         if params.handover_cost != "sum":
             raise WrongValue(f"handover_cost: 'sum' wanted to share rewards among UEs, got {params.handover_cost!r}")
         self._features = UserFeatures(params.handover_weight)
@@ -174,11 +175,11 @@ class SharedPpo(Sb3Policy):
 
     @staticmethod
     def constants(env: SystemVectorEnv) -> dict[str, float]:
-        return {"handover_weight": env.system.params.handover_weight}
+        return {"handover_weight": Task.of(env, Knowledge.MODEL).model(CellAssociation).params.handover_weight}
 
     def reset(self, task: Task, rng: np.random.Generator) -> None:
         super().reset(task, rng)
-        cells = task.observation_space["load"].shape[0]  # type: ignore[index]
+        cells = task.box("load").shape[0]
         self._choices = min(cells, self.trained.network.sizes[1])
         self._check_sizes(self._choices * len(FEATURES), self._choices)
         self._features = UserFeatures(self.trained.config["constants"]["handover_weight"])
@@ -202,7 +203,7 @@ class MaskablePpo(FlatPolicy):
 
     def reset(self, task: Task, rng: np.random.Generator) -> None:
         super().reset(task, rng)
-        self._floor_db = task.observation_space["sinr_db"].low  # type: ignore[attr-defined]
+        self._floor_db = task.box("sinr_db").low
 
     def mask(self, observation: Observation) -> NDArray[np.bool_]:
         sinr_db = observation["sinr_db"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from gymnasium.spaces import Box
@@ -80,13 +80,17 @@ class PairedReward(VectorWrapper):
 
     env: SystemVectorEnv
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+    def __init__(self, env: SystemVectorEnv):
+        super().__init__(env)
+        self._system = Task.of(env, Knowledge.MODEL).model(NodePlacement)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, object] | None = None):
         observation, info = self.env.reset(seed=seed, options=options)
         self._start()
         return observation, info
 
     def _start(self) -> None:
-        self._tracking = iter(tracking_rewards(self.env.system, Trace.stack(self.env.traces)))  # type: ignore[arg-type]
+        self._tracking = iter(tracking_rewards(self._system, Trace.stack(self.env.traces)))
 
     def step(self, actions: NDArray):
         observation, reward, terminated, truncated, info = self.env.step(actions)
@@ -104,8 +108,9 @@ class PerNodeView(EpisodicView):
     """
 
     def __init__(self, env: SystemVectorEnv, residual: bool = True):
-        nodes = env.system.params.num_nodes
-        self._look = NodeLook(env.system, nodes - 1, residual)  # type: ignore[arg-type]
+        system = Task.of(env, Knowledge.MODEL).model(NodePlacement)
+        nodes = system.params.num_nodes
+        self._look = NodeLook(system, nodes - 1, residual)
         features = Box(-UNBOUNDED, UNBOUNDED, (nodes, self._look.width), np.float32)
         super().__init__(PairedReward(env), 1, features, Box(-1, 1, (nodes, 2), np.float32))
 
@@ -139,7 +144,7 @@ class _NodesPpo(Sb3Policy):
     def reset(self, task: Task, rng: np.random.Generator) -> None:
         super().reset(task, rng)
         others = max(self.trained.network.sizes[0] - NODE_FEATURES, 0) // OTHER_FEATURES
-        self._look = NodeLook(task.system, others, self.residual)  # type: ignore[arg-type]
+        self._look = NodeLook(task.model(NodePlacement), others, self.residual)
         self._check_sizes(self._look.width, 2)
 
     def act(self, observation: Observation) -> NDArray[np.float32]:

@@ -11,10 +11,11 @@ from rangym.baselines.policy import Sb3Policy
 from rangym.baselines.view import UNBOUNDED, LearnerView, final_observations
 from rangym.envs.core import SystemVectorEnv, Trace
 from rangym.envs.errors import WrongValue
+from rangym.envs.noma_allocation.system import NomaAllocation
 from rangym.envs.physics.energy import snr_needed
 from rangym.envs.physics.pair_upload import pair_upload
 from rangym.envs.physics.units import linear_to_db
-from rangym.policies.base import Observation, Task
+from rangym.policies.base import Knowledge, Observation, Task
 
 RIVALS = 3
 RIVAL_FEATURES = 4
@@ -116,7 +117,7 @@ class PairView(LearnerView):
     """
 
     def __init__(self, env: SystemVectorEnv):
-        params = env.system.params
+        params = Task.of(env, Knowledge.MODEL).model(NomaAllocation).params
         if params.action != "scores" or params.power == "agent":
             raise WrongValue(f"action: 'scores' without powers wanted, got {params.action!r}, power {params.power!r}")
         self._env, self._need = env, params.bits_per_hz / params.deadline_s
@@ -171,12 +172,12 @@ class _PairsPpo(Sb3Policy):
 
     @staticmethod
     def constants(env: SystemVectorEnv) -> dict[str, float]:
-        params = env.system.params
+        params = Task.of(env, Knowledge.MODEL).model(NomaAllocation).params
         return {"bits_per_hz_deadline": params.bits_per_hz / params.deadline_s}
 
     def reset(self, task: Task, rng: np.random.Generator) -> None:
         super().reset(task, rng)
-        pairs = (int(np.prod(task.observation_space["snr_db"].shape)),)  # type: ignore[arg-type]
+        pairs = (int(np.prod(task.box("snr_db").shape)),)
         if not isinstance(task.action_space, Box) or task.action_space.shape != pairs:
             raise WrongValue(f"{self.recipe}: a score for each of {pairs[0]} pairs wanted, got {task.action_space}")
         self._check_sizes(NUM_FEATURES, 1)
