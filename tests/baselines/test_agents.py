@@ -4,6 +4,7 @@ import dataclasses
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
@@ -19,6 +20,8 @@ from rangym.baselines.learner import ALGORITHMS, actor
 from rangym.baselines.policy import Sb3Policy, policy_class
 from rangym.baselines.recipes import RECIPES
 from rangym.baselines.vec_adapter import VectorAdapter
+from rangym.evaluation.episode import make_env, played
+from rangym.evaluation.identity import options_of
 from rangym.policies import Task
 
 ENV = "rangym/CellAssociation-v0"
@@ -315,6 +318,18 @@ def test_the_shared_policy_beats_the_strongest_cell_and_transfers_to_more_users(
     assert _mean_reward("ppo_shared", num_ues=20) > _mean_reward("max_sinr", num_ues=20) + 0.3
 
 
+def test_an_agent_tells_what_it_is_made_of(tmp_path):
+    agent, other = _agent("ppo_shared"), _agent("ppo_shared", 1)
+    cls, path = policy_class("ppo_shared"), save_agents(tmp_path / "agent.npz", [agent])
+    assert cls(str(path)).data_files() == (path,)
+    assert cls(3).data_files() == cls().data_files() == (cls.shipped(),)
+    assert cls(agent).data_files() == ()
+    ours = options_of(cls(agent))
+    assert ours == options_of(cls(load_agents(path)[0])) != options_of(cls(other))
+    farther = dataclasses.replace(agent, config={**agent.config, "constants": {"handover_weight": 2.0}})
+    assert options_of(cls(farther)) != ours
+
+
 def test_using_an_agent_loads_no_rl_framework():
     code = (
         "import sys\n"
@@ -328,3 +343,21 @@ def test_using_an_agent_loads_no_rl_framework():
         "assert not {'torch', 'stable_baselines3', 'sb3_contrib', 'tensorboard'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def _published():
+    """Two published rows of each agent: they draw different numbers of the recipe's agents."""
+    lines = (Path(__file__).parents[2] / "evaluation" / "published" / "bench.jsonl").read_text().splitlines()
+    rows = [row for line in lines if (row := json.loads(line)).get("role") == "agent"]
+    return [row for row in rows if row["seed"] < 2]
+
+
+def test_published_rows_of_agents_come_out_again():
+    rows = _published()
+    assert len(rows) >= 16 and {row["policy"] for row in rows} <= RECIPES.keys()
+    for row in rows:
+        env = make_env(row["env_id"], row["scenario"], {**row["overrides"], **row["policy_overrides"]})
+        env.reset(seed=row["seed"])
+        again = played(env, policies.make(row["policy"]), env.trace, row["seed"])
+        assert again["reward"] == pytest.approx(row["reward"], abs=1e-6), row["policy"]
+        assert again["terms"] == pytest.approx(row["terms"], abs=1e-6), row["policy"]
