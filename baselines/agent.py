@@ -14,6 +14,7 @@ import hashlib
 import io
 import json
 import os
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,7 +92,11 @@ def save_agents(path: str | Path, agents: Sequence[TrainedAgent]) -> Path:
     for k, layers in enumerate(zip(*(agent.network.layers for agent in agents), strict=True)):
         arrays |= {f"weight{k}": np.stack([w for w, _ in layers]), f"bias{k}": np.stack([b for _, b in layers])}
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays, sha256=np.array(_checksum(arrays)))  # type: ignore[arg-type]
+    arrays["sha256"] = np.array(_checksum(arrays))
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:  # what np.savez_compressed does
+        for name, values in arrays.items():
+            with archive.open(f"{name}.npy", "w") as member:
+                np.lib.format.write_array(member, values, allow_pickle=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
     part.write_bytes(buffer.getvalue())

@@ -46,6 +46,11 @@ class Sb3Policy(Policy):
 
     agent: int | str | Path | TrainedAgent | None = None
 
+    def __init_subclass__(cls) -> None:
+        # The random stream is named by the problem's folder, whatever the module in it is called: published rows of
+        # agents that are drawn for each episode depend on it.
+        cls.stream = f"{cls.__module__.rpartition('.')[0]}:{cls.__qualname__}"
+
     @staticmethod
     def load(path: str | Path) -> Sb3Policy:
         """The policy of the agents saved at ``path``, whatever their recipe."""

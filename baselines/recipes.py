@@ -11,5 +11,5 @@ RECIPES: dict[str, Recipe] = {
     name: recipe
     for problem in PROBLEMS.values()
     if problem.recipes is not None
-    for name, recipe in cast(dict[str, Recipe], resolve(problem.recipes)).items()
+    for name, recipe in cast("dict[str, Recipe]", resolve(problem.recipes)).items()
 }

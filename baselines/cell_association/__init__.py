@@ -1,4 +1,4 @@
-"""CellAssociation's agents: how each is trained, and the policy that plays it. Strings only, so reading is free."""
+"""CellAssociation's agents: how each is trained, and their entries as policies. Only strings: nothing is imported."""
 
 from rangym.baselines.recipe import Recipe
 from rangym.policies.registry import Entry

@@ -168,7 +168,6 @@ class SharedPpo(Sb3Policy):
     """
 
     recipe = "ppo_shared"
-    stream = "rangym.baselines.cell_association:SharedPpo"
 
     @classmethod
     def view(cls, env: SystemVectorEnv) -> VectorEnv:
@@ -195,14 +194,12 @@ class FlatPpo(FlatPolicy):
     """PPO over the whole observation and all UEs at once: a negative result, trained as long as `SharedPpo`."""
 
     recipe = "ppo_flat"
-    stream = "rangym.baselines.cell_association:FlatPpo"
 
 
 class MaskablePpo(FlatPolicy):
     """`FlatPpo` that may not choose cells out of reach (MaskablePPO): a negative result too."""
 
     recipe = "ppo_maskable"
-    stream = "rangym.baselines.cell_association:MaskablePpo"
 
     def reset(self, task: Task, rng: np.random.Generator) -> None:
         super().reset(task, rng)

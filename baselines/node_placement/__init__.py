@@ -1,4 +1,4 @@
-"""NodePlacement's agents: how each is trained, and the policy that plays it. Strings only, so reading is free."""
+"""NodePlacement's agents: how each is trained, and their entries as policies. Only strings: nothing is imported."""
 
 from rangym.baselines.recipe import Recipe
 from rangym.policies.registry import Entry
@@ -90,10 +90,7 @@ AGENTS: dict[str, Entry] = {
         "PPO correcting K-means, one policy shared by nodes; small",
     ),
     "ppo_tracking_drift": Entry(
-        "rangym.baselines.node_placement.per_node:TrackingPpoDrift",
-        "agent",
-        "model",
-        "the same; trained on drift",
+        "rangym.baselines.node_placement.per_node:TrackingPpoDrift", "agent", "model", "the same; trained on drift"
     ),
     "ppo_direct": Entry(
         "rangym.baselines.node_placement.per_node:DirectPpo",

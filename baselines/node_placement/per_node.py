@@ -165,21 +165,18 @@ class TrackingPpo(_NodesPpo):
     """
 
     recipe = "ppo_tracking"
-    stream = "rangym.baselines.node_placement:TrackingPpo"
 
 
 class TrackingPpoDrift(_NodesPpo):
     """`TrackingPpo` trained on ``drift``: nodes look at the nearest eight others."""
 
     recipe = "ppo_tracking_drift"
-    stream = "rangym.baselines.node_placement:TrackingPpoDrift"
 
 
 class DirectPpo(_NodesPpo):
     """`TrackingPpo` without K-means: it starts from standing still. Trained on as many slots of ``small``."""
 
     recipe = "ppo_direct"
-    stream = "rangym.baselines.node_placement:DirectPpo"
     residual = False
 
 
@@ -193,12 +190,10 @@ class FlatNodesPpo(_FlatNodes):
     """Plain PPO over the whole observation and all nodes at once: a negative result, trained as long."""
 
     recipe = "ppo_plain"
-    stream = "rangym.baselines.node_placement:FlatNodesPpo"
 
 
 class FlatNodesSac(_FlatNodes):
     """Plain SAC over the whole observation and all nodes at once: a negative result, trained as long."""
 
     recipe = "sac_plain"
-    stream = "rangym.baselines.node_placement:FlatNodesSac"
     squashes = True

@@ -198,11 +198,9 @@ class PairsPpo(_PairsPpo):
     """
 
     recipe = "ppo_pairs"
-    stream = "rangym.baselines.noma_allocation:PairsPpo"
 
 
 class PairsPpoTight(_PairsPpo):
     """`PairsPpo` trained on ``tight``."""
 
     recipe = "ppo_pairs_tight"
-    stream = "rangym.baselines.noma_allocation:PairsPpoTight"
