@@ -11,6 +11,7 @@ import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar, cast
 
 import gymnasium as gym
@@ -133,7 +134,11 @@ class SystemModel(ABC, Generic[P, S, D]):
         raise TypeError(f"{type(self).__name__} defines no action masks for {self.action_space}")
 
     def check_trace(self, trace: Trace) -> None:  # noqa: B027 (a system without constraints need not override it)
-        """Refuse a replayed trace whose values this system cannot mean; names, shapes and NaN are checked before."""
+        """Refuse a replayed trace with values that make no sense here; names, shapes and NaN are checked before."""
+
+    def data_files(self) -> Sequence[Path]:
+        """The files that its episodes are read from, such as a radio map: part of a row's identity."""
+        return ()
 
     def draw(self, figure: Figure, frame: Frame[S, D]) -> None:
         """Draw ``frame`` into a matplotlib figure."""
@@ -192,12 +197,11 @@ class _Episode(Generic[P, S, D]):
         self.decision: D | None = None
         self.outcome = Outcome({}, {})
         self.rewards: list[Array] = []
-        return self._observe()
+        return self._observe(trace)
 
-    def _observe(self) -> dict[str, Array]:
+    def _observe(self, trace: Trace) -> dict[str, Array]:
         """The observation before the decision of slot t + 1."""
-        assert self.trace is not None
-        self.public = self.trace.public(self.t + 1, self.system.reveal)
+        self.public = trace.public(self.t + 1, self.system.reveal)
         fields = dict(self.system.observation(self.state, self.public))
         fields["time"] = np.full((self.lanes, 1), self.t / self.system.horizon)
         return {
@@ -218,7 +222,7 @@ class _Episode(Generic[P, S, D]):
             reward = reward + term
         self.decision, self.outcome = decision, outcome
         self.rewards.append(reward)
-        return self._observe(), reward, outcome
+        return self._observe(self.trace), reward, outcome
 
     def _checked(self, action: ArrayLike) -> Array:
         """The batched action as a fresh array of the space's dtype: the caller's array never enters the state."""
@@ -291,6 +295,7 @@ class SystemEnv(gym.Env[dict[str, Any], Array]):
     ):
         self.render_mode = _checked_mode(render_mode, self.metadata["render_modes"])
         self.system = build(system, scenario, overrides)
+        self.scenario = None if isinstance(system, SystemModel) else scenario
         self._episode = _Episode(self.system, 1)
         self.observation_space, self.action_space = self._episode.observation_space, self.system.action_space
 
@@ -345,6 +350,7 @@ class SystemVectorEnv(VectorEnv[dict[str, Array], Array, Array]):
             raise ValueError(f"num_envs: at least 1 lane wanted, got {num_envs}")
         self.render_mode = _checked_mode(render_mode, self.metadata["render_modes"])
         self.system, self.num_envs = build(system, scenario, overrides), num_envs
+        self.scenario = None if isinstance(system, SystemModel) else scenario
         self._episode = _Episode(self.system, num_envs)
         self._rngs: list[np.random.Generator] = []
         self._all = np.ones(num_envs, dtype=bool)

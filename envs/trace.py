@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,6 +93,16 @@ class Trace:
                 raise ValueError(f"trace: field {f!r} has shape {shapes[f]} in a lane, got {shape}")
             if not np.isfinite(values).all():
                 raise ValueError(f"trace: field {f!r} holds NaN or infinity")
+
+    def fingerprint(self) -> str:
+        """A hash of the content, which names a recorded trace."""
+        digest = hashlib.sha256()
+        for kind, fields in (("constants", self.constants), ("slots", self.slots)):
+            for f in sorted(fields):
+                values = np.ascontiguousarray(fields[f])
+                digest.update(f"{kind} {f} {values.dtype.str} {values.shape}".encode())
+                digest.update(values.tobytes())
+        return digest.hexdigest()[:12]
 
     def save(self, path: str | Path) -> None:
         """Write a compressed ``.npz`` file (no pickle)."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import ClassVar, Self, TypeVar, cast
 
 import gymnasium as gym
@@ -93,7 +94,15 @@ class Policy(ABC):
     """
 
     knowledge: ClassVar[Knowledge] = Knowledge.OBSERVATION
-    # Without an annotation, so that it is no field.
+    stream: ClassVar[str | None] = None
+    """Names the policy's random stream beside the trace, ``"module:Class"`` by default; a class that has moved keeps its
+    old name here, and with it the episodes of its published rows."""
+    # Without annotations, so that they are no fields.
+    name = ""
+    """The name in tables; `rangym.policies.make` sets it, and ``role`` and ``overrides``, from the registry."""
+    role = "user"
+    overrides = cast("Mapping[str, object]", {})
+    """Environment parameters that the policy's definition needs; they leave the trace unchanged."""
     _bound = cast("tuple[Task, np.random.Generator] | None", None)
 
     def __post_init__(self) -> None:
@@ -106,6 +115,10 @@ class Policy(ABC):
     @abstractmethod
     def act(self, observation: Observation) -> Array:
         """The native action for one unbatched observation."""
+
+    def data_files(self) -> Sequence[Path]:
+        """The files that its decisions are read from, such as an agent's weights: part of a row's identity."""
+        return ()
 
     def effort(self) -> Mapping[str, float]:
         """What the episode has cost so far beside time, such as evaluations of the utility; shown with the metrics."""

@@ -12,12 +12,12 @@ from rangym.envs.noma_allocation.system import NomaAllocation
 
 
 class Sequential(gym.Wrapper, gym.utils.RecordConstructorArgs):
-    """One micro-step a scheduled user, in the order of descending best gain; the last one plays the round.
+    """One micro-step for each scheduled user, in the order of descending best gain; the last one plays the round.
 
-    `Discrete(K)`: the sub-channel of the user whose turn it is. The reward is 0 until the round is played, and so are
-    the ``terms`` and ``metrics`` of the info absent. `action_masks()` hides full sub-channels; who chooses one all the
-    same competes for its two places by gain, like under the coding `native`. Users beyond 2K get no turn and no
-    sub-channel; a round without scheduled users is one micro-step without effect.
+    `Discrete(K)`: the sub-channel of the user whose turn it is. Until the round is played the reward is 0, and the info
+    holds no ``terms`` and ``metrics``. `action_masks()` hides full sub-channels; a user that chooses one all the same
+    competes for its two places by gain, as under the coding `native`. Users beyond 2K get no turn and no sub-channel; a
+    round without scheduled users is one micro-step without effect.
 
     The observation has two more fields: ``turn`` (N,), one-hot, and ``assigned`` (N, K), 0/1.
 
