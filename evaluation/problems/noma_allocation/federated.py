@@ -26,7 +26,7 @@ from rangym.envs.core import SystemEnv, Trace
 from rangym.envs.learning.datasets import Dataset, load
 from rangym.envs.learning.federated import ClientData, FederatedTraining, Network
 from rangym.envs.learning.partition import Partition, dirichlet_partition
-from rangym.envs.params import nearest
+from rangym.envs.params import check, nearest, ranged
 from rangym.evaluation.episode import Episode, episode_rng, make_env
 from rangym.evaluation.grid import Job, Row, Stored, run_grid
 from rangym.evaluation.identity import code_of
@@ -60,24 +60,21 @@ class FederatedStudy:
 
     dataset: str = "digits"
     dataset_path: str | None = None
-    num_ues: int = 100
-    participants: int = 20
-    rounds: int = 60
-    hidden: tuple[int, ...] = (64,)
-    batch_size: int = 10
-    epochs: int = 1
-    num_clusters: int | None = None
+    num_ues: int = ranged(100, low=1)
+    participants: int = ranged(20, low=1)
+    rounds: int = ranged(60, low=1)
+    hidden: tuple[int, ...] = ranged((64,), low=1, length=0)
+    batch_size: int = ranged(10, low=1)
+    epochs: int = ranged(1, low=1)
+    num_clusters: int | None = ranged(None, kind=int, low=1, optional=True)
     scenario: str = "tight"
-    overrides: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("num_ues", "participants", "rounds", "batch_size", "epochs"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"{name}: an integer of at least 1 wanted, got {value!r}")
+        check(self)
         if self.participants > self.num_ues:
             raise ValueError(f"participants: at most num_ues = {self.num_ues} wanted, got {self.participants}")
-        if self.num_clusters is not None and not 1 <= self.num_clusters <= self.participants:
+        if self.num_clusters is not None and self.num_clusters > self.participants:
             raise ValueError(
                 f"num_clusters: 1..{self.participants}, one participant for each, wanted, got {self.num_clusters}"
             )
@@ -86,7 +83,7 @@ class FederatedStudy:
             raise ValueError(f"overrides: {min(given)!r} follows from the study or from who uploads how")
         self.env()  # wrong scenarios and parameters are refused here
 
-    def env(self, **overrides: Any) -> SystemEnv:
+    def env(self, **overrides: object) -> SystemEnv:
         """NomaAllocation with the study's users and rounds."""
         given = {**self.overrides, **overrides, "num_ues": self.num_ues, "horizon": self.rounds}
         return make_env(ENV_ID, self.scenario, given)
@@ -425,5 +422,5 @@ def _problem(row: Row) -> str:
     return f"{where}: {row['error']} ({row['where']})"
 
 
-def _tuples(fields: Mapping[str, Any]) -> dict[str, Any]:
+def _tuples(fields: Mapping[str, object]) -> dict[str, Any]:
     return {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
