@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from rangym.envs.core import Trace
 from rangym.envs.node_placement.system import NodePlacement
 from rangym.envs.physics.units import linear_to_db
+from rangym.policies.base import Knowledge, Task
 
 BEST_KNOWN = Path(__file__).with_name("best_known.json")
 BOXES_AT_ONCE = 4096
@@ -217,7 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     kept = json.loads(BEST_KNOWN.read_text(encoding="utf-8")) if BEST_KNOWN.exists() else {"placements": {}}
     for scenario in given.scenarios:
         env = make_env("rangym/NodePlacement-v0", scenario, {})
-        system: NodePlacement = env.system  # type: ignore[assignment]
+        system = Task.of(env, Knowledge.MODEL).model(NodePlacement)
         for seed in given.seeds:
             env.reset(seed=seed)  # the trace that `evaluate` replays
             users = env.trace.slots["user_position_m"][1]

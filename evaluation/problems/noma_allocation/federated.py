@@ -185,7 +185,7 @@ def train(
     seed: int,
 ) -> Row:
     """One federated training: a method under an allocation, on the users of one seed."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # comes with scikit-learn
+    from threadpoolctl import threadpool_limits  # comes with scikit-learn
 
     shared = FederatedStudy(**_tuples(study))
     population = _population(json.dumps(study, sort_keys=True), concentration, seed)
