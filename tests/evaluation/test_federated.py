@@ -191,7 +191,7 @@ def test_command_without_options_asks_for_the_functions_defaults(monkeypatch):
 
     def recorded(study, **options):
         asked.update(options, study=study)
-        raise ValueError("enough")
+        raise WrongValue("enough")
 
     recorded.__signature__ = inspect.signature(federated)
     monkeypatch.setattr(fl, "federated", recorded)
