@@ -67,6 +67,11 @@ def test_actions_are_native_and_repeat_with_the_seed(env_id, name):
     np.testing.assert_array_equal(first, _episode(env, used, seed=3))  # reset forgets the last episode
 
 
+def _own(policy):
+    """A policy's attributes but those that the registry gives it."""
+    return {name: value for name, value in vars(policy).items() if name not in ("name", "role", "overrides")}
+
+
 @pytest.mark.parametrize("env_id, name", PAIRS)
 def test_a_policy_is_its_options_stored_untouched(env_id, name):
     policy = policies.make(name)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rangym.cli import main
+from rangym.envs.errors import WrongValue
 from rangym.evaluation.grid import read
 from rangym.evaluation.problems.noma_allocation import federated as fl
 from rangym.evaluation.problems.noma_allocation.federated import (
