@@ -1,5 +1,6 @@
 """Claims: the rules for verdicts on hand-made numbers, and the reproduction of "Smooth Handovers" on tiny scenarios."""
 
+import copy
 import dataclasses
 import json
 import math
@@ -18,7 +19,7 @@ from rangym.evaluation.papers.smooth_handovers.claims import claims, crossing_sl
 from rangym.evaluation.papers.tables import Reproduction
 from rangym.evaluation.papers.verdicts import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED
 from rangym.evaluation.statistics import Interval
-from rangym.policies import registry
+from rangym.policies import registry, words
 from rangym.policies.base import Task
 
 TINY = HandoverPlan(
@@ -233,17 +234,17 @@ def test_every_claim_about_lda_is_judged_on_the_literal_algorithm(tiny):
         if "LDA" in claim["statement"] and claim["readings"][0]["label"] != "-" or "Rounding" in claim["statement"]:
             assert claim["readings"][0]["label"] == "literal"
             assert claim["verdict"] == claim["readings"][0]["verdict"]
-    literal = registry.parse_options(jobs.LITERAL.policy)
+    literal = words.parse(jobs.LITERAL.policy).options
     assert literal == {"form": "printed", "rounding": "independent", "gradient_at": "sample"}
 
 
 def test_a_finished_run_is_not_run_again(tiny, monkeypatch, capsys):
     before, claimed = (tiny / "rows.jsonl").read_bytes(), (tiny / "claims.json").read_text()
 
-    def refuse(cell):
+    def refuse(measures, job):
         raise AssertionError("run again")
 
-    monkeypatch.setattr(smooth_handovers, "run_cell", refuse)
+    monkeypatch.setattr(command, "measured", refuse)
     assert command.run(PAPER, TINY, 1, tiny, "rangym reproduce smooth-handovers") == 0
     assert "0 jobs run" in capsys.readouterr().out
     assert (tiny / "rows.jsonl").read_bytes() == before and (tiny / "claims.json").read_text() == claimed
@@ -251,7 +252,7 @@ def test_a_finished_run_is_not_run_again(tiny, monkeypatch, capsys):
 
 def test_the_regret_of_max_sinr_by_brute_force(tiny):
     """Over all 3^6 associations of the first slot of each seed."""
-    stored = [json.loads(line) for line in (tiny / "rows.jsonl").read_text().splitlines()]
+    data = Rows.load(tiny / ROWS)
     associations = np.stack(np.meshgrid(*[range(3)] * 6), axis=-1).reshape(-1, 6)
     load = (associations[:, :, None] == range(3)).sum(axis=1)
     cost = (load * np.log10(np.maximum(load, 1))).sum(axis=1)
@@ -262,8 +263,9 @@ def test_the_regret_of_max_sinr_by_brute_force(tiny):
         value = np.log10(slot["bandwidth_mhz"] * np.log2(1 + 10 ** (slot["sinr_db"].astype(float) / 10)))
         utility = value[np.arange(6), associations].sum(axis=1) - cost
         strongest = utility[(associations == slot["sinr_db"].argmax(axis=1)).all(axis=1)][0]
-        bound = next(r for r in stored if (r["row"], r["experiment"], r["seed"]) == ("bound", "static", seed))
-        max_sinr = next(r for r in stored if (r["experiment"], r["seed"]) == ("regret", seed))
+        bound = next(row for row in data.where("bound", scenario="static") if row["seed"] == seed)
+        short = {"scenario": "static", "policy": jobs.MAX_SINR}
+        max_sinr = next(row for row in data.where("episode", **short) if row["seed"] == seed)
         assert bound["upper"] == pytest.approx(utility.max(), rel=1e-9)
         assert max_sinr["f"] == pytest.approx(strongest, rel=1e-9) and max_sinr["f_spread"] < 1e-12
 
@@ -280,45 +282,59 @@ def test_rows_agree_with_their_curves(tiny):
     )
 
 
+def altered(data, change, kind, **arguments):
+    """A copy of the rows, those of ``kind`` with these arguments changed in place by ``change(row)``."""
+    copied = Rows.of(copy.deepcopy([row for rows in data.by_kind.values() for row in rows]))
+    for row in copied.where(kind, **arguments):
+        change(row)
+    return copied
+
+
 def test_rows_above_a_certified_bound_are_reported(tiny):
     data = Rows.load(tiny / ROWS)
-    assert list(smooth_handovers.beyond_bounds(data)) == []
-    groups = {key: [dict(row) for row in group] for key, group in data.groups.items()}
-    groups["episode", "static", 20.0, jobs.MAX_SINR, None][1]["f"] += 1e3
-    (problem,) = smooth_handovers.beyond_bounds(plans.Data(groups))
+    assert list(series.beyond_bounds(data)) == []
+
+    def raised(row):
+        row["f"] += 1e3 * (row["seed"] == 1)
+
+    found = altered(data, raised, "curve", scenario="static", policy=jobs.MAX_SINR)
+    (problem,) = series.beyond_bounds(found)
     assert "max_sinr, static, seed 1" in problem
 
 
 def test_an_episode_without_handover_cost_gives_no_ratio(tiny):
-    data = Rows.load(tiny / ROWS)
-    groups = dict(data.groups)
-    key = ("episode", "desk", 5.0, jobs.LITERAL.policy, None)
-    groups[key] = [{**row, "h": 0.0} for row in groups[key]]
-    claim = next(c for c in all_claims(plans.Data(groups)) if "67.7 times" in c.statement)
+    free = {"scenario": "desk", "gamma": 5.0, "policy": jobs.LITERAL.policy, "forecaster": None}
+    found = altered(Rows.load(tiny / ROWS), lambda row: row.update(h=0.0), "episode", **free)
+    claim = next(c for c in claims(found) if "67.7 times" in c.statement)
     assert claim.verdict == NOT_TESTABLE and "no ratio" in claim.measured
 
 
 def test_a_seed_on_which_lda_never_overtakes_refutes_the_claim(tiny):
     """LDA ahead from slot 1400 on every seed, then on all but one; the milder rule is reported beside."""
     data = Rows.load(tiny / ROWS)
-    groups = {key: [dict(row) for row in group] for key, group in data.groups.items()}
     slots = list(range(100, 1501, 100))
-    for key in [k for k in groups if k[:2] == ("episode", "static")]:
-        for row in groups[key]:
-            row["slots"] = slots
-            row["f_sum"] = row["relaxed_f_sum"] = [float(slot - 1400 + 1) for slot in slots]
-    for row in groups["episode", "static", 20.0, jobs.MAX_SINR, None]:
-        row["f_sum"] = [0.0] * len(slots)
+    ahead = [float(slot - 1400 + 1) for slot in slots]
+    for policy in (*(source.policy for source in jobs.ROUNDED), jobs.MAX_SINR, jobs.RANDOM):
+        level = [0.0] * len(slots) if policy == jobs.MAX_SINR else ahead
 
-    def overtaking():
-        return next(c for c in all_claims(plans.Data(groups)) if "1.4 k" in c.statement)
+        def crossing(row, level=level):
+            row.update(slots=slots, f_sum=level, relaxed_f_sum=level)
 
-    assert overtaking().verdict == REPRODUCED and overtaking().measured.startswith("slot 1400")
-    literal = groups["episode", "static", 20.0, jobs.LITERAL.policy, None]
-    literal[0]["f_sum"] = [-1.0] * len(slots)
-    assert overtaking().verdict == NOT_REPRODUCED
-    assert overtaking().measured.startswith("never on 1 of 3 seeds, else slot 1400")
-    assert "as well: literal" in overtaking().note  # mean of 1500, 1400 and 1400: 2.4 % off
+        data = altered(data, crossing, "curve", scenario="static", policy=policy)
+
+    def overtaking(rows):
+        return next(c for c in claims(rows) if "1.4 k" in c.statement)
+
+    assert overtaking(data).verdict == REPRODUCED and overtaking(data).measured.startswith("slot 1400")
+
+    def never(row):
+        if row["seed"] == 0:
+            row["f_sum"] = [-1.0] * len(slots)
+
+    data = altered(data, never, "curve", scenario="static", policy=jobs.LITERAL.policy)
+    assert overtaking(data).verdict == NOT_REPRODUCED
+    assert overtaking(data).measured.startswith("never on 1 of 3 seeds, else slot 1400")
+    assert "as well: literal" in overtaking(data).note  # mean of 1500, 1400 and 1400: 2.4 % off
 
 
 def test_a_failed_job_is_an_exit_status(tmp_path, capsys):

@@ -64,7 +64,9 @@ def test_table_i_is_the_paired_t_test(out, data):
 def test_the_95_percent_intervals_of_the_figure_are_students(data):
     axes = figures.ablations(data).axes[0]
     for reading, bars in zip(ABLATED, axes.containers, strict=True):
-        values = data.values("ablation", "p", reading=reading)  # two seeds: Student's interval is 6.5 times the normal one
+        values = data.values(
+            "ablation", "p", reading=reading
+        )  # two seeds: Student's interval is 6.5 times the normal one
         ends = np.array([[y for _, y in segment] for segment in bars.lines[2][0].get_segments()])
         expected = stats.t.interval(0.95, len(values) - 1, loc=values.mean(axis=0), scale=stats.sem(values))
         np.testing.assert_allclose(ends, np.transpose(expected), rtol=1e-9)
@@ -72,7 +74,8 @@ def test_the_95_percent_intervals_of_the_figure_are_students(data):
 
 def test_printed_statistics_imply_different_degrees_of_freedom():
     degrees = [
-        measure.printed_test(method=method, statistic=t, p=p)["degrees_of_freedom"] for method, (t, p) in TABLE_I.items()
+        measure.printed_test(method=method, statistic=t, p=p)["degrees_of_freedom"]
+        for method, (t, p) in TABLE_I.items()
     ]
     np.testing.assert_allclose(degrees, [24.0, 29.7, 28.4, 33.1], atol=0.1)
 
@@ -116,7 +119,9 @@ def test_a_limit_that_is_lower_beside_is_no_minimum():
     # On its only user's head a node has the largest L there is: everything beside is lower.
     assert measure.lower_beside(one_user, one_user, 2.0, 4.0, 1.0, np.random.default_rng(0))
     # On a line, midway between two users, L has a true local minimum.
-    assert not measure.lower_beside(np.array([[-1.0], [1.0]]), np.zeros((1, 1)), 2.0, 4.0, 1e-4, np.random.default_rng(0))
+    assert not measure.lower_beside(
+        np.array([[-1.0], [1.0]]), np.zeros((1, 1)), 2.0, 4.0, 1e-4, np.random.default_rng(0)
+    )
 
 
 @pytest.mark.parametrize(
