@@ -181,10 +181,10 @@ def _moves(problem: SharingProblem, cluster: NDArray, cost: NDArray) -> tuple[ND
         own = int(cluster[:, i].argmax())
         alone = np.zeros(problem.num_cells)
         alone[i] = 1.0
-        joined = np.concatenate([np.maximum(cluster, alone), [alone]])  # the last is a cluster of its own
-        costs = problem.cluster_costs(np.concatenate([joined, [cluster[own] - alone]]))
-        left = costs[-1] if cluster[own].sum() > 1 else 0.0
-        change = costs[:-1] - np.append(cost, 0.0) + left - cost[own]
+        rest = cluster[own] - alone
+        left = problem.cluster_costs([rest])[0] if rest.any() else 0.0
+        costs = problem.cluster_costs(np.concatenate([np.maximum(cluster, alone), [alone]]))  # the last: by itself
+        change = costs - np.append(cost, 0.0) + left - cost[own]
         change[own] = 0.0
         to = int(change.argmin())
         if change[to] > -_GAIN:

@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
+from rangym.policies.algorithms.clusters.spectral import cluster_graph
 from rangym.policies.algorithms.prediction.partition import Partition, best_of
 from rangym.policies.algorithms.prediction.problem import SharingProblem
-from rangym.policies.algorithms.spectral import cluster_graph
 
 
 def average_link(problem: SharingProblem, kernel: ArrayLike, *, max_clusters: int | None = None) -> Partition:
