@@ -23,15 +23,15 @@ GLOBAL_COLOR = "#BBBBBB"
 
 
 def draw(figure: Figure, system: QosClustering, frame: Frame) -> None:
-    """Map and losses on the left; concepts, reward and one cell's latency on the right."""
-    grid = figure.add_gridspec(3, 3, width_ratios=(1.25, 0.7, 1.35))
+    """Map and reward on the left, losses in the middle, concepts and one cell's latency on the right."""
+    grid = figure.add_gridspec(2, 3, width_ratios=(1.35, 0.7, 1.2), height_ratios=(1.9, 1))
     head_colors = [GLOBAL_COLOR, *colors(system.params.num_heads)]
     shown = int(np.abs(np.diff(frame.trace.slots["true_group"], axis=0)).sum(axis=(0, 2)).argmax())
-    _draw_map(figure.add_subplot(grid[:, 0]), system, frame, head_colors, shown)
+    _draw_map(figure.add_subplot(grid[0, 0]), system, frame, head_colors, shown)
     _draw_losses(figure.add_subplot(grid[:, 1]), system, frame, head_colors)
     _draw_concepts(figure.add_subplot(grid[0, 2]), system, frame, shown)
-    reward_curve(figure.add_subplot(grid[1, 2]), frame.rewards, system.horizon)
-    _draw_latency(figure.add_subplot(grid[2, 2]), system, frame, shown)
+    reward_curve(figure.add_subplot(grid[1, 0]), frame.rewards, system.horizon)
+    _draw_latency(figure.add_subplot(grid[1, 2]), system, frame, shown)
 
 
 def _draw_map(axes: Axes, system: QosClustering, frame: Frame, head_colors: list, shown: int) -> None:
@@ -53,14 +53,14 @@ def _draw_map(axes: Axes, system: QosClustering, frame: Frame, head_colors: list
         axes.scatter([], [], s=60, facecolors="none", edgecolors=GROUP_COLORS[g], linewidths=2.2, label=name)
     for c in sorted(set(slot.tolist()) | {0})[:6]:
         axes.scatter([], [], s=60, c=[head_colors[c]], label="global head" if c == 0 else f"head {c}")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), fontsize=7, frameon=False, ncols=3)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), fontsize=7, frameon=False, ncols=4)
 
 
 def _draw_losses(axes: Axes, system: QosClustering, frame: Frame, head_colors: list) -> None:
     """The moving average of every head's loss, minus the cell's mean: dark is good; the slot in use is framed."""
     average = frame.state["average_loss"]
     relative = average - average.mean(axis=1, keepdims=True)
-    span = max(float(np.abs(relative).max()), 1e-9)
+    span = max(float(np.quantile(np.abs(relative), 0.95)), 1e-9)  # one cell that nothing fits hides no other
     axes.imshow(relative, cmap="Blues_r", aspect="auto", vmin=-span, vmax=span)
     for i, c in enumerate(frame.state["slot_of_cell"]):
         edge = np.array([[c - 0.46, i - 0.46], [c + 0.46, i - 0.46], [c + 0.46, i + 0.46], [c - 0.46, i + 0.46]])
@@ -69,6 +69,7 @@ def _draw_losses(axes: Axes, system: QosClustering, frame: Frame, head_colors: l
     for tick, color in zip(axes.get_xticklabels(), head_colors, strict=True):
         tick.set_color(INK)
         tick.set_bbox({"facecolor": color, "edgecolor": "none", "pad": 1.2})
+    axes.yaxis.get_major_locator().set_params(integer=True)
     axes.set_title("smoothed loss", loc="left", fontsize=10)
     axes.set_xlabel("head", fontsize=8)
     axes.set_ylabel("cell", fontsize=8)
@@ -85,6 +86,7 @@ def _draw_concepts(axes: Axes, system: QosClustering, frame: Frame, shown: int) 
     hours = system.horizon * PERIOD_H
     axes.imshow(image, aspect="auto", interpolation="nearest", extent=(0, hours, len(image) - 0.5, -0.5))
     axes.axvline(frame.t * PERIOD_H, color=INK, linewidth=1.0)
+    axes.yaxis.get_major_locator().set_params(integer=True)
     axes.plot([0], [shown], marker=">", color=FLASH, clip_on=False, markersize=6)
     axes.set_title("true concept of each cell", loc="left", fontsize=10)
     axes.set_xlabel("h", fontsize=8)
