@@ -39,7 +39,7 @@ class Recipe:
 
 
 _NOMA = "rangym/NomaAllocation-v0"
-_NOMA_POLICIES = "rangym.baselines.noma_allocation:"
+_NOMA_POLICIES = "rangym.baselines.noma_allocation.pairs:"
 
 _PAIRS = dict(
     n_steps=10,  # rounds a lane between updates
@@ -50,7 +50,7 @@ _PAIRS = dict(
 )
 
 _CELL = "rangym/CellAssociation-v0"
-_CELL_POLICIES = "rangym.baselines.cell_association:"
+_CELL_POLICIES = "rangym.baselines.cell_association.per_ue:"
 
 _FLAT = dict(
     n_steps=200,  # slots a lane between updates: one episode, 32 x 200 = 6400 transitions
@@ -62,7 +62,7 @@ _FLAT = dict(
 )
 
 _NODE = "rangym/NodePlacement-v0"
-_NODE_POLICIES = "rangym.baselines.node_placement:"
+_NODE_POLICIES = "rangym.baselines.node_placement.per_node:"
 
 _NODES = dict(
     n_steps=64,  # slots a lane between updates: 64 x 64 = 4096 transitions

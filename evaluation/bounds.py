@@ -61,8 +61,8 @@ def bound(system: SystemModel, trace: Trace) -> Bound:
 
 
 def _cell_association(system: CellAssociation, trace: Trace) -> Bound:
-    from rangym.policies.algorithms.assignment import optimal_assignment
-    from rangym.policies.algorithms.handover_planning import plan_additive, plan_norm
+    from rangym.policies.algorithms.association.assignment import optimal_assignment
+    from rangym.policies.algorithms.association.handover_planning import plan_additive, plan_norm
     from rangym.policies.cell_association.optima import is_static, log_rates, stages_of
 
     params = system.params
@@ -84,7 +84,7 @@ def _cell_association(system: CellAssociation, trace: Trace) -> Bound:
 
 def _per_slot(trace: Trace) -> float:
     """Sum over slots of the utility's exact optimum; in chunks, since all log rates of a paper trace take 2 GB."""
-    from rangym.policies.algorithms.handover_planning import per_stage_bound
+    from rangym.policies.algorithms.association.handover_planning import per_stage_bound
     from rangym.policies.cell_association.optima import log_rates
 
     end = trace.horizon + 1
@@ -94,7 +94,7 @@ def _per_slot(trace: Trace) -> float:
 
 def _node_placement(system: NodePlacement, trace: Trace) -> Bound:
     """Every node with users carries at most W cap, so the mean rate is at most K W cap / N, the geometric mean too."""
-    from rangym.evaluation.placement_optimum import best_known
+    from rangym.evaluation.problems.node_placement.optimum import best_known
 
     p = system.params
     overhead = system.radio.snr(np.zeros((1, 2)), np.zeros((1, 2))).item()
@@ -116,7 +116,7 @@ _NOMA_LEAST = {"noma": ("noma",), "oma_opt": ("oma_opt",), "oma_equal": ("oma_op
 
 
 def _noma_allocation(system: NomaAllocation, trace: Trace) -> Bound:
-    from rangym.policies.algorithms.matching_exact import column_generation, subset_dp
+    from rangym.policies.algorithms.pairing.exact import column_generation, subset_dp
     from rangym.policies.noma_allocation.matching import round_costs
 
     params = system.params

@@ -19,13 +19,13 @@ from rangym.policies.base import Knowledge, Policy, Task
 
 CELL = "rangym/CellAssociation-v0"
 _CELL = "rangym.policies.cell_association."
-_CELL_AGENTS = "rangym.baselines.cell_association:"
+_CELL_AGENTS = "rangym.baselines.cell_association.per_ue:"
 NODE = "rangym/NodePlacement-v0"
 _NODE = "rangym.policies.node_placement."
-_NODE_AGENTS = "rangym.baselines.node_placement:"
+_NODE_AGENTS = "rangym.baselines.node_placement.per_node:"
 NOMA = "rangym/NomaAllocation-v0"
 _NOMA = "rangym.policies.noma_allocation."
-_NOMA_AGENTS = "rangym.baselines.noma_allocation:"
+_NOMA_AGENTS = "rangym.baselines.noma_allocation.pairs:"
 _NATIVE, _FIXED = {"action": "native", "power": "kkt"}, {"action": "native", "power": "fixed"}
 _SCORES = {"action": "scores"}
 

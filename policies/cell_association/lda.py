@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rangym.policies.algorithms.lda import LDA, DoublingLDA, LDASwitches
+from rangym.policies.algorithms.association.lda import LDA, DoublingLDA, LDASwitches
 from rangym.policies.base import Knowledge, Observation, Policy, Task
 from rangym.policies.cell_association.optima import StickyOptimum
 from rangym.policies.cell_association.rules import log_rate
@@ -23,7 +23,7 @@ class Lda(Policy):
     Parameters
     ----------
     rounding, form, gradient_at, meta_step, step_scale, delay_norm, fair_surrogate : see
-        `rangym.policies.algorithms.lda.LDASwitches`. The paper's literal algorithm is ``form="printed",
+        `rangym.policies.algorithms.association.lda.LDASwitches`. The paper's literal algorithm is ``form="printed",
         rounding="independent", gradient_at="sample"``. ``form`` None is ``corrected``, or ``printed`` when doubling.
     handover_cost : what experts are charged for moving: ``environment`` (as the environment charges), ``norm``
         (the paper's) or ``sum``.

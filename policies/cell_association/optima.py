@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from rangym.envs.core import Trace
 from rangym.envs.physics.channel import shannon_rate_mbps
-from rangym.policies.algorithms.assignment import optimal_assignment
-from rangym.policies.algorithms.handover_planning import plan_additive, plan_norm
+from rangym.policies.algorithms.association.assignment import optimal_assignment
+from rangym.policies.algorithms.association.handover_planning import plan_additive, plan_norm
 from rangym.policies.base import Knowledge, Observation, Policy, Task
 from rangym.policies.cell_association.rules import log_rate
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from numpy.typing import NDArray
 
-from rangym.policies.algorithms import clustering
-from rangym.policies.algorithms.harmonic import STEPS, harmonic, k_harmonic_means
-from rangym.policies.algorithms.placement import checked_positive
-from rangym.policies.algorithms.wkhm import FORMS, wkhm
+from rangym.policies.algorithms.placement import clustering
+from rangym.policies.algorithms.placement.harmonic import STEPS, harmonic, k_harmonic_means
+from rangym.policies.algorithms.placement.placement import checked_positive
+from rangym.policies.algorithms.placement.wkhm import FORMS, wkhm
 from rangym.policies.node_placement.tracking import Tracking
 
 

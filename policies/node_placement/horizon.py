@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rangym.policies.algorithms.clustering import k_means
-from rangym.policies.algorithms.placement_search import improve_one_by_one, ring_offsets
+from rangym.policies.algorithms.placement.clustering import k_means
+from rangym.policies.algorithms.placement.search import improve_one_by_one, ring_offsets
 from rangym.policies.base import Knowledge, Observation, Task
 from rangym.policies.node_placement.motion import UserMotion
 from rangym.policies.node_placement.tracking import Tracking, matched

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rangym.policies.algorithms.clustering import k_means
-from rangym.policies.algorithms.placement_search import (
+from rangym.policies.algorithms.placement.clustering import k_means
+from rangym.policies.algorithms.placement.search import (
     cma_es,
     improve_one_by_one,
     one_swap,

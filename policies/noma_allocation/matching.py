@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 
 from rangym.envs.noma_allocation.params import NomaAllocationParams
 from rangym.envs.physics.units import db_to_linear
-from rangym.policies.algorithms.matching import (
+from rangym.policies.algorithms.pairing.exact import MAX_DP_USERS, subset_dp
+from rangym.policies.algorithms.pairing.matching import (
     RULES,
     Matching,
     iterated_local_search,
     random_places,
     swap_matching,
 )
-from rangym.policies.algorithms.matching_exact import MAX_DP_USERS, subset_dp
-from rangym.policies.algorithms.pair_costs import PairCosts, upload_costs
+from rangym.policies.algorithms.pairing.pair_costs import PairCosts, upload_costs
 from rangym.policies.base import Knowledge, Observation, Policy, Task
 
 

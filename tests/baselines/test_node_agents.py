@@ -12,8 +12,8 @@ from stable_baselines3 import PPO, SAC
 from rangym import policies
 from rangym.baselines.agent import Network, TrainedAgent
 from rangym.baselines.learner import actor
-from rangym.baselines.node_features import NODE_FEATURES, OTHER_FEATURES, NodeFeatures
-from rangym.baselines.node_placement import (
+from rangym.baselines.node_placement.features import NODE_FEATURES, OTHER_FEATURES, NodeFeatures
+from rangym.baselines.node_placement.per_node import (
     DirectPpo,
     FlatNodesPpo,
     FlatNodesSac,
@@ -22,7 +22,7 @@ from rangym.baselines.node_placement import (
     TrackingPpo,
     tracking_rewards,
 )
-from rangym.baselines.node_tracking import LaneTracker
+from rangym.baselines.node_placement.tracking import LaneTracker
 from rangym.baselines.policy import policy_class
 from rangym.baselines.pooled_network import PooledActorCritic
 from rangym.baselines.recipes import RECIPES

@@ -10,7 +10,7 @@ import pytest
 
 from rangym import policies
 from rangym.baselines.agent import Network, TrainedAgent
-from rangym.baselines.noma_allocation import GROUP, NUM_FEATURES, PairsPpo, PairView, pair_features, to_scores
+from rangym.baselines.noma_allocation.pairs import GROUP, NUM_FEATURES, PairsPpo, PairView, pair_features, to_scores
 from rangym.envs.core import Trace
 from rangym.envs.physics.pair_upload import pair_upload
 from rangym.policies import Task

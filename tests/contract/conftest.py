@@ -11,7 +11,8 @@ FORMS = {
         {},
         {"handover_cost": "norm", "delay_variation": 0.2, "motion": "random_waypoint"},
         {"law": "static"},
-        {"law": "volatile", "motion": "static"},
+        {"law": "volatile"},
+        {"motion": "static"},
     ],
     "rangym/NodePlacement-v0": [
         {},

@@ -16,7 +16,7 @@ from rangym.envs.noma_allocation.params import SCENARIOS
 from rangym.envs.noma_allocation.scenario import noise_w
 from rangym.envs.noma_allocation.sequential import Sequential
 from rangym.envs.noma_allocation.system import two_largest
-from rangym.policies.algorithms.pair_costs import matching_cost
+from rangym.policies.algorithms.pairing.pair_costs import matching_cost
 from rangym.policies.noma_allocation.matching import round_costs
 
 ID = "rangym/NomaAllocation-v0"
@@ -345,11 +345,17 @@ BAD = {
     "unknown access": (lambda: make(access="cdma"), "access: one of .* got 'cdma'"),
     "unknown fading": (lambda: make(fading="rice"), "fading: one of .* got 'rice'"),
     "agent power without vector": (lambda: make(action="native", power="agent"), "'agent' with action 'scores'"),
-    "negative bandwidth": (lambda: make(bandwidth_mhz=-1.0), "bandwidth_mhz: a positive number wanted, got -1.0"),
-    "half a sample": (lambda: make(samples=(50.5, 100)), "samples: whole numbers wanted"),
-    "clocks swapped": (lambda: make(clock_ghz=(2.2, 1.8)), "clock_ghz: a pair 0 < low <= high wanted"),
+    "negative bandwidth": (lambda: make(bandwidth_mhz=-1.0), "bandwidth_mhz: a number above 0 wanted, got -1.0"),
+    "half a sample": (
+        lambda: make(samples=(50.5, 100)),
+        "samples: a tuple of 2 values, ascending, each an integer of at least 1 wanted",
+    ),
+    "clocks swapped": (
+        lambda: make(clock_ghz=(2.2, 1.8)),
+        "clock_ghz: a tuple of 2 values, ascending, each a number above 0 wanted",
+    ),
     "radius below the least distance": (lambda: make(radius_m=5.0), "radius_m: at least min_distance_m = 10.0"),
-    "free drops": (lambda: make(drop_cost_j=0.0), "drop_cost_j: None or a positive number wanted, got 0.0"),
+    "free drops": (lambda: make(drop_cost_j=0.0), "drop_cost_j: None or a number above 0 wanted, got 0.0"),
     "zero gain": (
         lambda: make().reset(options={"trace": _trace(gain=lambda g: 0 * g)}),
         "trace: 'gain' within .* wanted, got",

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from rangym.cli import main
-from rangym.evaluation import federated as fl
-from rangym.evaluation.federated import (
+from rangym.evaluation.grid import read
+from rangym.evaluation.problems.noma_allocation import federated as fl
+from rangym.evaluation.problems.noma_allocation.federated import (
     ALL_SERVED,
     METHODS,
     Allocation,
@@ -20,8 +21,7 @@ from rangym.evaluation.federated import (
     shared_clusters,
     uploads,
 )
-from rangym.evaluation.federated_report import stored_report, table, text_report
-from rangym.evaluation.grid import read
+from rangym.evaluation.problems.noma_allocation.federated_report import stored_report, table, text_report
 
 PUBLISHED = Path(__file__).parents[2] / "evaluation" / "published" / "federated_digits.jsonl"
 SMALL = FederatedStudy(num_ues=12, participants=6, rounds=12, hidden=(8,), num_clusters=3)

@@ -6,9 +6,9 @@ import json
 import numpy as np
 import pytest
 
-from rangym.evaluation import placement_optimum
 from rangym.evaluation.bounds import bound
-from rangym.evaluation.placement_optimum import BEST_KNOWN, certify
+from rangym.evaluation.problems.node_placement import optimum as placement_optimum
+from rangym.evaluation.problems.node_placement.optimum import BEST_KNOWN, certify
 from rangym.evaluation.runner import make_env
 
 ID = "rangym/NodePlacement-v0"
@@ -110,7 +110,7 @@ def test_stored_placements_reach_what_is_stored_and_stay_below_the_bound():
         found = bound(system, trace)
         assert found.lower == pytest.approx(entry["utility"], abs=1e-8)
         assert found.lower <= found.value
-        assert entry["command"].startswith("python -m rangym.evaluation.placement_optimum")
+        assert entry["command"].startswith("python -m rangym.evaluation.problems.node_placement.optimum")
 
 
 def test_policies_are_compared_with_what_is_stored(capsys):

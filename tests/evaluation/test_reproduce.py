@@ -7,12 +7,13 @@ import math
 import numpy as np
 import pytest
 
-from rangym.evaluation.reproduce import claims, smooth_handovers
-from rangym.evaluation.reproduce import smooth_handovers_plan as plans
-from rangym.evaluation.reproduce import smooth_handovers_rows as rows
-from rangym.evaluation.reproduce.claims import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, Claim, Reading, Reproduction
-from rangym.evaluation.reproduce.smooth_handovers import run
-from rangym.evaluation.reproduce.smooth_handovers_claims import all_claims, crossing_slot
+from rangym.evaluation.papers import claims
+from rangym.evaluation.papers.claims import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, Claim, Reading, Reproduction
+from rangym.evaluation.papers.smooth_handovers import plan as plans
+from rangym.evaluation.papers.smooth_handovers import reproduce as smooth_handovers
+from rangym.evaluation.papers.smooth_handovers import rows as rows
+from rangym.evaluation.papers.smooth_handovers.claims import all_claims, crossing_slot
+from rangym.evaluation.papers.smooth_handovers.reproduce import run
 from rangym.evaluation.runner import make_env
 from rangym.evaluation.statistics import Interval
 from rangym.policies import registry

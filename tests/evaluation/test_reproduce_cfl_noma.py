@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from rangym.evaluation.federated import FederatedStudy
-from rangym.evaluation.reproduce import cfl_noma
-from rangym.evaluation.reproduce import cfl_noma_rows as rows
-from rangym.evaluation.reproduce.claims import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED
-from rangym.policies.algorithms.matching_exact import subset_dp
-from rangym.policies.algorithms.pair_costs import upload_costs
+from rangym.evaluation.papers.cfl_noma import reproduce as cfl_noma
+from rangym.evaluation.papers.cfl_noma import rows as rows
+from rangym.evaluation.papers.claims import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED
+from rangym.evaluation.problems.noma_allocation.federated import FederatedStudy
+from rangym.policies.algorithms.pairing.exact import subset_dp
+from rangym.policies.algorithms.pairing.pair_costs import upload_costs
 
 TINY = cfl_noma.Plan(
     seeds=4,

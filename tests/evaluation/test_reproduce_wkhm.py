@@ -7,10 +7,10 @@ import pytest
 from scipy.stats import ttest_rel
 
 from rangym.evaluation.grid import read
-from rangym.evaluation.reproduce import wkhm_claims as claims
-from rangym.evaluation.reproduce import wkhm_rows as rows
-from rangym.evaluation.reproduce.claims import NOT_REPRODUCED, REPRODUCED
-from rangym.evaluation.reproduce.wkhm import Plan, cells, run
+from rangym.evaluation.papers.claims import NOT_REPRODUCED, REPRODUCED
+from rangym.evaluation.papers.wkhm import claims as claims
+from rangym.evaluation.papers.wkhm import rows as rows
+from rangym.evaluation.papers.wkhm.reproduce import Plan, cells, run
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_readings_differ_in_radio_and_update_only():
 def test_comparison_measures_what_the_environment_does(data):
     row = data.comparisons["3 m, cap", "uniform"][0]["KM"]
     system, users, start = rows.drawn("uniform", 0, {})
-    from rangym.policies.algorithms.clustering import k_means
+    from rangym.policies.algorithms.placement.clustering import k_means
 
     rates = system.rates(users, k_means(users, start).position)
     assert row["throughput"] == pytest.approx(rates.rate_mbps.mean())

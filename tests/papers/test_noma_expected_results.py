@@ -8,13 +8,13 @@ import pytest
 from rangym.envs.noma_allocation import NomaAllocation
 from rangym.envs.noma_allocation.params import SCENARIOS
 from rangym.envs.noma_allocation.scenario import sample
-from rangym.policies.algorithms.matching import (
+from rangym.policies.algorithms.pairing.matching import (
     iterated_local_search,
     matching_of,
     random_places,
     swap_matching,
 )
-from rangym.policies.algorithms.pair_costs import upload_costs
+from rangym.policies.algorithms.pairing.pair_costs import upload_costs
 from rangym.policies.noma_allocation.matching import round_costs
 
 ALGORITHMS = {

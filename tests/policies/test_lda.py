@@ -8,7 +8,7 @@ import pytest
 
 import rangym  # noqa: F401  (registers the environments)
 from rangym.policies import registry
-from rangym.policies.algorithms.lda import LDA, DoublingLDA
+from rangym.policies.algorithms.association.lda import LDA, DoublingLDA
 from rangym.policies.base import Knowledge, Task
 
 CELL = "rangym/CellAssociation-v0"

@@ -10,7 +10,7 @@ import rangym  # noqa: F401
 from rangym import policies
 from rangym.evaluation.runner import make_env, run_episode
 from rangym.policies import Task
-from rangym.policies.algorithms.placement_search import (
+from rangym.policies.algorithms.placement.search import (
     cma_es,
     improve_one_by_one,
     one_swap,

@@ -10,7 +10,7 @@ from rangym.evaluation.bounds import bound
 from rangym.evaluation.protocol import Protocol
 from rangym.evaluation.runner import evaluate
 from rangym.policies import Task
-from rangym.policies.algorithms.matching_exact import subset_dp
+from rangym.policies.algorithms.pairing.exact import subset_dp
 from rangym.policies.noma_allocation.matching import round_costs
 from rangym.policies.registry import entry
 

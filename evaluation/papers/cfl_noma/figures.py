@@ -1,0 +1,87 @@
+"""The figures of the reproduction of "Clustered federated learning with NOMA". matplotlib is imported here only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from rangym.evaluation.papers.cfl_noma.claims import CASES, OFFLOADS_S, QUALITY, Data
+from rangym.evaluation.papers.cfl_noma.rows import ACCESSES, STRATEGIES
+from rangym.evaluation.statistics import mean_interval
+
+# Okabe and Ito's colours; marker and hatch say it a second time.
+ACCESS_STYLES = {"noma": ("#0072B2", "o"), "oma_opt": ("#009E73", "s"), "oma_equal": ("#D55E00", "^")}
+RULES = ("random", "2es", "users", "subchannels", "sum", "local search")
+CASE_COLORS = ("#0072B2", "#56B4E9", "#D55E00", "#E69F00")
+
+
+def save(data: Data, out: Path) -> dict[str, str]:
+    """Write all figures into ``out``; returns file name -> what it shows."""
+    out.mkdir(parents=True, exist_ok=True)
+    shown = {}
+    for name, (draw, what) in {
+        "energy.png": (
+            _energy,
+            "Energy of the best assignment of 10 users against the transmit time; median, quartiles.",
+        ),
+        "quality.png": (_quality, "Least energy over energy reached, 10 users; mean and 95 % interval."),
+        "served.png": (_served, "Users served of 20 in the scenario `tight`; mean and 95 % interval."),
+    }.items():
+        figure = draw(data)
+        figure.savefig(out / name, dpi=110, metadata={"Software": f"matplotlib {matplotlib.__version__}"})
+        shown[name] = what
+    return shown
+
+
+def _energy(data: Data) -> Figure:
+    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    axes = figure.subplots()
+    for access in ACCESSES:
+        color, marker = ACCESS_STYLES[access]
+        values = np.array([data.values("energy", "energy", t, of=access) for t in OFFLOADS_S]) * 1e3
+        low, middle, high = np.quantile(values, (0.25, 0.5, 0.75), axis=1)
+        axes.plot(OFFLOADS_S, middle, color=color, marker=marker, label=access)
+        axes.fill_between(OFFLOADS_S, low, high, color=color, alpha=0.15, linewidth=0)
+    axes.set(xscale="log", yscale="log", xlabel="transmit time, s", ylabel="energy of a round, mJ")
+    axes.set_xticks(OFFLOADS_S, [f"{t:g}" for t in OFFLOADS_S])
+    axes.minorticks_off()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    return figure
+
+
+def _quality(data: Data) -> Figure:
+    figure = Figure(figsize=(8.4, 4.2), layout="constrained")
+    axes = figure.subplots()
+    width = 0.8 / len(CASES)
+    for n, ((fading, times), color) in enumerate(zip(CASES, CASE_COLORS, strict=True)):
+        found = [mean_interval(data.values("quality", "matching", fading, times, of=rule)) for rule in RULES]
+        place = np.arange(len(RULES)) + (n - 1.5) * width
+        label = f"{'flat' if fading == 'flat' else 'independent'} fading, {times} times"
+        errors = [i.half_width for i in found]
+        axes.bar(place, [i.value for i in found], width, yerr=errors, color=color, label=label)
+    axes.axhline(QUALITY, color="#333333", linestyle=":", label="printed: about 80 %")
+    axes.set_xticks(range(len(RULES)), RULES)
+    axes.set(ylim=(0, 1.05), ylabel="optimum / cost")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
+    return figure
+
+
+def _served(data: Data) -> Figure:
+    figure = Figure(figsize=(7.4, 4.2), layout="constrained")
+    axes = figure.subplots()
+    width = 0.8 / len(ACCESSES)
+    for n, access in enumerate(ACCESSES):
+        found = [mean_interval(data.values("served", "strategies", "tight", access, of=name)) for name in STRATEGIES]
+        place = np.arange(len(STRATEGIES)) + (n - 1) * width
+        errors = [i.half_width for i in found]
+        axes.bar(place, [i.value for i in found], width, yerr=errors, color=ACCESS_STYLES[access][0], label=access)
+    axes.set_xticks(range(len(STRATEGIES)), list(STRATEGIES))
+    axes.set(ylim=(0, 20.5), ylabel="users served of 20")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, loc="upper left")
+    return figure

@@ -1,0 +1,99 @@
+"""The figures of the reproduction of WKHM. matplotlib is imported here only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from rangym.evaluation.papers.wkhm.claims import Data
+from rangym.evaluation.papers.wkhm.rows import EPS_VALUES, METHODS, P_VALUES, Q_VALUES, READINGS
+
+# Okabe and Ito's colours; the line style says it a second time.
+STYLES: dict[str, tuple[str, str]] = {
+    "WKHM": ("#D55E00", "-"),
+    "KM": ("#0072B2", "--"),
+    "CKM": ("#56B4E9", "-."),
+    "KHM": ("#009E73", ":"),
+    "KC": ("#000000", "--"),
+}
+QUANTITIES = {"snr_db": ("SNR, dB", (-5, 100)), "sinr_db": ("SINR, dB", (-10, 60)), "load": ("users per node", (0, 40))}
+ABLATIONS = {"p": ("p (q = 2)", P_VALUES), "q": ("q (p = 2)", Q_VALUES), "eps": ("eps, m² (p = 2, q = 4)", EPS_VALUES)}
+
+
+def save(data: Data, out: Path) -> dict[str, str]:
+    """Write all figures into ``out``; returns file name -> what it shows."""
+    out.mkdir(parents=True, exist_ok=True)
+    shown = {}
+    for name, (draw, what) in {
+        "distributions.png": (
+            _distributions,
+            "Empirical distributions of SNR, SINR and load over users and seeds (as Fig. 4), one row a reading.",
+        ),
+        "ablations.png": (
+            _ablations,
+            "Mean SINR of the printed update against p, q and eps (as Fig. 3); mean and 95 % interval over seeds.",
+        ),
+        "throughput.png": (_throughput, "Mean throughput of every seed minus WKHM's, by reading (as Table I)."),
+    }.items():
+        figure = draw(data)
+        figure.savefig(out / name, dpi=110, metadata={"Software": f"matplotlib {matplotlib.__version__}"})
+        shown[name] = what
+    return shown
+
+
+def _distributions(data: Data) -> Figure:
+    figure = Figure(figsize=(11, 8.5), layout="constrained")
+    for row, reading in zip(figure.subplots(len(READINGS), 3, sharey=True), READINGS, strict=True):
+        for axes, (field, (label, limits)) in zip(row, QUANTITIES.items(), strict=True):
+            for method in METHODS:
+                values = np.sort(data.users(reading, method, field).ravel())
+                color, line = STYLES[method]
+                share = np.arange(1, len(values) + 1) / len(values)
+                axes.plot(values, share, color=color, linestyle=line, linewidth=1.5, label=method)
+            axes.set(xlim=limits, ylim=(0, 1), xlabel=label)
+            _frame(axes, reading)
+        row[0].set_ylabel("share at or below")
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False)
+    return figure
+
+
+def _ablations(data: Data) -> Figure:
+    figure = Figure(figsize=(11, 3.6), layout="constrained")
+    for axes, (parameter, (label, values)) in zip(figure.subplots(1, 3), ABLATIONS.items(), strict=True):
+        for reading, color in zip(data.ablations, ("#D55E00", "#0072B2"), strict=True):
+            found = data.ablation(reading, parameter)
+            mean = found.mean(axis=0)
+            half = 1.96 * found.std(axis=0, ddof=1) / np.sqrt(len(found)) if len(found) > 1 else np.zeros_like(mean)
+            axes.errorbar(values, mean, half, color=color, marker="o", markersize=4, linewidth=1.5, label=reading)
+        if parameter == "eps":
+            axes.set_xscale("log")
+        axes.set(xlabel=label, ylim=(min(0.0, *axes.get_ylim()), None))
+        _frame(axes, "")
+    figure.axes[0].set_ylabel("mean SINR, dB")
+    figure.axes[2].legend(frameon=False)
+    return figure
+
+
+def _throughput(data: Data) -> Figure:
+    figure = Figure(figsize=(11, 3.6), layout="constrained")
+    for axes, reading in zip(figure.subplots(1, len(READINGS)), READINGS, strict=True):
+        others = METHODS[1:]
+        for k, method in enumerate(others):
+            difference = data.throughput(reading, method) - data.throughput(reading, "WKHM")
+            spread = np.linspace(-0.15, 0.15, len(difference))
+            axes.scatter(k + spread, difference, s=9, color=STYLES[method][0], alpha=0.7)
+            axes.plot([k - 0.25, k + 0.25], [difference.mean()] * 2, color="#222222", linewidth=2)
+        axes.axhline(0, color="#999999", linewidth=0.8)
+        axes.set_xticks(range(len(others)), others)
+        _frame(axes, reading)
+    figure.axes[0].set_ylabel("mean throughput minus WKHM's, Mbit/s")
+    return figure
+
+
+def _frame(axes: Axes, title: str) -> None:
+    axes.set_title(title, loc="left", fontsize=10)
+    axes.spines[["top", "right"]].set_visible(False)

@@ -1,0 +1,139 @@
+"""What a row of the reproduction of WKHM measures: placements of one set of users, their radio, and how L moves."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rangym.envs.node_placement.system import NodePlacement
+from rangym.envs.physics.units import linear_to_db
+from rangym.evaluation import runner
+from rangym.evaluation.grid import Cell, Row
+from rangym.policies.algorithms.placement.clustering import constrained_k_means, k_centers, k_means
+from rangym.policies.algorithms.placement.harmonic import k_harmonic_means
+from rangym.policies.algorithms.placement.placement import Placement
+from rangym.policies.algorithms.placement.wkhm import wkhm
+
+ENV_ID = "rangym/NodePlacement-v0"
+SIDE_M = 100.0
+PAPER_EPS = 1e-6
+# Readings of the paper: how WKHM moves, and the radio. The paper has one letter for both regularisers.
+NO_HEIGHT = {"height_difference_m": PAPER_EPS**0.5, "max_spectral_efficiency": None}
+READINGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "literal": ({"form": "printed", "eps": PAPER_EPS}, NO_HEIGHT),
+    "3 m, cap": ({"form": "printed", "eps": PAPER_EPS}, {}),
+    "corrected": ({"form": "corrected", "eps": 9.0}, {}),
+}
+METHODS = ("WKHM", "KM", "CKM", "KHM", "KC")
+# (p, q, eps) at which the theorems are tried.
+SETTINGS = ((2.0, 4.0, 1e-6), (2.0, 2.0, 1e-6), (2.0, 4.0, 1.0), (2.0, 4.0, 9.0), (3.5, 2.0, 1e-6), (1.0, 4.0, 1e-4))
+P_VALUES, P_SHARPNESS = (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0), 2.0
+Q_VALUES = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
+EPS_VALUES = (1e-7, 1e-6, 1e-5)
+THEOREM_STEPS = 300
+
+
+def cell(row: str, **arguments: Any) -> Cell:
+    """A cell of the grid; its key changes with the code that simulates and with the code that measures."""
+    return {"row": row, **arguments, "source": runner.source_hash(), "measured_by": _own_hash()}
+
+
+@functools.cache
+def _own_hash() -> str:
+    return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
+
+
+def run_cell(cell: Cell) -> Row:
+    """One ``comparison`` of methods, one ``ablation``, or one trial of the ``theorems``."""
+    return {"comparison": _comparison, "ablation": _ablation, "theorems": _theorems}[cell["row"]](cell)
+
+
+def drawn(law: str, seed: int, overrides: dict[str, Any]) -> tuple[NodePlacement, NDArray, NDArray]:
+    """The system, its users (N, 2) and the nodes' uniform start (K, 2); radio overrides leave both as they are."""
+    env = runner.make_env(ENV_ID, f"static_{law}", overrides)
+    env.reset(seed=seed)
+    system: NodePlacement = env.system  # type: ignore[assignment]
+    return system, env.trace.slots["user_position_m"][1], env.trace.constants["initial_node_position_m"]
+
+
+def moved(users: NDArray, start: NDArray, **options: Any) -> Placement:
+    """WKHM in the area, p = 2 and q = 4 unless said, as in Fig. 3c."""
+    return wkhm(users, start, **{"p": 2.0, "q": 4.0, "area": (0.0, SIDE_M), **options})
+
+
+def _comparison(cell: Cell) -> Row:
+    """Every method from the same start on the same users: rates, SINR, SNR and loads; all users at the nearest node."""
+    options, radio = READINGS[cell["reading"]]
+    system, users, start = drawn(cell["law"], cell["seed"], radio)
+    places = {
+        "WKHM": moved(users, start, **options),
+        "KM": k_means(users, start),
+        "CKM": constrained_k_means(users, start),
+        "KHM": k_harmonic_means(users, start, 2.0),
+        "KC": k_centers(users, start),
+    }
+    return {"methods": {name: _radio(system, users, found.position) for name, found in places.items()}}
+
+
+def _radio(system: NodePlacement, users: NDArray, nodes: NDArray) -> dict[str, Any]:
+    found = system.rates(users, nodes)
+    snr_db = linear_to_db(system.radio.snr(users, nodes).max(axis=0))
+    return {
+        "throughput": float(found.rate_mbps.mean()),
+        "sinr_db": np.round(linear_to_db(found.sinr), 3).tolist(),
+        "snr_db": np.round(snr_db, 3).tolist(),
+        "load": found.load.tolist(),
+    }
+
+
+def _ablation(cell: Cell) -> Row:
+    """Mean SINR in dB of the printed update against p, q and eps (Fig. 3)."""
+    system, users, start = drawn("uniform", cell["seed"], READINGS[cell["reading"]][1])
+
+    def mean_sinr_db(**options: Any) -> float:
+        place = moved(users, start, **{"form": "printed", "eps": PAPER_EPS, **options}).position
+        return float(linear_to_db(system.rates(users, place).sinr).mean())
+
+    return {
+        "p": [mean_sinr_db(p=p, q=P_SHARPNESS) for p in P_VALUES],
+        "q": [mean_sinr_db(q=q) for q in Q_VALUES],
+        "eps": [mean_sinr_db(eps=eps) for eps in EPS_VALUES],
+    }
+
+
+def _theorems(cell: Cell) -> Row:
+    """How L moves along the iterates, by form and setting (p, q, eps)."""
+    _, users, start = drawn("uniform", cell["seed"], {})
+    rng = np.random.default_rng(cell["seed"])
+    rows: dict[str, list] = {}
+    for form in ("printed", "corrected"):
+        rows[form] = []
+        for p, q, eps in SETTINGS:
+            found = moved(users, start, p=p, q=q, eps=eps, form=form, tolerance=1e-12, max_iterations=THEOREM_STEPS)
+            path = found.history
+            change = np.abs(np.diff(path)) / np.maximum(np.abs(path[:-1]), 1e-300)
+            rows[form].append(
+                {
+                    "descends": bool((np.diff(path) <= 0).all()),
+                    "ascends": bool((np.diff(path) >= 0).all()),
+                    "decades": float(np.log10(path[-1] / path[0])),
+                    "last_change": float(change[-1]) if len(path) > THEOREM_STEPS else 0.0,
+                    "lower_beside": _lower_beside(users, found.position, p, q, eps, rng),
+                }
+            )
+    return rows
+
+
+def _lower_beside(users: NDArray, nodes: NDArray, p: float, q: float, eps: float, rng: np.random.Generator) -> bool:
+    """Whether L is smaller somewhere within a hundredth of sqrt(eps): then ``nodes`` is no local minimum."""
+    here = wkhm(users, nodes, p, q, eps, form="printed", max_iterations=0).value
+    for _ in range(20):
+        beside = nodes + 0.01 * eps**0.5 * rng.standard_normal(nodes.shape)
+        if wkhm(users, beside, p, q, eps, form="printed", max_iterations=0).value < here:
+            return True
+    return False

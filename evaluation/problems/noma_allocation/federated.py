@@ -1,0 +1,383 @@
+"""Clustered federated learning over NomaAllocation: only users that meet the deadline are averaged.
+
+Lin, Wang, Ding, "Clustered federated learning with NOMA". Three ways to share models, `METHODS`:
+
+- ``fedavg``: one model for all;
+- ``cfl``: one model for each cluster of users with alike class counts (the algorithms of the family
+  `rangym.policies.algorithms.clusters`);
+- ``random_clusters``: as many clusters of the same sizes, filled at random.
+
+They meet an allocation policy of NomaAllocation, or `ALL_SERVED`, where no radio gets in the way.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rangym.envs.core import SystemEnv, Trace
+from rangym.envs.learning.datasets import Dataset, load
+from rangym.envs.learning.federated import ClientData, FederatedTraining, Network
+from rangym.envs.learning.partition import Partition, dirichlet_partition
+from rangym.envs.params import nearest
+from rangym.evaluation.grid import Cell, Row, run_grid
+from rangym.evaluation.protocol import EVALUATION_SEEDS, TUNING_SEEDS, seed_range
+from rangym.evaluation.runner import episode_rng, make_env, source_hash, versions
+from rangym.policies import registry
+from rangym.policies.base import Policy, Task
+
+ENV_ID = "rangym/NomaAllocation-v0"
+METHODS = ("fedavg", "cfl", "random_clusters")
+ALL_SERVED = "all_served"
+LEARNING_RATES = (0.05, 0.1, 0.2, 0.5, 1.0)
+LAST_ROUNDS = 10
+"""Accuracies are means over the last rounds: single rounds jump with who takes part."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FederatedStudy:
+    """What all runs of a study share.
+
+    Attributes
+    ----------
+    dataset, dataset_path : see `rangym.envs.learning.datasets.load`.
+    num_ues, participants : users, and how many of them train in a round, drawn over clusters in proportion to size, at
+        least one of each.
+    rounds : of training; also the horizon of the environment.
+    hidden, batch_size, epochs : network and local training.
+    num_clusters : Z; None takes the eigengap's.
+    scenario, overrides : of NomaAllocation, which also says how many samples a user has (``samples``).
+    """
+
+    dataset: str = "digits"
+    dataset_path: str | None = None
+    num_ues: int = 100
+    participants: int = 20
+    rounds: int = 60
+    hidden: tuple[int, ...] = (64,)
+    batch_size: int = 10
+    epochs: int = 1
+    num_clusters: int | None = None
+    scenario: str = "tight"
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("num_ues", "participants", "rounds", "batch_size", "epochs"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise ValueError(f"{name}: an integer of at least 1 wanted, got {value!r}")
+        if self.participants > self.num_ues:
+            raise ValueError(f"participants: at most num_ues = {self.num_ues} wanted, got {self.participants}")
+        if self.num_clusters is not None and not 1 <= self.num_clusters <= self.participants:
+            raise ValueError(
+                f"num_clusters: 1..{self.participants}, one participant for each, wanted, got {self.num_clusters}"
+            )
+        given = {"num_ues", "horizon", "num_clusters", "schedule", "action", "access", "power"} & self.overrides.keys()
+        if given:
+            raise ValueError(f"overrides: {min(given)!r} follows from the study or from who uploads how")
+        self.env()  # wrong scenarios and parameters are refused here
+
+    def env(self, **overrides: Any) -> SystemEnv:
+        """NomaAllocation with the study's users and rounds."""
+        given = {**self.overrides, **overrides, "num_ues": self.num_ues, "horizon": self.rounds}
+        return make_env(ENV_ID, self.scenario, given)
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """Who gets through: a policy of NomaAllocation (or `ALL_SERVED`) and how two users share a sub-channel."""
+
+    policy: str = ALL_SERVED
+    access: str = "noma"
+
+    def __post_init__(self) -> None:
+        if self.policy == ALL_SERVED:
+            object.__setattr__(self, "access", "none")
+            return
+        if registry.entry(self.policy).env_id not in (None, ENV_ID):
+            known = [ALL_SERVED, *registry.names(ENV_ID)]
+            raise ValueError(f"policy: one of {known} wanted, got {self.policy!r}{nearest(self.policy, known)}")
+
+    def env(self, study: FederatedStudy) -> SystemEnv:
+        """The study's environment under this allocation; what the policy's definition needs comes first."""
+        return study.env(**{"action": "native", "access": self.access, **registry.entry(self.policy).overrides})
+
+
+def allocations(policies: Iterable[str], accesses: Sequence[str]) -> list[Allocation]:
+    """Every policy under every access; `ALL_SERVED` needs none."""
+    return list(dict.fromkeys(Allocation(policy, access) for policy in policies for access in accesses))
+
+
+@dataclass(frozen=True)
+class Population:
+    """The users of one seed: their radio, their data, and their clusters by class counts."""
+
+    trace: Trace
+    partition: Partition
+    clusters: NDArray
+
+
+@functools.lru_cache(maxsize=2)
+def _dataset(name: str, path: str | None) -> Dataset:
+    return load(name, path)
+
+
+@functools.lru_cache(maxsize=2)  # cells come by seed and concentration
+def _population(study: str, concentration: float, seed: int) -> Population:
+    from rangym.policies.algorithms.clusters.dirichlet import class_profiles
+    from rangym.policies.algorithms.clusters.spectral import MAX_CLUSTERS, cluster_points
+
+    s = FederatedStudy(**_tuples(json.loads(study)))
+    env = s.env()
+    env.reset(seed=seed)
+    sizes = env.trace.slots["data_samples"][1]
+    data = _dataset(s.dataset, s.dataset_path)
+    partition = dirichlet_partition(data.y_train, sizes, concentration, np.random.default_rng([seed, 1]))
+    most = min(MAX_CLUSTERS, s.participants)
+    found = cluster_points(class_profiles(partition.counts), s.num_clusters, max_clusters=most, seed=seed)
+    return Population(env.trace, partition, found.labels)
+
+
+def shared_clusters(method: str, by_counts: NDArray, rng: np.random.Generator) -> NDArray:
+    """The cluster of each user under a method, (N,), from the clusters by class counts (N,)."""
+    if method == "fedavg":
+        return np.zeros_like(by_counts)
+    if method == "cfl":
+        return by_counts
+    if method == "random_clusters":
+        return rng.permutation(by_counts)
+    raise ValueError(f"method: one of {list(METHODS)} wanted, got {method!r}{nearest(str(method), METHODS)}")
+
+
+def draw_participants(clusters: NDArray, participants: int, rounds: int, rng: np.random.Generator) -> NDArray:
+    """Who trains in each round, (rounds, N): from every cluster one user, then in proportion to size."""
+    sizes = np.bincount(clusters)
+    places = np.ones(len(sizes), dtype=np.int64)
+    for _ in range(participants - len(sizes)):
+        missing = np.where(places < sizes, participants * sizes / len(clusters) - places, -np.inf)
+        places[missing.argmax()] += 1
+    chosen = np.zeros((rounds, len(clusters)), dtype=bool)
+    members = [np.flatnonzero(clusters == z) for z in range(len(sizes))]
+    for row in chosen:
+        for own, number in zip(members, places, strict=True):
+            row[rng.choice(own, number, replace=False)] = True
+    return chosen
+
+
+def run_cell(cell: Cell) -> Row:
+    """One federated training: a method under an allocation, on the users of one seed."""
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # comes with scikit-learn
+
+    with threadpool_limits(1):  # the matrices are small: threads cost ten times what they gain
+        return _train(cell)
+
+
+def _train(cell: Cell) -> Row:
+    study = FederatedStudy(**_tuples(cell["study"]))
+    population = _population(json.dumps(cell["study"], sort_keys=True), cell["concentration"], cell["seed"])
+    data, partition, seed = _dataset(study.dataset, study.dataset_path), population.partition, cell["seed"]
+    clusters = shared_clusters(cell["method"], population.clusters, np.random.default_rng([seed, 2]))
+    chosen = draw_participants(clusters, study.participants, study.rounds + 2, np.random.default_rng([seed, 3]))
+    trace = Trace({**population.trace.constants, "cluster": clusters}, {**population.trace.slots, "scheduled": chosen})
+    training = FederatedTraining(
+        Network((data.num_features, *study.hidden, data.num_classes)),
+        ClientData.of(data.x_train, data.y_train, partition.indices),
+        clusters,
+        np.random.default_rng([seed, 4]),
+        batch_size=study.batch_size,
+        epochs=study.epochs,
+        learning_rate=cell["learning_rate"],
+    )
+    served, energy_j = uploads(study, Allocation(**cell["allocation"]), trace, seed)
+    tenth = slice(LAST_ROUNDS - 1, None, LAST_ROUNDS)
+    reported = {*range(study.rounds)[-LAST_ROUNDS:], *range(study.rounds)[tenth]}
+    personal, overall = np.zeros((2, study.rounds))
+    for number, mask in enumerate(served):
+        training.round(np.flatnonzero(mask))
+        if number in reported:
+            accuracy = training.accuracy(data.x_test, data.y_test, partition.shares)
+            personal[number], overall[number] = accuracy.personal.mean(), accuracy.overall.mean()
+    if not np.isfinite(training.models).all():
+        raise ValueError(f"training diverged at learning rate {cell['learning_rate']}")
+    return {
+        "seed_range": seed_range(seed),
+        "versions": versions(),
+        "num_clusters": int(clusters.max()) + 1,
+        "served": float(served.sum(axis=1).mean()),
+        "energy_tx_j": energy_j,
+        "personal": float(personal[-LAST_ROUNDS:].mean()),
+        "overall": float(overall[-LAST_ROUNDS:].mean()),
+        "personal_curve": [round(float(v), 4) for v in personal[tenth]],
+        "overall_curve": [round(float(v), 4) for v in overall[tenth]],
+    }
+
+
+def uploads(study: FederatedStudy, allocation: Allocation, trace: Trace, seed: int) -> tuple[NDArray, float]:
+    """Whose model arrives in each round, (rounds, N), and the mean transmit energy of a round in J."""
+    if allocation.policy == ALL_SERVED:
+        return trace.slots["scheduled"][1:-1], 0.0
+    env, entry = allocation.env(study), registry.entry(allocation.policy)
+    policy: Policy = registry.make(allocation.policy)
+    observation, _ = env.reset(options={"trace": trace})
+    policy.reset(Task.of(env, policy.knowledge), episode_rng(entry, seed))
+    served, energy = np.zeros((study.rounds, study.num_ues), dtype=bool), np.zeros(study.rounds)
+    for number in range(study.rounds):
+        observation, _, _, _, info = env.step(policy.act(observation))
+        served[number] = info["metrics"]["served"]
+        energy[number] = info["metrics"]["energy_tx"]
+    return served, float(energy.mean())
+
+
+@dataclass(frozen=True)
+class FederatedResults:
+    """Rows of the evaluation seeds, those that the learning rates were chosen from, and what failed."""
+
+    rows: tuple[Row, ...]
+    learning_rates: Mapping[tuple[str, float], float]
+    """(method, concentration) -> the rate used."""
+    tuning_rows: tuple[Row, ...]
+    problems: tuple[str, ...]
+    torn: tuple[int, ...]
+    computed: int
+
+    @property
+    def at_edge(self) -> list[tuple[str, float, float]]:
+        """(method, concentration, rate) where the best rate is the least or greatest tried."""
+        tried = {row["learning_rate"] for row in self.tuning_rows}
+        if not tried:
+            return []
+        return [(*pair, rate) for pair, rate in self.learning_rates.items() if rate in (min(tried), max(tried))]
+
+
+def federated(
+    study: FederatedStudy,
+    *,
+    methods: Sequence[str] = METHODS,
+    concentrations: Sequence[float] = (0.01, 0.05, 0.5),
+    allocations: Sequence[Allocation] = (Allocation(),),
+    learning_rates: Sequence[float] = LEARNING_RATES,
+    seeds: Iterable[int] = range(5),
+    tuning_seeds: Iterable[int] = TUNING_SEEDS[:3],
+    workers: int = 1,
+    out: str | Path | None = None,
+) -> FederatedResults:
+    """Train every method under every allocation, resumable in ``out``.
+
+    Where several ``learning_rates`` are given, each method gets its own for each concentration: the one with the best
+    personal accuracy on ``tuning_seeds`` when everybody is served, with the same number of trials for every method.
+    """
+    seeds, tuning_seeds = tuple(seeds), tuple(tuning_seeds)
+    _check(study, methods, concentrations, allocations, learning_rates, seeds, tuning_seeds)
+    # This file makes results, too, and is not among those that `source_hash` covers.
+    source = f"{source_hash()}-{hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:8]}"
+
+    def cell(method: str, concentration: float, allocation: Allocation, rate: float, seed: int) -> Cell:
+        return {
+            "study": json.loads(json.dumps(asdict(study))),
+            "source": source,
+            "method": method,
+            "concentration": float(concentration),
+            "allocation": asdict(allocation),
+            "learning_rate": float(rate),
+            "seed": seed,
+        }
+
+    chosen = {(m, float(c)): float(learning_rates[0]) for c in concentrations for m in methods}
+    tuning: tuple[Row, ...] = ()
+    problems: list[str] = []
+    torn: tuple[int, ...] = ()
+    computed = 0
+    if len(learning_rates) > 1:
+        trials = [
+            cell(method, concentration, Allocation(), rate, seed)
+            for seed in tuning_seeds
+            for concentration in concentrations
+            for method in methods
+            for rate in learning_rates
+        ]
+        stored, computed = run_grid(run_cell, trials, out, workers=workers, title="federated, learning rates")
+        tuning, torn = tuple(stored.rows.values()), stored.torn
+        problems += [_problem(row) for row in stored.errors.values()]
+        found = best_rates(tuning)
+        if lost := [pair for pair in chosen if pair not in found]:
+            raise ValueError(f"learning_rates: no trial of {lost[0]} succeeded: {problems[:1]}")
+        chosen = found
+    cells = [
+        cell(method, concentration, allocation, chosen[method, float(concentration)], seed)
+        for seed in seeds
+        for concentration in concentrations
+        for method in methods
+        for allocation in allocations
+    ]
+    stored, new = run_grid(run_cell, cells, out, workers=workers, title="federated")
+    problems += [_problem(row) for row in stored.errors.values()]
+    return FederatedResults(
+        tuple(stored.rows.values()), chosen, tuning, tuple(problems), torn or stored.torn, computed + new
+    )
+
+
+def best_rates(rows: Iterable[Row]) -> dict[tuple[str, float], float]:
+    """(method, concentration) -> the learning rate with the best mean personal accuracy over all seeds in ``rows``."""
+    scores: dict[tuple[str, float], dict[float, dict[int, float]]] = {}
+    for row in rows:
+        by_rate = scores.setdefault((row["method"], row["concentration"]), {})
+        by_rate.setdefault(row["learning_rate"], {})[row["seed"]] = row["personal"]
+    best = {}
+    for pair, by_rate in scores.items():
+        # A rate at which some seed diverged has no mean over all seeds, and is no candidate.
+        most = max(map(len, by_rate.values()))
+        means = {rate: np.mean(list(v.values())) for rate, v in by_rate.items() if len(v) == most}
+        best[pair] = max(means, key=lambda rate: means[rate])
+    return best
+
+
+def _check(
+    study: FederatedStudy,
+    methods: Sequence[str],
+    concentrations: Sequence[float],
+    allocations: Sequence[Allocation],
+    learning_rates: Sequence[float],
+    seeds: Sequence[int],
+    tuning_seeds: Sequence[int],
+) -> None:
+    """Refuse here what would otherwise fail in every cell."""
+    if outside := [seed for seed in seeds if seed not in EVALUATION_SEEDS]:
+        raise ValueError(f"seeds: evaluation seeds 0..{EVALUATION_SEEDS.stop - 1} wanted, got {outside[0]}")
+    if outside := [seed for seed in tuning_seeds if seed not in TUNING_SEEDS]:
+        raise ValueError(f"tuning_seeds: {TUNING_SEEDS.start}..{TUNING_SEEDS.stop - 1} wanted, got {outside[0]}")
+    for name, values in (
+        ("methods", methods),
+        ("concentrations", concentrations),
+        ("allocations", allocations),
+        ("learning_rates", learning_rates),
+        ("seeds", seeds),
+        ("tuning_seeds", tuning_seeds),
+    ):
+        if not values:
+            raise ValueError(f"{name}: at least one wanted, got none")
+    for name, numbers in (("concentrations", concentrations), ("learning_rates", learning_rates)):
+        if wrong := [v for v in numbers if not (np.isfinite(v) and v > 0)]:
+            raise ValueError(f"{name}: positive numbers wanted, got {wrong[0]!r}")
+    for method in methods:
+        shared_clusters(method, np.zeros(1, dtype=np.int64), np.random.default_rng(0))
+    for allocation in allocations:
+        if allocation.policy != ALL_SERVED:
+            allocation.env(study)
+    _dataset(study.dataset, study.dataset_path)  # its files may be missing
+
+
+def _problem(row: Row) -> str:
+    where = f"{row['method']}, concentration {row['concentration']}, {row['allocation']['policy']}, seed {row['seed']}"
+    return f"{where}: {row['error']} ({row['where']})"
+
+
+def _tuples(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
