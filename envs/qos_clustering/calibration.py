@@ -104,9 +104,7 @@ def _library(
     present: NDArray,
 ) -> Library:
     rng = np.random.default_rng(LIBRARY_SEED)
-    found = ifca(
-        statistics, size, theta0, LIBRARY_RHO, rng, iterations=LIBRARY_ITERATIONS, restarts=LIBRARY_RESTARTS
-    )
+    found = ifca(statistics, size, theta0, LIBRARY_RHO, rng, iterations=LIBRARY_ITERATIONS, restarts=LIBRARY_RESTARTS)
     heads = found.heads.astype(np.float32)
     table = losses(statistics, heads)
     groups = range(len(GROUPS))

@@ -81,9 +81,7 @@ def memories(rng: np.random.Generator, periods: int, cells: int) -> NDArray:
     return drive.real
 
 
-def background_load(
-    rng: np.random.Generator, weight: NDArray, amplitude: NDArray
-) -> NDArray:
+def background_load(rng: np.random.Generator, weight: NDArray, amplitude: NDArray) -> NDArray:
     """Background load of every cell, ``(periods, cells)``, from the weights of its groups ``(periods, cells, 4)``.
 
     ``amplitude`` ``(cells,)`` scales the profiles. The clock starts at midnight and wraps.

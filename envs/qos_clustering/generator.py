@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rangym.envs.physics.random import box_muller
-from rangym.envs.physics.units import NEPERS_PER_DB, linear_to_db
+from rangym.envs.physics.units import NEPERS_PER_DB, db_to_linear, linear_to_db
 from rangym.envs.qos_clustering import concepts
 from rangym.envs.qos_clustering.deployment import (
     BANDWIDTH_MHZ,
@@ -21,7 +21,6 @@ from rangym.envs.qos_clustering.deployment import (
     Deployment,
     deployment,
 )
-from rangym.envs.physics.units import db_to_linear
 
 PERIOD_S = 900.0
 TOURS = 5
@@ -120,7 +119,7 @@ def draw_day(settings: DaySettings, rng: np.random.Generator) -> Day:
         moments[t] = period.moments()
         rows[t] = period.sample(moments[t, :, 0].astype(np.int64), rng)
     count = moments[..., 0].astype(np.int64)
-    for i in np.flatnonzero((count.max(axis=0) < MIN_ROWS)):
+    for i in np.flatnonzero(count.max(axis=0) < MIN_ROWS):
         raise ValueError(
             f"num_vehicles, sampling_s: at least {MIN_ROWS} rows in some period of every cell wanted, got "
             f"{count[:, i].max()} in cell {i} with {s.num_vehicles} vehicles every {s.sampling_s:g} s"

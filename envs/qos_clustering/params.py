@@ -111,9 +111,7 @@ def _index(value: object, count: int) -> bool:
 _SMALL = QosClusteringParams()
 
 SCENARIOS: dict[str, QosClusteringParams] = {
-    "tiny": replace(
-        _SMALL, num_cells=4, horizon=20, num_vehicles=8, sampling_s=20.0, num_heads=2, concept_hold_h=2.0
-    ),
+    "tiny": replace(_SMALL, num_cells=4, horizon=20, num_vehicles=8, sampling_s=20.0, num_heads=2, concept_hold_h=2.0),
     "small": _SMALL,
     "paper": replace(_SMALL, predictor="paper", drift="events", kappa=0.0),
     "adaptive": replace(_SMALL, eta=0.003),

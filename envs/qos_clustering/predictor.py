@@ -66,7 +66,7 @@ class Base:
     skip: bool
 
     def raw_features(self, inputs: NDArray) -> NDArray:
-        """Last hidden layer, the z-scored inputs where they skip, and 1: ``(..., q)`` float32 of inputs ``(..., n)``."""
+        """Last hidden layer, z-scored inputs where they skip, and 1: ``(..., q)`` float32 of inputs ``(..., n)``."""
         scaled = ((inputs - self.input_mean) / self.input_scale).astype(np.float32)
         x = scaled
         for weight, bias in self.layers:
@@ -153,7 +153,7 @@ class Predictor:
 
 
 def inputs_of(day: Day) -> NDArray:
-    """What the predictor is given of each sampled row: its columns and its cell's coded Gaussian, ``(P, N, 16, 22)``."""
+    """What the predictor sees of each sampled row: its columns and its cell's coded Gaussian, ``(P, N, 16, 22)``."""
     code = gaussians.encode(day.mean, day.covariance).astype(np.float32)
     rows = day.rows
     return np.concatenate([rows, np.broadcast_to(code[:, :, None], (*rows.shape[:-1], code.shape[-1]))], axis=-1)
@@ -205,7 +205,12 @@ def _checked(found: Mapping[str, NDArray], config: Mapping[str, object], path: P
     """The predictor of the arrays, whose names, shapes and numbers must fit together."""
     depth = sum(name.startswith("weight") for name in found)
     counts = sorted(int(name.partition(".")[2]) for name in found if name.startswith("heads."))
-    wanted = {"input_mean", "input_scale", *SINGLE_ARRAYS, *(f"{part}{k}" for part in ("weight", "bias") for k in range(depth))}
+    wanted = {
+        "input_mean",
+        "input_scale",
+        *SINGLE_ARRAYS,
+        *(f"{part}{k}" for part in ("weight", "bias") for k in range(depth)),
+    }
     wanted |= {f"{name}.{count}" for name in LIBRARY_ARRAYS for count in counts}
     if depth == 0 or found.keys() != wanted:
         raise ValueError(f"{path}: arrays {sorted(wanted)} wanted, got {sorted(found)}")

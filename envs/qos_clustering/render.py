@@ -58,6 +58,8 @@ def _draw_map(axes: Axes, system: QosClustering, frame: Frame, head_colors: list
 
 def _draw_losses(axes: Axes, system: QosClustering, frame: Frame, head_colors: list) -> None:
     """The moving average of every head's loss, minus the cell's mean: dark is good; the slot in use is framed."""
+    from matplotlib.ticker import MaxNLocator
+
     average = frame.state["average_loss"]
     relative = average - average.mean(axis=1, keepdims=True)
     span = max(float(np.quantile(np.abs(relative), 0.95)), 1e-9)  # one cell that nothing fits hides no other
@@ -69,7 +71,7 @@ def _draw_losses(axes: Axes, system: QosClustering, frame: Frame, head_colors: l
     for tick, color in zip(axes.get_xticklabels(), head_colors, strict=True):
         tick.set_color(INK)
         tick.set_bbox({"facecolor": color, "edgecolor": "none", "pad": 1.2})
-    axes.yaxis.get_major_locator().set_params(integer=True)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_title("smoothed loss", loc="left", fontsize=10)
     axes.set_xlabel("head", fontsize=8)
     axes.set_ylabel("cell", fontsize=8)
@@ -79,6 +81,7 @@ def _draw_losses(axes: Axes, system: QosClustering, frame: Frame, head_colors: l
 def _draw_concepts(axes: Axes, system: QosClustering, frame: Frame, shown: int) -> None:
     """The strongest concept of every cell over the day; what is still to come is pale."""
     from matplotlib.colors import to_rgb
+    from matplotlib.ticker import MaxNLocator
 
     weight = frame.trace.slots["true_group"][1 : system.horizon + 1]
     image = np.array([to_rgb(c) for c in GROUP_COLORS])[weight.argmax(axis=2)].transpose(1, 0, 2)
@@ -86,7 +89,7 @@ def _draw_concepts(axes: Axes, system: QosClustering, frame: Frame, shown: int) 
     hours = system.horizon * PERIOD_H
     axes.imshow(image, aspect="auto", interpolation="nearest", extent=(0, hours, len(image) - 0.5, -0.5))
     axes.axvline(frame.t * PERIOD_H, color=INK, linewidth=1.0)
-    axes.yaxis.get_major_locator().set_params(integer=True)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.plot([0], [shown], marker=">", color=FLASH, clip_on=False, markersize=6)
     axes.set_title("true concept of each cell", loc="left", fontsize=10)
     axes.set_xlabel("h", fontsize=8)
@@ -116,7 +119,7 @@ def _draw_latency(axes: Axes, system: QosClustering, frame: Frame, shown: int) -
 
 
 def _prediction(system: QosClustering, frame: Frame, cell: int) -> NDArray | None:
-    """Mean prediction of the cell's rows by the head it uses, a z-scored code; None where the trace has no such rows."""
+    """Mean prediction of the cell's rows by its head, a z-scored code; None where the trace has no such rows."""
     slots, t = frame.trace.slots, frame.t
     later = t + system.params.label_delay
     if "features" in slots:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from gymnasium.spaces import Box, Dict, MultiDiscrete
+from gymnasium.spaces import Box, Dict, MultiDiscrete, Space
 from numpy.typing import NDArray
 
 from rangym.envs.core import Frame, Outcome, Slot, State, SystemModel, Trace
@@ -119,7 +119,9 @@ class QosClustering(SystemModel):
         self.params, self.horizon = params, params.horizon
         self.predictor = load(params.predictor)
         h = self.predictor.label_delay
-        require(params.label_delay == h, "label_delay", f"{h}, that of predictor {params.predictor!r},", params.label_delay)
+        require(
+            params.label_delay == h, "label_delay", f"{h}, that of predictor {params.predictor!r},", params.label_delay
+        )
         self.heads = scenario.initial_heads(params, self.predictor)
         self.prior = self.predictor.mean_gram.astype(np.float64) + PRIOR_RIDGE * np.eye(self.predictor.num_features)
         known = params.library == "ifca"
@@ -131,9 +133,9 @@ class QosClustering(SystemModel):
         constant = {"cell_position_m", "site_group"}
         self.reveal = {f: self.horizon + 2 if f in later else 0 for f in self.shapes if f not in constant}
 
-    def _boxes(self) -> dict[str, Box]:
+    def _boxes(self) -> dict[str, Space]:
         cells, slots, p = self.params.num_cells, self.params.num_slots, self.predictor.num_features
-        boxes = {
+        boxes: dict[str, Space] = {
             "statistics": Box(-10, 10, (cells, TARGETS), np.float32),
             "statistics_before": Box(-10, 10, (cells, TARGETS), np.float32),
             "load": Box(0, 1, (cells,), np.float32),
@@ -200,7 +202,7 @@ class QosClustering(SystemModel):
 
     def initial(self, slot: Slot) -> State:
         lanes, cells = slot["load"].shape
-        state = {"slot_of_cell": np.zeros((lanes, cells), dtype=np.int64)}
+        state: State = {"slot_of_cell": np.zeros((lanes, cells), dtype=np.int64)}
         if self.params.adapts:
             heads = np.broadcast_to(self.heads.astype(np.float64), (lanes, *self.heads.shape)).copy()
             memory = initial_memory(heads, self.prior)

@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from rangym.baselines.qos_predictor import pretrain
+    from rangym.baselines.qos_clustering.pretraining import pretrain
     from rangym.envs.qos_clustering.predictor import load
 
     path = pretrain(args.name, args.out, epochs=args.epochs, resume=args.resume, progress=not args.quiet)

@@ -127,7 +127,9 @@ class Pretraining:
         """Train to the end and write the predictor; returns the path of its arrays."""
         self.out.mkdir(parents=True, exist_ok=True)
         inputs, targets = self._scaled(self.rows)
-        bar = tqdm(range(len(self.curve), self.recipe.epochs), desc=self.recipe.name, disable=not progress, unit="epoch")
+        bar = tqdm(
+            range(len(self.curve), self.recipe.epochs), desc=self.recipe.name, disable=not progress, unit="epoch"
+        )
         for epoch in bar:
             loss = self._epoch(epoch, inputs, targets)
             self.curve.append({"epoch": epoch + 1, "training": loss, "validation": self.validation_loss()})
