@@ -74,7 +74,7 @@ MEMORY = Memory()
 
 
 def stored(name: str, shapes: Mapping[str, tuple[int, ...]], make: Callable[[], Arrays], write: bool) -> Arrays:
-    """The arrays in the file ``name`` of the folder that ``RANGYM_CACHE`` names; made, and written, where there is none.
+    """The arrays in file ``name`` of the folder that ``RANGYM_CACHE`` names; made, and written, where there is none.
 
     A file that is torn, foreign or of other shapes is made again; a folder that cannot be written to is left alone.
     """

@@ -89,8 +89,8 @@ def deployment(num_cells: int, map_seed: int) -> Deployment:
     for i in range(num_cells):
         distance = np.hypot(x - position[i, 0], y[:, None] - position[i, 1])
         level[i], los[i] = _received(rng, x, y, distance, int(group[i]))
-    level, los = level.reshape(num_cells, -1), los.reshape(num_cells, -1)
-    serving = level.argmax(axis=0)
+    flat = level.reshape(num_cells, -1)
+    serving = flat.argmax(axis=0)
     places = np.arange(len(serving))
     found = Deployment(
         cell_position_m=position,
@@ -98,10 +98,10 @@ def deployment(num_cells: int, map_seed: int) -> Deployment:
         amplitude=amplitude,
         size_m=size,
         columns=len(x),
-        power_mw=np.ascontiguousarray(db_to_linear(level).T),
+        power_mw=np.ascontiguousarray(db_to_linear(flat).T),
         serving=serving.astype(np.int32),
-        rsrp_dbm=level[serving, places],
-        los=los[serving, places].astype(np.float32),
+        rsrp_dbm=flat[serving, places],
+        los=los.reshape(num_cells, -1)[serving, places].astype(np.float32),
     )
     for values in vars(found).values():
         if isinstance(values, np.ndarray):
