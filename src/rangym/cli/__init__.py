@@ -15,6 +15,7 @@ COMMANDS = {
     "report": ("rangym.cli.report", "tables and an HTML report from results files"),
     "tune": ("rangym.cli.tune", "a policy's options, on the tuning seeds"),
     "train": ("rangym.cli.train", "a reinforcement-learning agent"),
+    "pretrain": ("rangym.cli.pretrain", "a predictor of QosClustering"),
     "reproduce": ("rangym.cli.reproduce", "a paper's claims beside what we measure"),
     "federated": ("rangym.cli.federated", "clustered federated learning over NOMA"),
     "render": ("rangym.cli.render", "an episode as an animated GIF"),
