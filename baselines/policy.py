@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 from abc import abstractmethod
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,6 +23,7 @@ from rangym.policies.base import Observation, Policy, Task
 SHIPPED = Path(__file__).parent / "agents"
 
 
+@dataclass(eq=False)
 class Sb3Policy(Policy):
     """An agent trained with stable-baselines3, acting greedily.
 
@@ -39,8 +41,7 @@ class Sb3Policy(Policy):
     network: ClassVar[str] = "MlpPolicy"
     """What SB3 trains: one of its own names, or ``"module:Class"``."""
 
-    def __init__(self, agent: int | str | Path | TrainedAgent | None = None):
-        self.agent = agent
+    agent: int | str | Path | TrainedAgent | None = None
 
     @staticmethod
     def load(path: str | Path) -> Sb3Policy:
