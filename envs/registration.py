@@ -90,11 +90,11 @@ def problem(env_id: str) -> Problem:
     return PROBLEMS[name]
 
 
-def problem_of(system: SystemModel) -> Problem | None:
-    """The problem of ``system``'s class, or of the nearest class that it is derived from; None if none is registered."""
-    lineage = [f"{cls.__module__}:{cls.__qualname__}" for cls in type(system).__mro__]
+def lineage(system_class: type) -> list[Problem]:
+    """The problems of a system's class and of the classes it is derived from, the nearest first."""
     known = {p.system: p for p in PROBLEMS.values()}
-    return next((known[name] for name in lineage if name in known), None)
+    above = (f"{cls.__module__}:{cls.__qualname__}" for cls in system_class.__mro__)
+    return [known[name] for name in above if name in known]
 
 
 def register(
@@ -119,9 +119,14 @@ def register(
     if PROBLEMS.get(env_id, found) != found or (env_id in gym.registry and env_id not in PROBLEMS):
         taken = PROBLEMS[env_id].system if env_id in PROBLEMS else "another package"
         raise WrongValue(f"env_id: {env_id!r} is taken by {taken}")
-    _register(found)
-    PROBLEMS[env_id] = found
+    adopt(found)
     return found
+
+
+def adopt(found: Problem) -> None:
+    """Know a problem in this process too: a worker is handed those of the process that started it."""
+    _register(found)
+    PROBLEMS.setdefault(found.env_id, found)
 
 
 def register_envs() -> None:

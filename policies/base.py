@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import ClassVar, Self, TypeVar, cast
 
 import gymnasium as gym
 import numpy as np
-from numpy.typing import NDArray
 
-from rangym.envs.core import SystemEnv, SystemModel, SystemVectorEnv, Trace, lane
+from rangym.envs.core import Array, System, SystemEnv, SystemVectorEnv, Trace, lane
 from rangym.envs.params import check
 
-Observation = Mapping[str, NDArray]
-Model = TypeVar("Model", bound=SystemModel)
+Observation = Mapping[str, Array]
+Model = TypeVar("Model", bound=System)
 
 
 class Knowledge(Enum):
@@ -36,9 +36,9 @@ class Task:
     """What a policy is told at the start of an episode."""
 
     observation_space: gym.spaces.Dict
-    action_space: gym.Space
+    action_space: gym.Space[Array]
     horizon: int
-    system: SystemModel | None = None
+    system: System | None = None
     trace: Trace | None = None
 
     @staticmethod
@@ -94,7 +94,15 @@ class Policy(ABC):
     """
 
     knowledge: ClassVar[Knowledge] = Knowledge.OBSERVATION
-    # Without an annotation, so that it is no field.
+    stream: ClassVar[str | None] = None
+    """What names the policy's random stream beside the trace: ``"module:Class"`` unless a class that has moved keeps its
+    old name here, and with it the episodes of its published rows."""
+    # Without annotations, so that they are no fields.
+    name = ""
+    """The name in tables; `rangym.policies.make` sets it, and ``role`` and ``overrides``, from the registry."""
+    role = "user"
+    overrides = cast("Mapping[str, object]", {})
+    """Environment parameters that the policy's definition needs; they leave the trace unchanged."""
     _bound = cast("tuple[Task, np.random.Generator] | None", None)
 
     def __post_init__(self) -> None:
@@ -105,8 +113,12 @@ class Policy(ABC):
         """Start an episode; all randomness of the episode comes from ``rng``."""
 
     @abstractmethod
-    def act(self, observation: Observation) -> NDArray:
+    def act(self, observation: Observation) -> Array:
         """The native action for one unbatched observation."""
+
+    def data_files(self) -> Sequence[Path]:
+        """The files that its decisions are read from, such as an agent's weights: part of a row's identity."""
+        return ()
 
     def effort(self) -> Mapping[str, float]:
         """What the episode has cost so far beside time, such as evaluations of the utility; shown with the metrics."""
@@ -126,9 +138,9 @@ class Policy(ABC):
         self,
         observation: Observation,
         state: Lanes | None = None,
-        episode_start: NDArray | None = None,
+        episode_start: Array | None = None,
         deterministic: bool = True,
-    ) -> tuple[NDArray, Lanes]:
+    ) -> tuple[Array, Lanes]:
         """Actions and the next ``state``, which holds one independent copy of this policy per lane."""
         if self._bound is None:
             raise RuntimeError("predict() needs a bound policy: policy.bind(Task.of(env, policy.knowledge))")
@@ -167,7 +179,7 @@ class Random(Policy):
     def reset(self, task: Task, rng: np.random.Generator) -> None:
         self._space, self._rng = task.action_space, rng
 
-    def act(self, observation: Observation) -> NDArray:
+    def act(self, observation: Observation) -> Array:
         space = self._space
         if isinstance(space, gym.spaces.MultiDiscrete):
             return self._rng.integers(space.nvec)

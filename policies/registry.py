@@ -13,9 +13,10 @@ import gymnasium as gym
 import numpy as np
 
 from rangym.envs import registration
+from rangym.envs.core import SystemEnv, SystemModel, SystemVectorEnv
 from rangym.envs.errors import WrongType, WrongValue
 from rangym.envs.params import nearest
-from rangym.envs.registration import PROBLEMS, Problem, problem_of, resolve
+from rangym.envs.registration import PROBLEMS, Problem, resolve
 from rangym.policies import words
 from rangym.policies.base import Policy, Task
 from rangym.policies.words import Word
@@ -32,16 +33,21 @@ class Entry:
     target : ``"module:Class"``.
     role : reference, heuristic, oracle, random, agent or user.
     knowledge : observation, model or oracle; repeats the class's own (a test compares them), so that lists need not
-        import it.
+        import it. Empty: ask the class.
     source : where the rule is from, in a few words.
     overrides : environment parameters that the policy's definition needs; they leave the trace unchanged.
     """
 
     target: str
     role: str = "user"
-    knowledge: str = "observation"
+    knowledge: str = ""
     source: str = ""
     overrides: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def knows(self) -> str:
+        """Its knowledge, from the class where the entry does not say."""
+        return self.knowledge or self.policy_class.knowledge.value
 
     @property
     def policy_class(self) -> type[Policy]:
@@ -66,23 +72,17 @@ _NAMED: dict[str, tuple[str | None, Entry]] = {}
 def entries(env_id: str | None = None) -> dict[str, Entry]:
     """Name -> entry: everything registered, or what environment ``env_id`` takes, a parent class's policies included."""
     if env_id is None:
-        own = [p for p in PROBLEMS.values()]
-    else:
-        own = _lineage(registration.problem(env_id))
+        own = list(PROBLEMS.values())
+    else:  # none of ours is derived from another one: no need to import the class
+        asked = registration.problem(env_id)
+        own = [asked] if asked.env_id in registration.OURS else registration.lineage(asked.system_class)
     found = dict(EVERYWHERE)
     for p in own:
-        found.update(_entries_of(p))
+        for name, e in _entries_of(p).items():
+            if found.setdefault(name, e) != e:
+                raise WrongValue(f"policies of {p.env_id}: the name {name!r} is taken by {found[name].target}")
     ids = {p.env_id for p in own} | {None}
     return found | {name: e for name, (where, e) in _NAMED.items() if env_id is None or where in ids}
-
-
-def _lineage(p: Problem) -> list[Problem]:
-    """The problem and those whose systems its own is derived from."""
-    known = {other.system: other for other in PROBLEMS.values()}
-    if p.env_id in registration.OURS:  # none of ours is derived from another: no need to import the class
-        return [p]
-    above = (f"{cls.__module__}:{cls.__qualname__}" for cls in p.system_class.__mro__[1:])
-    return [p, *(known[name] for name in above if name in known)]
 
 
 def _entries_of(p: Problem) -> dict[str, Entry]:
@@ -112,8 +112,7 @@ def _entry(name: str) -> Entry:
     if ":" not in name:
         listed = ", ".join(known)
         raise WrongValue(f"policy: one of {listed}, or module:Class, wanted, got {name!r}{nearest(name, known)}")
-    made = Entry(name)
-    return dataclasses.replace(made, knowledge=made.policy_class.knowledge.value)
+    return Entry(name)
 
 
 def make(word: str, *, scenario: str | None = None, **options: object) -> Policy:
@@ -163,11 +162,9 @@ def _stored(folder: str) -> dict[str, dict[str, dict[str, dict[str, object]]]]:
 
 def bind(word: str, env: gym.Env | gym.vector.VectorEnv, rng: np.random.Generator | int = 0) -> Policy:
     """The policy ``word`` ready for ``predict`` on ``env``; refused where env or its parameters do not fit it."""
-    shell = env.unwrapped
-    task_of = Task.of(env)  # refuses a foreign environment
-    del task_of
-    policy = make(word, scenario=shell.scenario)  # type: ignore[union-attr]
-    system = shell.system  # type: ignore[union-attr]
+    Task.of(env)  # refuses a foreign environment
+    shell: SystemEnv | SystemVectorEnv = env.unwrapped  # type: ignore[assignment]
+    policy, system = make(word, scenario=shell.scenario), shell.system
     check_fits(policy, system)
     if wrong := {k: v for k, v in policy.overrides.items() if getattr(system.params, k) != v}:
         wanted = ", ".join(f"{k}={v!r}" for k, v in wrong.items())
@@ -175,7 +172,7 @@ def bind(word: str, env: gym.Env | gym.vector.VectorEnv, rng: np.random.Generato
     return policy.bind(Task.of(env, policy.knowledge), rng)
 
 
-def check_fits(policy: Policy, system: object) -> None:
+def check_fits(policy: Policy, system: SystemModel) -> None:
     """Refuse a policy that is registered for another environment."""
     for p in PROBLEMS.values():
         if policy.name in _entries_of(p) and not isinstance(system, p.system_class):
@@ -212,5 +209,4 @@ def register(
         raise WrongValue(f"register: an identifier and 'module:Class' wanted, got {name!r} and {target!r}")
     if env_id is not None:
         registration.problem(env_id)
-    made = Entry(target, source=source, overrides=overrides or {})
-    _NAMED[name] = (env_id, dataclasses.replace(made, knowledge=made.policy_class.knowledge.value))
+    _NAMED[name] = (env_id, Entry(target, source=source, overrides=overrides or {}))
