@@ -8,7 +8,6 @@ from scipy.stats import multivariate_normal
 import rangym  # noqa: F401  (registers the environments)
 from rangym import policies
 from rangym.envs.learning.gaussians import laplacian
-from rangym.evaluation.causality import first_leak
 from rangym.evaluation.problems.qos_clustering.bound import bound
 from rangym.policies import Knowledge, Task
 from rangym.policies.algorithms.prediction.bcd import assign
@@ -37,24 +36,6 @@ def episode(env, policy, seed=0):
         observation, reward, *_ = env.step(actions[-1])
         rewards.append(reward)
     return seen, np.array(actions), np.array(rewards)
-
-
-@pytest.mark.parametrize("name", POLICIES)
-def test_actions_are_native_and_repeat(name):
-    env = make_env(name)
-    policy = policies.make(name)
-    assert policy.knowledge.value == POLICIES[name].knowledge
-    _, first, _ = episode(env, policy, seed=3)
-    assert first.min() >= 0 and first.max() < env.system.params.num_slots and first.dtype.kind == "i"
-    episode(env, policy, seed=8)
-    np.testing.assert_array_equal(first, episode(env, policy, seed=3)[1])
-
-
-@pytest.mark.parametrize("name", [n for n, line in POLICIES.items() if line.role != "oracle"])
-def test_decisions_do_not_depend_on_what_is_not_public(name):
-    env = make_env(name, horizon=10)
-    options = {"window": 3, "every": 2} if name == "bcd_periodic" else {}
-    assert first_leak(env, policies.make(name, **options)) is None
 
 
 def test_fixed_heads():
