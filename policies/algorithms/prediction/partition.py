@@ -76,11 +76,12 @@ def cheapest_partition(costs: ArrayLike) -> tuple[float, NDArray]:
         raise ValueError(f"costs: 2^N entries with N in 1..{MAX_CELLS} wanted, got shape {table.shape}")
     if np.isnan(table).any():
         raise ValueError("costs: numbers wanted, got NaN")
-    best, block = _cheapest_partition(table)
+    best = _cheapest_partitions(table)
     labels, left, cluster = np.zeros(cells, dtype=np.int64), len(table) - 1, 0
     while left:
-        labels[(block[left] >> np.arange(cells) & 1) == 1] = cluster
-        left, cluster = left & ~int(block[left]), cluster + 1
+        block = _first_block(table, best, left)
+        labels[(block >> np.arange(cells) & 1) == 1] = cluster
+        left, cluster = left & ~block, cluster + 1
     return float(best[-1]), labels
 
 
@@ -91,24 +92,31 @@ def exact_partition(problem: SharingProblem) -> Partition:
 
 
 @numba.njit(cache=True)
-def _cheapest_partition(costs):
+def _cheapest_partitions(costs):
+    """The least cost of a partition of every subset."""
     best = np.empty(len(costs))
-    block = np.zeros(len(costs), np.int64)
     best[0] = 0.0
     for mask in range(1, len(costs)):
         lowest = mask & -mask
         others = mask ^ lowest
-        least, chosen = np.inf, lowest
-        part = others  # runs through the subsets of the others
-        while True:
-            value = costs[part | lowest] + best[others ^ part]
-            if value < least:
-                least, chosen = value, part | lowest
-            if part == 0:
-                break
-            part = (part - 1) & others
-        best[mask], block[mask] = least, chosen
-    return best, block
+        least = costs[mask]
+        part = (others - 1) & others  # runs through the subsets of the others
+        while part != others:
+            least = min(least, costs[part | lowest] + best[others ^ part])
+            part = (part - 1) & others  # after the empty one comes `others` again
+        best[mask] = least
+    return best
+
+
+@numba.njit(cache=True)
+def _first_block(costs, best, mask):
+    """The block with the lowest cell of ``mask`` in a cheapest partition of it: the sums are those made before."""
+    lowest = mask & -mask
+    others = mask ^ lowest
+    part = others
+    while costs[part | lowest] + best[others ^ part] != best[mask]:
+        part = (part - 1) & others
+    return part | lowest
 
 
 # --- Greedy merging and local search ---
