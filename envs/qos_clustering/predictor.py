@@ -225,6 +225,9 @@ def _checked(found: Mapping[str, NDArray], config: Mapping[str, object], path: P
         if values.dtype.kind not in "fi" or not np.isfinite(values).all():
             raise ValueError(f"{path}: {name} of finite numbers wanted, got {values.dtype} with NaN or infinity")
         values.setflags(write=False)
+    for name in ("input_scale", "target_scale"):
+        if found[name].min() <= 0:
+            raise ValueError(f"{path}: {name} above 0 wanted, got {found[name].min()}")
     for count in counts:
         group = found[f"head_of_group.{count}"]
         if group.dtype.kind != "i" or group.min() < 0 or group.max() >= count:
