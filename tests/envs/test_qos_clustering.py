@@ -227,8 +227,7 @@ class _LearnsFromTheFuture(QosClustering):
         pairs = statistics_of(slot["features"], slot["target"][:, :, None])
         before = HeadMemory(state["head_gram"], state["head_cross"])
         memory = remember(before, pairs, members(decision, self.params.num_slots), self.params.eta)
-        heads = adapted_heads(memory, self.prior, self.heads, self.params.anchor)
-        return {"heads": heads, "head_gram": memory.gram, "head_cross": memory.cross}
+        return memory, adapted_heads(memory, self.prior, self.heads, self.params.anchor)
 
 
 class _ShowsTheLoss(QosClustering):
