@@ -11,7 +11,7 @@ from scipy.stats import t as student
 
 from rangym.envs.node_placement.system import NodePlacement
 from rangym.envs.physics.units import linear_to_db
-from rangym.evaluation import runner
+from rangym.evaluation.episode import make_env
 from rangym.evaluation.grid import Row
 from rangym.policies.algorithms.placement.clustering import constrained_k_means, k_centers, k_means
 from rangym.policies.algorithms.placement.harmonic import k_harmonic_means
@@ -40,7 +40,7 @@ THEOREM_STEPS = 300
 
 def drawn(law: str, seed: int, overrides: Options) -> tuple[NodePlacement, NDArray, NDArray]:
     """The system, its users (N, 2) and the nodes' uniform start (K, 2); radio overrides leave both as they are."""
-    env = runner.make_env(ENV_ID, f"static_{law}", overrides)
+    env = make_env(ENV_ID, f"static_{law}", overrides)
     env.reset(seed=seed)
     system: NodePlacement = env.system  # type: ignore[assignment]
     return system, env.trace.slots["user_position_m"][1], env.trace.constants["initial_node_position_m"]
