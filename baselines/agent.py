@@ -14,6 +14,7 @@ import hashlib
 import io
 import json
 import os
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from rangym.envs.errors import WrongValue
 
 FORMAT = 2
 SHARED = ("recipe", "constants", "versions")
@@ -66,6 +69,12 @@ class TrainedAgent:
     network: Network
     config: Mapping[str, Any]
 
+    def get_parameters(self) -> dict[str, object]:
+        """What its decisions depend on: the hash of these tells its results from others'."""
+        n = self.network
+        form = {"activation": n.activation, "pooled": n.pooled, "constants": self.config["constants"]}
+        return {**form, "layers": n.layers}
+
 
 def save_agents(path: str | Path, agents: Sequence[TrainedAgent]) -> Path:
     """Write agents of one recipe to one file, whole or not at all.
@@ -76,14 +85,18 @@ def save_agents(path: str | Path, agents: Sequence[TrainedAgent]) -> Path:
     path, shared = Path(path), _shared(agents[0])
     for agent in agents[1:]:
         if differing := [key for key, value in _shared(agent).items() if value != shared.get(key)]:
-            raise ValueError(f"{path}: agents of one recipe wanted, got different {', '.join(differing)}")
+            raise WrongValue(f"{path}: agents of one recipe wanted, got different {', '.join(differing)}")
     own = [{key: value for key, value in agent.config.items() if key not in SHARED} for agent in agents]
     description = {"format": FORMAT, **shared, "agents": own}
     arrays = {"description": np.array(json.dumps(description))}
     for k, layers in enumerate(zip(*(agent.network.layers for agent in agents), strict=True)):
         arrays |= {f"weight{k}": np.stack([w for w, _ in layers]), f"bias{k}": np.stack([b for _, b in layers])}
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, sha256=np.array(_checksum(arrays)), **arrays)
+    arrays["sha256"] = np.array(_checksum(arrays))
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:  # what np.savez_compressed does
+        for name, values in arrays.items():
+            with archive.open(f"{name}.npy", "w") as member:
+                np.lib.format.write_array(member, values, allow_pickle=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
     part.write_bytes(buffer.getvalue())
@@ -98,13 +111,13 @@ def load_agents(path: str | Path) -> tuple[TrainedAgent, ...]:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except Exception as error:  # zipfile, zlib and NumPy each raise their own kind for a foreign file
-        raise ValueError(f"{path}: not a file of agents ({type(error).__name__}: {error})") from error
+        raise WrongValue(f"{path}: not a file of agents ({type(error).__name__}: {error})") from error
     for key in ("description", "sha256"):
         if key not in arrays:
-            raise ValueError(f"{path}: the entry {key!r} is missing")
+            raise WrongValue(f"{path}: the entry {key!r} is missing")
     wanted = str(arrays.pop("sha256"))
     if (found := _checksum(arrays)) != wanted:
-        raise ValueError(f"{path}: SHA-256 {wanted} wanted, got {found}: not the file that was saved")
+        raise WrongValue(f"{path}: SHA-256 {wanted} wanted, got {found}: not the file that was saved")
     form = _description(str(arrays.pop("description")), path)
     shared = {key: form[key] for key in SHARED if key in form}
     layers = _layers(arrays, path, form["pooled"], len(form["agents"]))
@@ -131,15 +144,15 @@ def _description(text: str, path: str | Path) -> dict[str, Any]:
     try:
         form = json.loads(text)
     except json.JSONDecodeError as error:
-        raise ValueError(f"{path}: not a description of agents ({error})") from error
+        raise WrongValue(f"{path}: not a description of agents ({error})") from error
     kinds = {"format": int, "activation": str, "pooled": bool, "recipe": dict, "constants": dict, "agents": list}
     for key, kind in kinds.items():
         if not isinstance(form, dict) or key not in form:
-            raise ValueError(f"{path}: the description's entry {key!r} is missing")
+            raise WrongValue(f"{path}: the description's entry {key!r} is missing")
         if not isinstance(form[key], kind):
-            raise ValueError(f"{path}: description: {key}: {kind.__name__} wanted, got {form[key]!r}")
+            raise WrongValue(f"{path}: description: {key}: {kind.__name__} wanted, got {form[key]!r}")
     if form["format"] != FORMAT or form["activation"] not in ACTIVATIONS:
-        raise ValueError(
+        raise WrongValue(
             f"{path}: format {FORMAT} and an activation of {sorted(ACTIVATIONS)} wanted, "
             f"got {form['format']!r}, {form['activation']!r}"
         )
@@ -153,18 +166,18 @@ def _layers(
     count = len(arrays) // 2
     layers: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
     if count == 0 or arrays.keys() != {f"{part}{k}" for part in ("weight", "bias") for k in range(count)}:
-        raise ValueError(f"{path}: weight0, bias0, weight1, ... wanted, got {sorted(arrays)}")
+        raise WrongValue(f"{path}: weight0, bias0, weight1, ... wanted, got {sorted(arrays)}")
     for k in range(count):
         weight, bias = arrays[f"weight{k}"], arrays[f"bias{k}"]
         fits = weight.ndim == 3 and len(weight) == agents > 0 and bias.shape == (agents, weight.shape[2])
         if k and fits:
             fits = weight.shape[1] == layers[-1][1].shape[1] * (2 if pooled and k < count - 1 else 1)
         if not fits or weight.dtype != np.float32 or bias.dtype != np.float32:
-            raise ValueError(
+            raise WrongValue(
                 f"{path}: layer {k} of {agents} agents wants a float32 weight (agents, in, out) that continues layer "
                 f"{k - 1} and a bias (agents, out), got {weight.dtype} {weight.shape} and {bias.dtype} {bias.shape}"
             )
         if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
-            raise ValueError(f"{path}: layer {k} holds NaN or infinity")
+            raise WrongValue(f"{path}: layer {k} holds NaN or infinity")
         layers.append((weight, bias))
     return layers

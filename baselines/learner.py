@@ -29,11 +29,12 @@ from stable_baselines3.common.vec_env import VecMonitor
 from rangym.baselines.agent import Network, TrainedAgent, save_agents
 from rangym.baselines.policy import Sb3Policy, policy_class
 from rangym.baselines.pooled_network import PooledActorCritic
-from rangym.baselines.recipes import Recipe
+from rangym.baselines.recipe import Recipe
 from rangym.baselines.vec_adapter import VectorAdapter
 from rangym.envs.core import SystemVectorEnv
+from rangym.envs.errors import WrongType, WrongValue
+from rangym.evaluation.episode import Episode, make_env
 from rangym.evaluation.protocol import TUNING_SEEDS, training_seeds
-from rangym.policies.base import Task
 
 ALGORITHMS: dict[str, Any] = {"PPO": PPO, "MaskablePPO": MaskablePPO, "SAC": SAC}
 ACTIVATIONS: dict[type, str] = {torch.nn.Tanh: "tanh", torch.nn.ReLU: "relu"}
@@ -76,19 +77,19 @@ class Learner:
         if resume:
             self._read_progress()
         elif self._progress.exists() or (out / "agent.npz").exists():
-            raise ValueError(f"{out} holds a run already: resume it or name another folder")
+            raise WrongValue(f"{out} holds a run already: resume it or name another folder")
         self.commands.append(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]))
         starts = len(self.commands) - 1  # a resumed run goes on with traces it has not seen
         self.seeds = training_seeds(seed)[recipe.num_envs * starts :][: recipe.num_envs]
         if len(self.seeds) < recipe.num_envs:
-            raise ValueError(f"{out}: {starts} resumptions leave no training seeds to agent {seed}")
+            raise WrongValue(f"{out}: {starts} resumptions leave no training seeds to agent {seed}")
 
     def _read_progress(self) -> None:
         if not (self._checkpoint.exists() and self._progress.exists()):
-            raise ValueError(f"{self.out} holds no checkpoint to resume from")
+            raise WrongValue(f"{self.out} holds no checkpoint to resume from")
         past = json.loads(self._progress.read_text(encoding="utf-8"))
         if past["identity"] != self.identity:
-            raise ValueError(f"{self.out} holds another run: {past['identity']} wanted, got {self.identity}")
+            raise WrongValue(f"{self.out} holds another run: {past['identity']} wanted, got {self.identity}")
         self.curve, self.commands = past["curve"], past["commands"]
 
     @one_thread()
@@ -97,7 +98,7 @@ class Learner:
         self.out.mkdir(parents=True, exist_ok=True)
         base = gym.make_vec(recipe.env_id, recipe.num_envs, scenario=recipe.scenario, **recipe.overrides)
         if not isinstance(base, SystemVectorEnv):
-            raise TypeError(f"{recipe.env_id}: an environment of rangym wanted, got {type(base).__name__}")
+            raise WrongType(f"{recipe.env_id}: an environment of rangym wanted, got {type(base).__name__}")
         self.constants = self.policy_class.constants(base)
         env = VecMonitor(VectorAdapter(self.policy_class.view(base)))
         algorithm = ALGORITHMS[recipe.algorithm]
@@ -196,21 +197,13 @@ def actor(model: PPO | MaskablePPO | SAC) -> Network:
     linear = [part for part in parts if isinstance(part, torch.nn.Linear)]
     others = {type(part) for part in parts} - {torch.nn.Linear}
     if len(others) != 1 or not others <= ACTIVATIONS.keys():
-        raise TypeError(f"actor: linear layers with tanh or ReLU between wanted, got {parts}")
+        raise WrongType(f"actor: linear layers with tanh or ReLU between wanted, got {parts}")
     layers = [(part.weight.detach().numpy().T.copy(), part.bias.detach().numpy().copy()) for part in linear]
     return Network(layers, ACTIVATIONS[others.pop()])
 
 
 def mean_reward(policy: Sb3Policy, recipe: Recipe, seeds: Sequence[int]) -> float:
     """The environment's reward per slot, mean over the episodes of ``seeds``."""
-    env, rewards = gym.make(recipe.env_id, scenario=recipe.scenario, **recipe.overrides), []
-    for seed in seeds:
-        observation, _ = env.reset(seed=seed)
-        policy.reset(Task.of(env, policy.knowledge), np.random.default_rng(seed))
-        ended = False
-        while not ended:
-            observation, reward, terminated, truncated, _ = env.step(policy.act(observation))
-            rewards.append(float(reward))
-            ended = terminated or truncated
-    env.close()
-    return float(np.mean(rewards))
+    env = make_env(recipe.env_id, recipe.scenario, recipe.overrides)
+    episodes = (Episode(env, policy, np.random.default_rng(seed), seed=seed) for seed in seeds)
+    return float(np.mean([step.reward for episode in episodes for step in episode]))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-import importlib
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import numpy as np
 from gymnasium.spaces import Box, MultiDiscrete
@@ -18,7 +18,9 @@ from rangym.baselines.agent import TrainedAgent, load_agents
 from rangym.baselines.recipes import RECIPES
 from rangym.baselines.spaces import Flatten, FlattenVectorObservation
 from rangym.envs.core import SystemVectorEnv
+from rangym.envs.errors import WrongType, WrongValue
 from rangym.envs.params import nearest
+from rangym.envs.registration import resolve
 from rangym.policies.base import Observation, Policy, Task
 
 SHIPPED = Path(__file__).parent / "agents"
@@ -44,25 +46,36 @@ class Sb3Policy(Policy):
 
     agent: int | str | Path | TrainedAgent | None = None
 
+    def __init_subclass__(cls) -> None:
+        # The random stream is named by the problem's folder, whatever the module in it is called: published rows of
+        # agents that are drawn for each episode depend on it.
+        cls.stream = f"{cls.__module__.rpartition('.')[0]}:{cls.__qualname__}"
+
     @staticmethod
     def load(path: str | Path) -> Sb3Policy:
         """The policy of the agents saved at ``path``, whatever their recipe."""
         name = load_agents(path)[0].config["recipe"].get("name")
         if name not in RECIPES:
-            raise ValueError(f"{path}: recipe: one of {sorted(RECIPES)} wanted, got {name!r}")
+            raise WrongValue(f"{path}: recipe: one of {sorted(RECIPES)} wanted, got {name!r}")
         return policy_class(name)(str(path))
 
     @classmethod
-    def shipped(cls) -> tuple[TrainedAgent, ...]:
-        """The agents that come with the package."""
+    def shipped(cls) -> Path:
+        """The file of the agents that come with the package."""
         path = SHIPPED / f"{cls.recipe}.npz"
         if not path.exists():
-            raise ValueError(
+            raise WrongValue(
                 f"{cls.recipe}: its agents are not in this installation. A wheel leaves out negative results: in a "
                 f"clone of the repository they are baselines/agents/{path.name}, for the option agent=FILE; "
                 f"or train one: rangym train {cls.recipe} --out FOLDER"
             )
-        return _loaded(path, path.stat().st_mtime_ns)
+        return path
+
+    def data_files(self) -> Sequence[Path]:
+        """The file that the agent is read from."""
+        if isinstance(self.agent, TrainedAgent):
+            return ()
+        return (Path(self.agent) if isinstance(self.agent, str | Path) else self.shipped(),)
 
     @classmethod
     @abstractmethod
@@ -80,22 +93,20 @@ class Sb3Policy(Policy):
     def _chosen(self, rng: np.random.Generator) -> TrainedAgent:
         if isinstance(self.agent, TrainedAgent):
             return self.agent
-        if isinstance(self.agent, str | Path):
-            agents = _loaded(Path(self.agent), Path(self.agent).stat().st_mtime_ns)
-            if (name := agents[0].config["recipe"].get("name")) != self.recipe:
-                raise ValueError(f"agent {self.agent}: recipe {self.recipe!r} wanted, got {name!r}")
-            return agents[int(rng.integers(len(agents)))]
-        agents = self.shipped()
-        number = int(rng.integers(len(agents))) if self.agent is None else self.agent
+        (path,) = self.data_files()
+        agents = _loaded(path, path.stat().st_mtime_ns)
+        if (name := agents[0].config["recipe"].get("name")) != self.recipe:
+            raise WrongValue(f"agent: a file of the recipe {self.recipe!r} wanted, got {path} of {name!r}")
+        number = int(rng.integers(len(agents))) if isinstance(self.agent, str | Path | None) else self.agent
         if not isinstance(number, int) or not 0 <= number < len(agents):
-            raise ValueError(f"{self.recipe}: agent 0 to {len(agents) - 1} or a path wanted, got {number!r}")
+            raise WrongValue(f"{self.recipe}: agent 0 to {len(agents) - 1} or a path wanted, got {number!r}")
         return agents[number]
 
     def _check_sizes(self, inputs: int, outputs: int) -> None:
         have = self.trained.network.sizes
         if have != (inputs, outputs):
             trained_on = self.trained.config["recipe"]["scenario"]
-            raise ValueError(
+            raise WrongValue(
                 f"{self.recipe}: trained on {trained_on!r} for {have[0]} inputs and {have[1]} outputs, "
                 f"but this environment has {inputs} and {outputs}"
             )
@@ -124,7 +135,7 @@ class FlatPolicy(Sb3Policy):
         elif isinstance(space, Box) and (space.low == -1).all() and (space.high == 1).all():
             outputs = int(np.prod(space.shape))
         else:
-            raise TypeError(f"{self.recipe}: a MultiDiscrete action space or Box(-1, 1) wanted, got {space}")
+            raise WrongType(f"{self.recipe}: a MultiDiscrete action space or Box(-1, 1) wanted, got {space}")
         self._check_sizes(self._flatten.space.shape[0], outputs)
 
     def act(self, observation: Observation) -> NDArray:
@@ -150,6 +161,5 @@ def _loaded(path: Path, written_ns: int) -> tuple[TrainedAgent, ...]:
 def policy_class(recipe: str) -> type[Sb3Policy]:
     """The policy that plays the agents of the recipe with this name."""
     if recipe not in RECIPES:
-        raise ValueError(f"recipe: one of {', '.join(RECIPES)} wanted, got {recipe!r}{nearest(recipe, RECIPES)}")
-    module, _, name = RECIPES[recipe].policy.partition(":")
-    return getattr(importlib.import_module(module), name)
+        raise WrongValue(f"recipe: one of {', '.join(RECIPES)} wanted, got {recipe!r}{nearest(recipe, RECIPES)}")
+    return cast(type[Sb3Policy], resolve(RECIPES[recipe].policy))

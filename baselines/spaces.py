@@ -10,6 +10,7 @@ from gymnasium.vector import VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from rangym.baselines.view import final_observations
 from rangym.envs.flat import Flatten
 
 
@@ -43,9 +44,9 @@ class FlattenVectorObservation(VectorWrapper):
 
     def step(self, actions: NDArray):
         observation, reward, terminated, truncated, info = self.env.step(actions)
-        if "final_obs" in info:
+        if last := final_observations(info):
             final = np.empty(self.num_envs, dtype=object)
-            for b in np.flatnonzero(info["_final_obs"]):
-                final[b] = self._flatten(info["final_obs"][b])
+            for b, row in last.items():
+                final[b] = self._flatten(row)
             info = {**info, "final_obs": final}
         return self._flatten(observation), reward, terminated, truncated, info

@@ -7,7 +7,9 @@ import dataclasses
 from pathlib import Path
 
 from rangym.baselines.agent import load_agents
-from rangym.baselines.recipes import RECIPES, Recipe
+from rangym.baselines.recipe import Recipe
+from rangym.baselines.recipes import RECIPES
+from rangym.envs.errors import MissingExtra, WrongValue
 
 EXTRA = "training needs the extra 'rl': pip install 'rangym[rl]'"
 
@@ -26,13 +28,13 @@ def train(recipe: Recipe, seed: int, out: str | Path, *, resume: bool = False, p
     progress : show a progress bar.
     """
     if seed < 0:
-        raise ValueError(f"seed: an agent number of at least 0 wanted, got {seed}")
+        raise WrongValue(f"seed: an agent number of at least 0 wanted, got {seed}")
     try:
         from rangym.baselines.learner import Learner
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("rangym"):
             raise
-        raise ModuleNotFoundError(f"{EXTRA} (no module named {error.name!r})", name=error.name) from error
+        raise MissingExtra(f"{EXTRA} (no module named {error.name!r})") from error
     return Learner(recipe, seed, Path(out), resume).run(progress)
 
 
@@ -54,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     recipe = RECIPES[args.recipe]
     if args.steps is not None:
         if args.steps < 1:
-            raise ValueError(f"--steps: at least 1 wanted, got {args.steps}")
+            raise WrongValue(f"--steps: at least 1 wanted, got {args.steps}")
         recipe = dataclasses.replace(recipe, total_steps=args.steps)
     weights = train(recipe, args.seed, args.out, resume=args.resume, progress=not args.quiet)
     last = load_agents(weights)[0].config["curve"][-1]

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
+from rangym.baselines.view import final_observations
+from rangym.envs.errors import WrongValue
+
 
 class VectorAdapter(VecEnv):
     """A Gymnasium ``VectorEnv`` as SB3's ``VecEnv``, equal to ``DummyVecEnv`` over the single environments.
@@ -28,16 +31,16 @@ class VectorAdapter(VecEnv):
     def __init__(self, env: VectorEnv, info_keys: Sequence[str] = ()):
         mode = env.metadata.get("autoreset_mode")
         if mode is not AutoresetMode.SAME_STEP:
-            raise ValueError(f"env: autoreset mode {AutoresetMode.SAME_STEP} wanted, got {mode}")
+            raise WrongValue(f"env: autoreset mode {AutoresetMode.SAME_STEP} wanted, got {mode}")
         self.env, self.info_keys = env, tuple(info_keys)
         super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
 
     def reset(self) -> VecEnvObs:
         if any(self._options):
-            raise ValueError(f"options: lanes start together and take none one by one, got {self._options}")
+            raise WrongValue(f"options: lanes start together and take none one by one, got {self._options}")
         first = self._seeds[0]
         if self._seeds != [None if first is None else first + b for b in range(self.num_envs)]:
-            raise ValueError(f"seeds: s, s + 1, ... for the lanes wanted, got {self._seeds}")
+            raise WrongValue(f"seeds: s, s + 1, ... for the lanes wanted, got {self._seeds}")
         observation, info = self.env.reset(seed=first)
         self._reset_seeds()
         self.reset_infos = [self._picked(info, b) for b in range(self.num_envs)]
@@ -53,8 +56,8 @@ class VectorAdapter(VecEnv):
         if self.info_keys:
             for b in range(self.num_envs):
                 infos[b] = self._picked(info["final_info"] if done[b] else info, b)
-        for b in np.flatnonzero(done).tolist():
-            infos[b]["terminal_observation"] = info["final_obs"][b]
+        for b, last in final_observations(info).items():
+            infos[b]["terminal_observation"] = last
             infos[b]["TimeLimit.truncated"] = bool(truncated[b] and not terminated[b])
         return observation, np.asarray(reward, np.float32), done, infos
 
@@ -84,7 +87,7 @@ class VectorAdapter(VecEnv):
 
     def set_attr(self, attr_name: str, value: object, indices: VecEnvIndices = None) -> None:
         if len(list(self._get_indices(indices))) != self.num_envs:
-            raise ValueError(f"set_attr({attr_name!r}): lanes share one environment; set all of them or none")
+            raise WrongValue(f"set_attr({attr_name!r}): lanes share one environment; set all of them or none")
         setattr(self._owner(attr_name) or self.env, attr_name, value)
 
     def env_method(self, method_name: str, *args, indices: VecEnvIndices = None, **kwargs) -> list[object]:

@@ -33,6 +33,7 @@ __all__ = [
     "Frame",
     "Outcome",
     "Slot",
+    "State",
     "System",
     "SystemEnv",
     "SystemModel",
@@ -42,12 +43,14 @@ __all__ = [
     "lane",
 ]
 
+State: TypeAlias = dict[str, Array]
+"""The state of a problem that declares no TypedDict for it."""
 P = TypeVar("P", bound="DataclassInstance")
 """A problem's frozen parameters."""
 S = TypeVar("S", bound=Mapping[str, object])
-"""Its state: a TypedDict of arrays ``(L, ...)``."""
+"""Its state: a TypedDict of arrays ``(L, ...)``, with shape and unit beside each, or `State`."""
 D = TypeVar("D")
-"""Its decision: an array, or a TypedDict of arrays, ``(L, ...)``."""
+"""Its decision: an array or a TypedDict of arrays, ``(L, ...)``."""
 T = TypeVar("T")
 
 
@@ -270,9 +273,12 @@ def _describe(value: object) -> str:
 
 def lane(tree: T, b: int) -> T:
     """Entry b of every array in a (nested) dictionary of arrays, or of one array."""
+    if isinstance(tree, np.ndarray):  # most are, and asking for a Mapping first costs more than the entry
+        entry: T = tree[b]
+        return entry
     if isinstance(tree, Mapping):
         return cast(T, {k: lane(v, b) for k, v in tree.items()})
-    return cast(T, cast(Array, tree)[b])
+    raise TypeError(f"an array (L, ...) or a dictionary of arrays wanted, got {type(tree).__name__}")
 
 
 class SystemEnv(gym.Env[dict[str, Any], Array]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from rangym.envs.core import SystemModel, Trace
+from rangym.envs.core import System, Trace
 from rangym.envs.errors import WrongType
 from rangym.envs.registration import PROBLEMS, lineage, problem, resolve
 from rangym.evaluation.bounds import Bound, BoundFunction
@@ -14,7 +14,7 @@ CHANCE = {"sample", "sample_lanes", "scenarios"}
 """What a derived system may change and keep the bound: which episodes are drawn, not what happens in them."""
 
 
-def card_of(system_class: type[SystemModel]) -> tuple[Card, type[SystemModel]]:
+def card_of(system_class: type[System]) -> tuple[Card, type[System]]:
     """The nearest card, and the class that it is of; an empty card where neither the class nor a parent has one."""
     for found in lineage(system_class):
         if found.card is not None:
@@ -25,7 +25,7 @@ def card_of(system_class: type[SystemModel]) -> tuple[Card, type[SystemModel]]:
     return Card(), system_class
 
 
-def bound(system: SystemModel, trace: Trace) -> Bound:
+def bound(system: System, trace: Trace) -> Bound:
     """The bound of ``trace`` (one lane) under ``system``; kind ``none`` where the environment has none."""
     trace.check(system.shapes, system.reveal, system.horizon)
     card, base = card_of(type(system))
@@ -45,7 +45,12 @@ def _changed(cls: type, base: type) -> set[str]:
 
 
 def zero_policy(env_id: str, scenario: str) -> str:
-    """The policy whose mean reward scores 0: ``random``, but for scenarios where most actions mean nothing."""
+    """The policy whose mean reward scores 0: ``random``, but for scenarios where most actions mean nothing.
+
+    Also ``random`` for rows of a problem that is not registered here, such as a colleague's.
+    """
+    if env_id not in PROBLEMS:
+        return "random"
     return card_of(problem(env_id).system_class)[0].zero_policy.get(scenario, "random")
 
 

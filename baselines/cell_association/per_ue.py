@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete
-from gymnasium.vector import AutoresetMode, VectorEnv
-from gymnasium.vector.utils import batch_space
+from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
 from rangym.baselines.policy import FlatPolicy, Sb3Policy
+from rangym.baselines.view import UNBOUNDED, EpisodicView
 from rangym.envs.cell_association.system import CellAssociation
 from rangym.envs.core import SystemVectorEnv
+from rangym.envs.errors import WrongValue
 from rangym.envs.physics.channel import shannon_rate_mbps
 from rangym.envs.physics.sharing import load_cost
 from rangym.policies.base import Knowledge, Observation, Task
@@ -121,61 +122,35 @@ def user_rewards(before: Observation, after: Observation, handover_weight: float
     return _at(log_rate, cell)[..., 0] - share - cost - log_rate.max(axis=2)
 
 
-class PerUserView(VectorEnv):
+class PerUserView(EpisodicView):
     """The vector environment as L * I learners that share one policy: each chooses its UE's cell, by rank.
 
     Learner l * I + i sees `UserFeatures` of UE i in lane l and gets `user_rewards`. Mode ``sum`` only, where the
     handover cost is additive over UEs.
     """
 
-    metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
-
     def __init__(self, env: SystemVectorEnv):
         params = Task.of(env, Knowledge.MODEL).model(CellAssociation).params
         if params.handover_cost != "sum":
-            raise ValueError(f"handover_cost: 'sum' wanted to share rewards among UEs, got {params.handover_cost!r}")
-        self.system_env = env
+            raise WrongValue(f"handover_cost: 'sum' wanted to share rewards among UEs, got {params.handover_cost!r}")
         self._features = UserFeatures(params.handover_weight)
-        self.num_envs = env.num_envs * params.num_ues
         self._shape = (env.num_envs, params.num_ues)
-        bound = np.finfo(np.float32).max  # the features are of order one, but not clipped
-        self.single_observation_space = Box(-bound, bound, (params.num_cells * len(FEATURES),), np.float32)
-        self.single_action_space = Discrete(params.num_cells)
-        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
-        self.action_space = batch_space(self.single_action_space, self.num_envs)
+        features = Box(-UNBOUNDED, UNBOUNDED, (params.num_cells * len(FEATURES),), np.float32)
+        super().__init__(env, params.num_ues, features, Discrete(params.num_cells))
 
-    def reset(self, *, seed: int | None = None, options: dict[str, object] | None = None):
-        observation, _ = self.system_env.reset(seed=seed, options=options)
-        return self._start(observation), {}
-
-    def _start(self, observation: Observation) -> NDArray[np.float32]:
+    def forget(self) -> None:
         self._features.reset()
-        return self._look(observation)
 
-    def _look(self, observation: Observation) -> NDArray[np.float32]:
+    def look(self, observation: Observation) -> NDArray[np.float32]:
         self._observation = observation
         features, self._order = self._features(observation)
         return features.reshape(self.num_envs, -1)
 
-    def step(self, actions: NDArray):
-        rank = np.asarray(actions).reshape(*self._shape, 1)
-        observation, _, terminated, truncated, info = self.system_env.step(_at(self._order, rank)[..., 0])
-        last = observation
-        if "final_obs" in info:  # lanes end together
-            rows = info["final_obs"]
-            last = {f: np.stack([row[f] for row in rows]) for f in observation}
-        reward = user_rewards(self._observation, last, self._features.handover_weight).ravel()
-        features, infos = self._look(last), {}
-        if last is not observation:
-            final = np.empty(self.num_envs, dtype=object)
-            final[:] = list(features)
-            infos = {"final_obs": final, "_final_obs": np.ones(self.num_envs, dtype=bool)}
-            features = self._start(observation)
-        ues = self._shape[1]
-        return features, reward, terminated.repeat(ues), truncated.repeat(ues), infos
+    def native(self, actions: NDArray) -> NDArray[np.int64]:
+        return _at(self._order, actions.reshape(*self._shape, 1))[..., 0]
 
-    def close_extras(self, **kwargs: object) -> None:
-        self.system_env.close()
+    def rewards(self, reward: NDArray, after: Observation) -> NDArray[np.float64]:
+        return user_rewards(self._observation, after, self._features.handover_weight).ravel()
 
 
 class SharedPpo(Sb3Policy):

@@ -6,15 +6,16 @@ from typing import ClassVar
 
 import numpy as np
 from gymnasium.spaces import Box
-from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
-from gymnasium.vector.utils import batch_space
+from gymnasium.vector import VectorEnv, VectorWrapper
 from numpy.typing import NDArray
 
 from rangym.baselines.node_placement.features import NODE_FEATURES, OTHER_FEATURES, NodeFeatures
 from rangym.baselines.node_placement.tracking import LaneTracker
 from rangym.baselines.policy import FlatPolicy, Sb3Policy
 from rangym.baselines.spaces import FlattenVectorObservation
+from rangym.baselines.view import UNBOUNDED, EpisodicView, final_observations
 from rangym.envs.core import SystemVectorEnv, Trace
+from rangym.envs.errors import WrongValue
 from rangym.envs.node_placement.system import NodePlacement
 from rangym.policies.base import Knowledge, Observation, Task
 
@@ -33,7 +34,7 @@ class NodeLook:
 
     def __init__(self, system: NodePlacement, others: int, residual: bool):
         if system.params.v_max_m is None:
-            raise ValueError("v_max_m: a speed limit wanted (the agents move nodes), got None")
+            raise WrongValue("v_max_m: a speed limit wanted (the agents move nodes), got None")
         self._residual = residual
         self._features = NodeFeatures(system, others)
         self._tracker = LaneTracker(system)
@@ -94,54 +95,36 @@ class PairedReward(VectorWrapper):
     def step(self, actions: NDArray):
         observation, reward, terminated, truncated, info = self.env.step(actions)
         reward = reward - next(self._tracking)
-        if "final_obs" in info:  # lanes end together
+        if final_observations(info):  # lanes end together
             self._start()
         return observation, reward, terminated, truncated, info
 
 
-class PerNodeView(VectorEnv):
+class PerNodeView(EpisodicView):
     """The vector environment as nodes see it: a row of features each, an action each, and `PairedReward`.
 
-    Observations are ``(K, F)`` of `NodeLook`, actions ``Box(-1, 1, (K, 2))``, added to the steps of ``k_means``.
+    Observations are ``(K, F)`` of `NodeLook`, actions ``Box(-1, 1, (K, 2))``, added to the steps of ``k_means``. A
+    lane's nodes are one learner.
     """
 
-    metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
-
     def __init__(self, env: SystemVectorEnv, residual: bool = True):
-        self.paired_env, self.num_envs = PairedReward(env), env.num_envs
         system = Task.of(env, Knowledge.MODEL).model(NodePlacement)
         nodes = system.params.num_nodes
         self._look = NodeLook(system, nodes - 1, residual)
-        bound = np.finfo(np.float32).max
-        self.single_observation_space = Box(-bound, bound, (nodes, self._look.width), np.float32)
-        self.single_action_space = Box(-1, 1, (nodes, 2), np.float32)
-        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
-        self.action_space = batch_space(self.single_action_space, self.num_envs)
+        features = Box(-UNBOUNDED, UNBOUNDED, (nodes, self._look.width), np.float32)
+        super().__init__(PairedReward(env), 1, features, Box(-1, 1, (nodes, 2), np.float32))
 
-    def reset(self, *, seed: int | None = None, options: dict[str, object] | None = None):
-        observation, _ = self.paired_env.reset(seed=seed, options=options)
-        return self._start(observation), {}
-
-    def _start(self, observation: Observation) -> NDArray[np.float32]:
+    def forget(self) -> None:
         self._look.reset()
+
+    def look(self, observation: Observation) -> NDArray[np.float32]:
         return self._look(observation)
 
-    def step(self, actions: NDArray):
-        native = self._look.native(np.asarray(actions))
-        observation, reward, terminated, truncated, info = self.paired_env.step(native)
-        infos = {}
-        if "final_obs" in info:  # lanes end together
-            rows = info["final_obs"]
-            final = np.empty(self.num_envs, dtype=object)
-            final[:] = list(self._look({f: np.stack([row[f] for row in rows]) for f in observation}))
-            infos = {"final_obs": final, "_final_obs": np.ones(self.num_envs, dtype=bool)}
-            features = self._start(observation)
-        else:
-            features = self._look(observation)
-        return features, reward, terminated, truncated, infos
+    def native(self, actions: NDArray) -> NDArray[np.float32]:
+        return self._look.native(actions)
 
-    def close_extras(self, **kwargs: object) -> None:
-        self.paired_env.close()
+    def rewards(self, reward: NDArray, after: Observation) -> NDArray[np.float64]:
+        return reward
 
 
 class _NodesPpo(Sb3Policy):

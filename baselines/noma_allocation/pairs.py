@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 from gymnasium.spaces import Box
-from gymnasium.vector import AutoresetMode, VectorEnv
-from gymnasium.vector.utils import batch_space
+from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
 from rangym.baselines.policy import Sb3Policy
+from rangym.baselines.view import UNBOUNDED, LearnerView, final_observations
 from rangym.envs.core import SystemVectorEnv, Trace
+from rangym.envs.errors import WrongValue
 from rangym.envs.noma_allocation.system import NomaAllocation
 from rangym.envs.physics.energy import snr_needed
 from rangym.envs.physics.pair_upload import pair_upload
@@ -107,7 +108,7 @@ def _best_other(values: NDArray, axis: int) -> NDArray:
     return np.where(values == best, second, best)
 
 
-class PairView(VectorEnv):
+class PairView(LearnerView):
     """The vector environment as L * 8 * N * K learners that share one policy: each scores one pair.
 
     Every round is decided eight times over, independently, and a learner's reward is that of its own decision less the
@@ -115,31 +116,19 @@ class PairView(VectorEnv):
     Rounds are a stream without ends, for a discount of 0: no decision changes what later rounds can bring.
     """
 
-    metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
-
     def __init__(self, env: SystemVectorEnv):
         params = Task.of(env, Knowledge.MODEL).model(NomaAllocation).params
         if params.action != "scores" or params.power == "agent":
-            raise ValueError(f"action: 'scores' without powers wanted, got {params.action!r}, power {params.power!r}")
-        self.system_env = env
-        self._need = params.bits_per_hz / params.deadline_s
+            raise WrongValue(f"action: 'scores' without powers wanted, got {params.action!r}, power {params.power!r}")
+        self._env, self._need = env, params.bits_per_hz / params.deadline_s
         self._shape = (env.num_envs, GROUP, params.num_ues * params.num_subchannels)
-        self.num_envs = int(np.prod(self._shape))
-        bound = np.finfo(np.float32).max
-        self.single_observation_space = Box(-bound, bound, (NUM_FEATURES,), np.float32)
-        self.single_action_space = Box(-SCORE_RANGE, SCORE_RANGE, (1,), np.float32)
-        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
-        self.action_space = batch_space(self.single_action_space, self.num_envs)
+        features = Box(-UNBOUNDED, UNBOUNDED, (NUM_FEATURES,), np.float32)
+        super().__init__(env, GROUP * self._shape[2], features, Box(-SCORE_RANGE, SCORE_RANGE, (1,), np.float32))
 
-    def reset(self, *, seed: int | None = None, options: dict[str, object] | None = None):
-        observation, _ = self.system_env.reset(seed=seed, options=options)
-        self._start()
-        return self._look(observation), {}
+    def forget(self) -> None:
+        self._trace, self._t = Trace.stack(self._env.traces), 0
 
-    def _start(self) -> None:
-        self._trace, self._t = Trace.stack(self.system_env.traces), 0
-
-    def _look(self, observation: Observation) -> NDArray[np.float32]:
+    def look(self, observation: Observation) -> NDArray[np.float32]:
         table = pair_features(observation, self._need)
         return np.broadcast_to(table[:, None], (len(table), GROUP, *table.shape[1:])).reshape(self.num_envs, -1)
 
@@ -147,24 +136,21 @@ class PairView(VectorEnv):
         scores = to_scores(np.asarray(actions)).reshape(self._shape)
         self._t += 1
         reward = self._rewards(scores)
-        observation, *_ = self.system_env.step(scores[:, 0])
-        if self._t == self.system_env.system.horizon:
-            self._start()
+        observation, *_, info = self._env.step(scores[:, 0])
+        if final_observations(info):  # lanes end together
+            self.forget()
         advantage = (reward - reward.mean(axis=1, keepdims=True)) * GROUP / (GROUP - 1)
         never = np.zeros(self.num_envs, dtype=bool)
-        return self._look(observation), np.repeat(advantage.ravel(), self._shape[2]), never, never, {}
+        return self.look(observation), np.repeat(advantage.ravel(), self._shape[2]), never, never, {}
 
     def _rewards(self, scores: NDArray) -> NDArray[np.float64]:
         """What each of the decisions would bring in this round, ``(L, 8)``."""
-        system, slot = self.system_env.system, self._trace.slot(self._t)
+        system, slot = self._env.system, self._trace.slot(self._t)
         state, rewards = system.initial(slot), []
         for g in range(GROUP):
             _, outcome = system.transition(state, system.decode(scores[:, g], state, slot), slot)
             rewards.append(sum(outcome.terms.values()))
         return np.stack(rewards, axis=1)
-
-    def close_extras(self, **kwargs: object) -> None:
-        self.system_env.close()
 
 
 def to_scores(outputs: NDArray) -> NDArray[np.float32]:
@@ -193,7 +179,7 @@ class _PairsPpo(Sb3Policy):
         super().reset(task, rng)
         pairs = (int(np.prod(task.box("snr_db").shape)),)
         if not isinstance(task.action_space, Box) or task.action_space.shape != pairs:
-            raise ValueError(f"{self.recipe}: a score for each of {pairs[0]} pairs wanted, got {task.action_space}")
+            raise WrongValue(f"{self.recipe}: a score for each of {pairs[0]} pairs wanted, got {task.action_space}")
         self._check_sizes(NUM_FEATURES, 1)
         self._need = self.trained.config["constants"]["bits_per_hz_deadline"]
 

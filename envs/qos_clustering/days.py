@@ -37,6 +37,11 @@ def day_rng(kind: int, number: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(number, spawn_key=(kind,)))
 
 
+def choose(pool: int, rng: np.random.Generator) -> tuple[int, int]:
+    """Kind and number of an episode's day: a fresh one, or one of a pool of ``pool`` where that is not 0."""
+    return (POOL, int(rng.integers(pool))) if pool else (FRESH, int(rng.integers(FRESH_DAYS)))
+
+
 def history_day(settings: DaySettings, number: int) -> Day:
     """Day ``number`` of the history."""
     return draw_day(settings, day_rng(HISTORY, number))

@@ -67,12 +67,14 @@ class Base:
 
     def raw_features(self, inputs: NDArray) -> NDArray:
         """Last hidden layer, z-scored inputs where they skip, and 1: ``(..., q)`` float32 of inputs ``(..., n)``."""
-        scaled = ((inputs - self.input_mean) / self.input_scale).astype(np.float32)
+        flat = inputs.reshape(-1, inputs.shape[-1])  # one product a layer, not one a period and cell
+        scaled = ((flat - self.input_mean) / self.input_scale).astype(np.float32)
         x = scaled
         for weight, bias in self.layers:
             x = np.maximum(x @ weight + bias, np.float32(0))
         parts = [x, scaled] if self.skip else [x]
-        return np.concatenate([*parts, np.ones((*x.shape[:-1], 1), np.float32)], axis=-1)
+        raw = np.concatenate([*parts, np.ones((len(x), 1), np.float32)], axis=1)
+        return raw.reshape(*inputs.shape[:-1], raw.shape[1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,8 +115,9 @@ class Predictor:
 
     def features(self, inputs: NDArray) -> NDArray:
         """Whitened features and 1, ``(..., p)`` float32."""
-        raw = self.base.raw_features(inputs)
-        return np.concatenate([raw[..., :-1] @ self.whitening, raw[..., -1:]], axis=-1)
+        raw = self.base.raw_features(inputs).reshape(-1, len(self.head))
+        whitened = np.concatenate([raw[:, :-1] @ self.whitening, raw[:, -1:]], axis=1)
+        return whitened.reshape(*inputs.shape[:-1], self.num_features)
 
     def predict(self, inputs: NDArray) -> NDArray:
         """The network's own z-scored target, ``(..., 9)``."""
@@ -222,6 +225,9 @@ def _checked(found: Mapping[str, NDArray], config: Mapping[str, object], path: P
         if values.dtype.kind not in "fi" or not np.isfinite(values).all():
             raise ValueError(f"{path}: {name} of finite numbers wanted, got {values.dtype} with NaN or infinity")
         values.setflags(write=False)
+    for name in ("input_scale", "target_scale"):
+        if found[name].min() <= 0:
+            raise ValueError(f"{path}: {name} above 0 wanted, got {found[name].min()}")
     for count in counts:
         group = found[f"head_of_group.{count}"]
         if group.dtype.kind != "i" or group.min() < 0 or group.max() >= count:

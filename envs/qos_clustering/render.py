@@ -15,14 +15,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from rangym.envs.qos_clustering.system import QosClustering
+    from rangym.envs.qos_clustering.system import ClusteringState, QosClustering
+
+    View = Frame[ClusteringState, NDArray[np.int64]]
 
 GROUP_COLORS = ("#882255", "#117733", "#332288", "#DDAA33")
 """Of the rings: another scheme than that of the heads, so that the two are not taken for each other."""
 GLOBAL_COLOR = "#BBBBBB"
 
 
-def draw(figure: Figure, system: QosClustering, frame: Frame) -> None:
+def draw(figure: Figure, system: QosClustering, frame: View) -> None:
     """Map and reward on the left, losses in the middle, concepts and one cell's latency on the right."""
     grid = figure.add_gridspec(2, 3, width_ratios=(1.35, 0.7, 1.2), height_ratios=(1.9, 1))
     head_colors = [GLOBAL_COLOR, *colors(system.params.num_heads)]
@@ -34,7 +36,7 @@ def draw(figure: Figure, system: QosClustering, frame: Frame) -> None:
     _draw_latency(figure.add_subplot(grid[1, 2]), system, frame, shown)
 
 
-def _draw_map(axes: Axes, system: QosClustering, frame: Frame, head_colors: list, shown: int) -> None:
+def _draw_map(axes: Axes, system: QosClustering, frame: View, head_colors: list, shown: int) -> None:
     """Cells as discs in their head's colour, with the true concept as a ring."""
     place = frame.trace.constants["cell_position_m"]
     slot, concept = frame.state["slot_of_cell"], frame.trace.slots["true_group"][frame.t].argmax(axis=1)
@@ -56,7 +58,7 @@ def _draw_map(axes: Axes, system: QosClustering, frame: Frame, head_colors: list
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), fontsize=7, frameon=False, ncols=4)
 
 
-def _draw_losses(axes: Axes, system: QosClustering, frame: Frame, head_colors: list) -> None:
+def _draw_losses(axes: Axes, system: QosClustering, frame: View, head_colors: list) -> None:
     """The moving average of every head's loss, minus the cell's mean: dark is good; the slot in use is framed."""
     from matplotlib.ticker import MaxNLocator
 
@@ -78,7 +80,7 @@ def _draw_losses(axes: Axes, system: QosClustering, frame: Frame, head_colors: l
     quiet(axes)
 
 
-def _draw_concepts(axes: Axes, system: QosClustering, frame: Frame, shown: int) -> None:
+def _draw_concepts(axes: Axes, system: QosClustering, frame: View, shown: int) -> None:
     """The strongest concept of every cell over the day; what is still to come is pale."""
     from matplotlib.colors import to_rgb
     from matplotlib.ticker import MaxNLocator
@@ -96,7 +98,7 @@ def _draw_concepts(axes: Axes, system: QosClustering, frame: Frame, shown: int) 
     quiet(axes)
 
 
-def _draw_latency(axes: Axes, system: QosClustering, frame: Frame, shown: int) -> None:
+def _draw_latency(axes: Axes, system: QosClustering, frame: View, shown: int) -> None:
     """Density of the shown cell's latency: now, in h periods, and as predicted where the trace holds the rows."""
     slots, t = frame.trace.slots, frame.t
     curves = [("now", slots["statistics"][t, shown], FAINT), ("an hour later", slots["target"][t, shown], INK)]
@@ -118,7 +120,7 @@ def _draw_latency(axes: Axes, system: QosClustering, frame: Frame, shown: int) -
     quiet(axes)
 
 
-def _prediction(system: QosClustering, frame: Frame, cell: int) -> NDArray | None:
+def _prediction(system: QosClustering, frame: View, cell: int) -> NDArray | None:
     """Mean prediction of the cell's rows by its head, a z-scored code; None where the trace has no such rows."""
     slots, t = frame.trace.slots, frame.t
     later = t + system.params.label_delay

@@ -20,12 +20,9 @@ from rangym.envs.trace import Trace
 
 def draw_trace(params: QosClusteringParams, predictor: Predictor, rng: np.random.Generator, keep: bool) -> Trace:
     """One episode: a fresh day, or one of the pool; ``keep`` says whether a fresh one is worth keeping."""
-    pooled = params.day_pool > 0
-    kind, number = (
-        (days.POOL, int(rng.integers(params.day_pool))) if pooled else (days.FRESH, int(rng.integers(days.FRESH_DAYS)))
-    )
+    kind, number = days.choose(params.day_pool, rng)
     name = days.key(params.day, kind, number, predictor.sha256)
-    keep = keep or pooled
+    keep = keep or kind == days.POOL
 
     def slots() -> Mapping[str, NDArray]:
         shapes = day_shapes(params, predictor)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NotRequired, TypedDict
 
 import numpy as np
 from gymnasium.spaces import Box, Dict, MultiDiscrete, Space
 from numpy.typing import NDArray
 
-from rangym.envs.core import Frame, Outcome, Slot, State, SystemModel, Trace
+from rangym.envs.core import Frame, Outcome, Slot, SystemModel, Trace
 from rangym.envs.learning.gaussians import hellinger_kernel
 from rangym.envs.learning.heads import (
     HeadMemory,
@@ -37,7 +37,17 @@ MAX_FEATURE_LANES = 64
 """Lanes whose traces hold every sampled row; each takes megabytes."""
 
 
-class QosClustering(SystemModel):
+class ClusteringState(TypedDict):
+    """What a slot leaves to the next one."""
+
+    slot_of_cell: NDArray[np.int64]  # (L, N) the head slot that each cell uses, 0 the global one
+    average_loss: NDArray[np.float64]  # (L, N, C + 1) moving average of the known losses, up to the slot before
+    heads: NotRequired[NDArray[np.float64]]  # (L, C + 1, p, 9) with eta above 0, like the two below
+    head_gram: NotRequired[NDArray[np.float64]]  # (L, C + 1, p, p) S, what each head remembers of phi phi'
+    head_cross: NotRequired[NDArray[np.float64]]  # (L, C + 1, p, 9) R, and of phi y'
+
+
+class QosClustering(SystemModel[QosClusteringParams, ClusteringState, NDArray[np.int64]]):
     """Which cells share a head of the network that predicts their quality of service, while their behaviour drifts.
 
     ## Description
@@ -113,10 +123,10 @@ class QosClustering(SystemModel):
     """
 
     scenarios: ClassVar = SCENARIOS
-    params: QosClusteringParams
 
     def __init__(self, params: QosClusteringParams):
-        self.params, self.horizon = params, params.horizon
+        super().__init__(params)
+        self.horizon = params.horizon
         self.predictor = load(params.predictor)
         h = self.predictor.label_delay
         require(
@@ -200,16 +210,20 @@ class QosClustering(SystemModel):
         if groups.dtype.kind not in "iu" or groups.min() < 0 or groups.max() >= len(scenario.GROUPS):
             raise ValueError(f"trace: 'site_group' of integers 0..{len(scenario.GROUPS) - 1} wanted, got {groups}")
 
-    def initial(self, slot: Slot) -> State:
+    def initial(self, slot: Slot) -> ClusteringState:
         lanes, cells = slot["load"].shape
-        state: State = {"slot_of_cell": np.zeros((lanes, cells), dtype=np.int64)}
+        state = ClusteringState(
+            slot_of_cell=np.zeros((lanes, cells), dtype=np.int64),
+            average_loss=np.zeros((lanes, cells, self.params.num_slots)),
+        )
         if self.params.adapts:
             heads = np.broadcast_to(self.heads.astype(np.float64), (lanes, *self.heads.shape)).copy()
             memory = initial_memory(heads, self.prior)
-            state |= {"heads": heads, "head_gram": memory.gram, "head_cross": memory.cross}
-        return {**state, "average_loss": self.known_loss(state, slot)}
+            state.update({"heads": heads, "head_gram": memory.gram, "head_cross": memory.cross})
+        state["average_loss"] = self.known_loss(state, slot)
+        return state
 
-    def known_loss(self, state: State, public: Slot) -> NDArray:
+    def known_loss(self, state: ClusteringState, public: Slot) -> NDArray:
         """Loss ``(L, N, C + 1)`` float64 of the present heads on the pair (t - h, t), the last one with a label."""
         if not self.params.adapts:
             return public["known_loss"].astype(np.float64)
@@ -219,24 +233,25 @@ class QosClustering(SystemModel):
         """Hellinger kernel ``(..., N, N)`` of Gaussians given by their z-scored codes ``(..., N, 9)``."""
         return hellinger_kernel(*self.predictor.gaussian(statistics))
 
-    def transition(self, state: State, decision: NDArray, slot: Slot) -> tuple[State, Outcome]:
+    def transition(self, state: ClusteringState, decision: NDArray, slot: Slot) -> tuple[ClusteringState, Outcome]:
         """Adapting heads learn from the pair whose label is known before they are scored on the one to come."""
         average = MEMORY * state["average_loss"] + (1.0 - MEMORY) * self.known_loss(state, slot)
-        following: State = {"slot_of_cell": decision, "average_loss": average}
+        following = ClusteringState(slot_of_cell=decision, average_loss=average)
         if self.params.adapts:
-            following |= self._adapted(state, decision, slot)
+            memory, heads = self._adapted(state, decision, slot)
+            following.update({"heads": heads, "head_gram": memory.gram, "head_cross": memory.cross})
             table = row_losses(slot["features"], slot["target"][:, :, None], following["heads"])
         else:
             table = slot["loss"].astype(np.float64)
         return following, self._outcome(state["slot_of_cell"], decision, table, slot)
 
-    def _adapted(self, state: State, decision: NDArray, slot: Slot) -> State:
+    def _adapted(self, state: ClusteringState, decision: NDArray, slot: Slot) -> tuple[HeadMemory, NDArray]:
+        """What the heads remember, and what they become, after learning from the pair known in ``slot``."""
         p = self.params
         pairs = statistics_of(slot["known_features"], slot["statistics"][:, :, None])
         before = HeadMemory(state["head_gram"], state["head_cross"])
         memory = remember(before, pairs, members(decision, p.num_slots), p.eta)
-        heads = adapted_heads(memory, self.prior, self.heads, p.anchor)
-        return {"heads": heads, "head_gram": memory.gram, "head_cross": memory.cross}
+        return memory, adapted_heads(memory, self.prior, self.heads, p.anchor)
 
     def _outcome(self, before: NDArray, decision: NDArray, table: NDArray, slot: Slot) -> Outcome:
         p = self.params
@@ -268,7 +283,7 @@ class QosClustering(SystemModel):
             metrics["right_head"] = (decision == right).mean(axis=1)
         return Outcome(terms, metrics)
 
-    def observation(self, state: State, public: Slot) -> dict[str, NDArray]:
+    def observation(self, state: ClusteringState, public: Slot) -> dict[str, NDArray]:
         known = self.known_loss(state, public)
         average = MEMORY * state["average_loss"] + (1.0 - MEMORY) * known
         mean_loss = known.mean(axis=2)
@@ -288,7 +303,7 @@ class QosClustering(SystemModel):
             seen["known_feature_mean"] = phi.mean(axis=2)
         return seen
 
-    def draw(self, figure: Figure, frame: Frame) -> None:
+    def draw(self, figure: Figure, frame: Frame[ClusteringState, NDArray[np.int64]]) -> None:
         from rangym.envs.qos_clustering.render import draw
 
         draw(figure, self, frame)

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from rangym.baselines.agent import load_agents
 from rangym.baselines.policy import policy_class
 from rangym.baselines.recipes import RECIPES
 from rangym.baselines.train import add_arguments, run, train
@@ -24,7 +25,8 @@ def _recipe(name="ppo_shared", **changes):
 
 
 def _config(path):
-    return json.loads(path.with_suffix(".json").read_text())
+    (agent,) = load_agents(path)
+    return agent.config
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -63,9 +65,13 @@ def test_training_leaves_the_process_as_it_was(tmp_path):
 
 
 def test_the_same_seed_gives_the_same_agent(tmp_path):
-    one, other = (train(_recipe(), 0, tmp_path / folder) for folder in "ab")
-    assert one.read_bytes() == other.read_bytes()
-    assert train(_recipe(), 1, tmp_path / "c").read_bytes() != one.read_bytes()
+    one, again, other = (
+        load_agents(train(_recipe(), seed, tmp_path / folder))[0] for seed, folder in ((0, "a"), (0, "b"), (1, "c"))
+    )
+    weights = [[a.tobytes() for layer in agent.network.layers for a in layer] for agent in (one, again, other)]
+    assert weights[0] == weights[1] != weights[2]
+    curves = [[(p["steps"], p["reward"]) for p in agent.config["curve"]] for agent in (one, again, other)]
+    assert curves[0] == curves[1] != curves[2]
 
 
 def test_the_shared_policy_learns_to_stay(tmp_path):

@@ -4,7 +4,7 @@ import gymnasium as gym
 import pytest
 
 import rangym  # noqa: F401  (registers the environments)
-from rangym.envs.registration import SYSTEMS
+from rangym.envs.registration import OURS
 
 FORMS = {
     "rangym/CellAssociation-v0": [
@@ -38,7 +38,7 @@ FORMS = {
 
 
 def _cases():
-    for env_id in SYSTEMS:
+    for env_id in OURS:
         for overrides in FORMS.get(env_id, [{}]):
             name = env_id.split("/")[1] + "".join(f"-{v}" for v in overrides.values())
             yield pytest.param((env_id, {"scenario": "tiny", **overrides}), id=name)
