@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,5 +33,5 @@ class Recipe:
     total_steps: int
     learning_rate: float
     hidden: tuple[int, ...]
-    kwargs: Mapping[str, Any]
-    overrides: Mapping[str, Any] = field(default_factory=dict)
+    kwargs: Mapping[str, object]
+    overrides: Mapping[str, object] = field(default_factory=dict)

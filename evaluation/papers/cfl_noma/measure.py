@@ -10,6 +10,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from rangym.envs.errors import WrongValue
 from rangym.envs.noma_allocation import NomaAllocation
 from rangym.envs.noma_allocation.params import SCENARIOS, NomaAllocationParams
 from rangym.envs.noma_allocation.scenario import sample
@@ -160,7 +161,7 @@ def exhaustive_search(costs: PairCosts) -> float:
     """The least cost by trying all N!/2^K assignments of N = 2K users."""
     users, channels = costs.gain.shape
     if users != 2 * channels:
-        raise ValueError(f"costs: two users for each sub-channel wanted, got {users} for {channels}")
+        raise WrongValue(f"costs: two users for each sub-channel wanted, got {users} for {channels}")
     pairs = np.full((users, users), -1)
     first, second = np.triu_indices(users, 1)
     pairs[first, second] = np.arange(len(first))

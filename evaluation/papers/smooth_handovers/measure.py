@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rangym.envs.core import SystemEnv, Trace
+from rangym.envs.errors import WrongValue
 from rangym.envs.physics.channel import shannon_rate_mbps
 from rangym.evaluation import cards
 from rangym.evaluation.episode import Episode, episode_rng, make_env
@@ -85,7 +86,7 @@ def play(
     env, trace = _environment(scenario, overrides, gamma, seed)
     params = env.system.params
     if params.handover_cost != "norm":
-        raise ValueError(f"handover_cost: the paper's 'norm' wanted, got {params.handover_cost!r}")
+        raise WrongValue(f"handover_cost: the paper's 'norm' wanted, got {params.handover_cost!r}")
     added = {} if forecaster is None else {"forecaster": registry.make(forecaster)}
     player = registry.make(policy, **added)
     slots, relaxed = [], []
@@ -111,7 +112,7 @@ def bound(*, scenario: str, overrides: Overrides, gamma: float, seed: int) -> Ro
     env, trace = _environment(scenario, overrides, gamma, seed)
     found, ues = cards.bound(env.system, trace), env.system.params.num_ues
     if found.kind != "certified" or found.value is None or found.lower is None:
-        raise ValueError(f"scenario: one with a certified bound wanted, got {scenario!r} ({found.kind})")
+        raise WrongValue(f"scenario: one with a certified bound wanted, got {scenario!r} ({found.kind})")
     return {"upper": found.value * ues, "lower": found.lower * ues, "what": found.what}
 
 

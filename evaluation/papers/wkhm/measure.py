@@ -17,6 +17,7 @@ from rangym.policies.algorithms.placement.clustering import constrained_k_means,
 from rangym.policies.algorithms.placement.harmonic import k_harmonic_means
 from rangym.policies.algorithms.placement.placement import Placement
 from rangym.policies.algorithms.placement.wkhm import wkhm
+from rangym.policies.base import Knowledge, Task
 
 Options = Mapping[str, float | str | None]
 ENV_ID = "rangym/NodePlacement-v0"
@@ -42,7 +43,7 @@ def drawn(law: str, seed: int, overrides: Options) -> tuple[NodePlacement, NDArr
     """The system, its users (N, 2) and the nodes' uniform start (K, 2); radio overrides leave both as they are."""
     env = make_env(ENV_ID, f"static_{law}", overrides)
     env.reset(seed=seed)
-    system: NodePlacement = env.system  # type: ignore[assignment]
+    system = Task.of(env, Knowledge.MODEL).model(NodePlacement)
     return system, env.trace.slots["user_position_m"][1], env.trace.constants["initial_node_position_m"]
 
 

@@ -23,8 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rangym.envs.core import Trace
+from rangym.envs.errors import WrongValue
 from rangym.envs.node_placement.system import NodePlacement
 from rangym.envs.physics.units import linear_to_db
+from rangym.policies.base import Knowledge, Task
 
 BEST_KNOWN = Path(__file__).with_name("best_known.json")
 BOXES_AT_ONCE = 4096
@@ -55,12 +57,12 @@ def certify(system: NodePlacement, user_m: NDArray, gap: float, max_boxes: int =
     """
     p = system.params
     if p.num_nodes != 2 or p.association != "hard" or p.reward not in ("proportional_fair", "min_sinr"):
-        raise ValueError(
+        raise WrongValue(
             "system: two nodes, hard association and reward proportional_fair or min_sinr wanted, got "
             f"{p.num_nodes} nodes, {p.association}, {p.reward}"
         )
     if not gap > 0:
-        raise ValueError(f"gap: a positive number wanted, got {gap!r}")
+        raise WrongValue(f"gap: a positive number wanted, got {gap!r}")
     low, high = np.zeros((1, 2, 2)), np.full((1, 2, 2), p.side_m)
     upper = _upper(system, user_m, low, high)
     best, value, examined = low[0], -np.inf, 1
@@ -191,7 +193,7 @@ def share_of_best_known(policies: Sequence[str], scenario: str, seeds: Sequence[
     found = evaluate(policies, Benchmark("rangym/NodePlacement-v0", scenario, seeds)).comparison()
     best, bound = found.bound("lower"), found.bound()
     if best is None or bound is None:
-        raise ValueError(f"seeds: such with a stored placement wanted, got {list(seeds)} of {scenario!r}")
+        raise WrongValue(f"seeds: such with a stored placement wanted, got {list(seeds)} of {scenario!r}")
     shares = {policy: float(np.exp(found.rewards(policy) - best).mean()) for policy in found.rows}
     return {**shares, "bound": float(np.exp(best - bound).mean())}
 
@@ -217,7 +219,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     kept = json.loads(BEST_KNOWN.read_text(encoding="utf-8")) if BEST_KNOWN.exists() else {"placements": {}}
     for scenario in given.scenarios:
         env = make_env("rangym/NodePlacement-v0", scenario, {})
-        system: NodePlacement = env.system  # type: ignore[assignment]
+        system = Task.of(env, Knowledge.MODEL).model(NodePlacement)
         for seed in given.seeds:
             env.reset(seed=seed)  # the trace that `evaluate` replays
             users = env.trace.slots["user_position_m"][1]
