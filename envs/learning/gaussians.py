@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri, owens_t
 
+from rangym.envs.errors import WrongValue
+
 SINGULAR = 1e-12
 """A covariance counts as singular where det / (product of the variances) is not above this."""
 FORMS = ("corrected", "printed")
@@ -23,28 +25,28 @@ _LOG_2PI = math.log(2.0 * math.pi)
 def check_gaussians(mean: ArrayLike, covariance: ArrayLike) -> tuple[NDArray, NDArray]:
     """The two as float64 arrays; refuses wrong shapes, NaN, and a covariance that is not symmetric and definite.
 
-    >>> check_gaussians([0.0, 0.0], [[1.0, 2.0], [2.0, 1.0]])
+    >>> check_gaussians([0.0, 0.0], [[1.0, 2.0], [2.0, 1.0]])  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    ValueError: covariance: symmetric positive definite matrices wanted, got a singular or indefinite one
+    rangym.envs.errors.WrongValue: covariance: symmetric positive definite matrices wanted, got a singular or ...
     """
     mu, sigma = np.asarray(mean, dtype=np.float64), np.asarray(covariance, dtype=np.float64)
     if mu.ndim < 1 or sigma.shape != (*mu.shape, mu.shape[-1]):
         wanted = f"{(*mu.shape, *mu.shape[-1:])} for mean {mu.shape}"
-        raise ValueError(f"covariance: shape {wanted} wanted, got {sigma.shape}")
+        raise WrongValue(f"covariance: shape {wanted} wanted, got {sigma.shape}")
     for name, values in (("mean", mu), ("covariance", sigma)):
         if not np.isfinite(values).all():
-            raise ValueError(f"{name}: finite numbers wanted, got NaN or infinity")
+            raise WrongValue(f"{name}: finite numbers wanted, got NaN or infinity")
     variance = np.diagonal(sigma, axis1=-2, axis2=-1)
     size = np.sqrt(np.maximum(variance[..., :, None] * variance[..., None, :], 0.0))
     if (np.abs(sigma - np.swapaxes(sigma, -1, -2)) > 1e-9 * size + 1e-300).any():
-        raise ValueError("covariance: symmetric positive definite matrices wanted, got one that is not symmetric")
+        raise WrongValue("covariance: symmetric positive definite matrices wanted, got one that is not symmetric")
     # Sylvester: definite where all leading minors are positive; as shares of the variances they have no unit.
     definite = (variance > 0).all()
     for order in range(2, mu.shape[-1] + 1):
         product = np.prod(variance[..., :order], axis=-1)
         definite &= bool((np.linalg.det(sigma[..., :order, :order]) > SINGULAR * product).all())
     if not definite:
-        raise ValueError("covariance: symmetric positive definite matrices wanted, got a singular or indefinite one")
+        raise WrongValue("covariance: symmetric positive definite matrices wanted, got a singular or indefinite one")
     return mu, sigma
 
 
@@ -62,10 +64,10 @@ def hellinger_kernel(mean: ArrayLike, covariance: ArrayLike, form: str = "correc
     True
     """
     if form not in FORMS:
-        raise ValueError(f"form: one of {list(FORMS)} wanted, got {form!r}")
+        raise WrongValue(f"form: one of {list(FORMS)} wanted, got {form!r}")
     mu, sigma = check_gaussians(mean, covariance)
     if mu.ndim < 2 or mu.shape[-2] < 1:
-        raise ValueError(f"mean: shape (..., N, d) with at least one cell wanted, got {mu.shape}")
+        raise WrongValue(f"mean: shape (..., N, d) with at least one cell wanted, got {mu.shape}")
     pairs = _pairs_of_three if mu.shape[-1] == 3 else _pairs
     root_det = np.sqrt(np.linalg.det(sigma))
     cells = mu.shape[-2]
@@ -116,7 +118,7 @@ def laplacian(kernel: ArrayLike) -> NDArray:
     """
     k = np.asarray(kernel, dtype=np.float64)
     if k.ndim < 2 or k.shape[-1] != k.shape[-2]:
-        raise ValueError(f"kernel: shape (..., N, N) wanted, got {k.shape}")
+        raise WrongValue(f"kernel: shape (..., N, N) wanted, got {k.shape}")
     found = -k
     index = np.arange(k.shape[-1])
     found[..., index, index] += k.sum(axis=-1)
@@ -150,7 +152,7 @@ def decode(code: ArrayLike) -> tuple[NDArray, NDArray]:
     size = values.shape[-1] if values.ndim else 0
     d = math.isqrt(9 + 8 * size) // 2 - 1
     if d < 1 or d + d * (d + 1) // 2 != size:
-        raise ValueError(f"code: a last axis of d + d (d + 1) / 2 entries (2, 5, 9, ...) wanted, got {values.shape}")
+        raise WrongValue(f"code: a last axis of d + d (d + 1) / 2 entries (2, 5, 9, ...) wanted, got {values.shape}")
     row, column = np.tril_indices(d)
     factor = np.zeros((*values.shape[:-1], d, d))
     factor[..., row, column] = values[..., d:]
@@ -187,7 +189,7 @@ def crps(values: ArrayLike, mean: ArrayLike, covariance: ArrayLike) -> NDArray:
 def coverage(values: ArrayLike, mean: ArrayLike, covariance: ArrayLike, level: float = 0.9) -> NDArray:
     """(d,) share of the values that lie in the central interval of probability ``level`` of their own Gaussian."""
     if not 0 < level < 1:
-        raise ValueError(f"level: a number above 0 and below 1 wanted, got {level!r}")
+        raise WrongValue(f"level: a number above 0 and below 1 wanted, got {level!r}")
     z, _ = _standardised(values, mean, covariance)
     inside = np.abs(z) <= ndtri(0.5 + 0.5 * level)
     return inside.reshape(-1, inside.shape[-1]).mean(axis=0)
@@ -201,7 +203,7 @@ def quantiles(level: ArrayLike, mean: ArrayLike, covariance: ArrayLike) -> NDArr
     mu, sigma = check_gaussians(mean, covariance)
     levels = np.asarray(level, dtype=np.float64)
     if not ((levels > 0) & (levels < 1)).all():
-        raise ValueError(f"level: numbers above 0 and below 1 wanted, got {level!r}")
+        raise WrongValue(f"level: numbers above 0 and below 1 wanted, got {level!r}")
     deviation = np.sqrt(np.diagonal(sigma, axis1=-2, axis2=-1))
     return mu + ndtri(levels).reshape(*levels.shape, *(1,) * mu.ndim) * deviation
 
@@ -214,7 +216,7 @@ def lognormal_moments(mean: ArrayLike, variance: ArrayLike) -> tuple[NDArray, ND
     """
     m, v = np.asarray(mean, dtype=np.float64), np.asarray(variance, dtype=np.float64)
     if not (v >= 0).all():
-        raise ValueError("variance: numbers of at least 0 wanted")
+        raise WrongValue("variance: numbers of at least 0 wanted")
     moment = np.exp(m + 0.5 * v)
     return moment, moment * np.sqrt(np.expm1(v))
 
@@ -230,11 +232,11 @@ def joint_probability(limits: ArrayLike, mean: ArrayLike, covariance: ArrayLike)
     """
     mu, sigma = check_gaussians(mean, covariance)
     if mu.shape[-1] < 2:
-        raise ValueError(f"mean: at least two KPIs wanted, got shape {mu.shape}")
+        raise WrongValue(f"mean: at least two KPIs wanted, got shape {mu.shape}")
     deviation = np.sqrt(np.diagonal(sigma, axis1=-2, axis2=-1)[..., :2])
     bound = np.asarray(limits, dtype=np.float64)
     if np.isnan(bound).any() or bound.shape[-1:] != (2,):
-        raise ValueError(f"limits: numbers of shape (..., 2) wanted, got shape {bound.shape}")
+        raise WrongValue(f"limits: numbers of shape (..., 2) wanted, got shape {bound.shape}")
     h, k = np.moveaxis((bound - mu[..., :2]) / deviation, -1, 0)
     rho = sigma[..., 0, 1] / deviation.prod(axis=-1)
     root = np.sqrt(1.0 - rho**2)
@@ -251,9 +253,9 @@ def _checked_values(values: ArrayLike, mean: ArrayLike, covariance: ArrayLike) -
     mu, sigma = check_gaussians(mean, covariance)
     q = np.asarray(values, dtype=np.float64)
     if q.ndim < 1 or q.shape[-1] != mu.shape[-1]:
-        raise ValueError(f"values: shape (..., {mu.shape[-1]}) wanted, got {q.shape}")
+        raise WrongValue(f"values: shape (..., {mu.shape[-1]}) wanted, got {q.shape}")
     if not np.isfinite(q).all():
-        raise ValueError("values: finite numbers wanted, got NaN or infinity")
+        raise WrongValue("values: finite numbers wanted, got NaN or infinity")
     return q, mu, sigma
 
 

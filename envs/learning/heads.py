@@ -17,6 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rangym.envs.errors import WrongValue
+
 EMPTY = 1e-6
 """A head whose members weigh no more than this in sum is not fitted."""
 
@@ -40,12 +42,12 @@ class HeadStatistics:
         lead = self.power.shape
         p, m = self.cross.shape[-2:]
         if not lead or self.cross.shape != (*lead, p, m) or self.gram.shape != (*lead, p, p):
-            raise ValueError(
+            raise WrongValue(
                 "statistics: gram (..., N, p, p), cross (..., N, p, m) and power (..., N) wanted, got "
                 f"{self.gram.shape}, {self.cross.shape} and {lead}"
             )
         if not all(np.isfinite(x).all() for x in (self.gram, self.cross, self.power)):
-            raise ValueError("statistics: finite numbers wanted, got NaN or infinity")
+            raise WrongValue("statistics: finite numbers wanted, got NaN or infinity")
 
     @property
     def num_cells(self) -> int:
@@ -80,9 +82,9 @@ def statistics_of(features: ArrayLike, targets: ArrayLike) -> HeadStatistics:
     """
     phi, y = np.asarray(features, dtype=np.float64), np.asarray(targets, dtype=np.float64)
     if phi.ndim < 3 or y.ndim != phi.ndim or y.shape[:-2] != phi.shape[:-2] or y.shape[-2] not in (1, phi.shape[-2]):
-        raise ValueError(f"targets: shape (..., N, n or 1, m) for features {phi.shape} wanted, got {y.shape}")
+        raise WrongValue(f"targets: shape (..., N, n or 1, m) for features {phi.shape} wanted, got {y.shape}")
     if phi.shape[-2] == 0:
-        raise ValueError("features: at least one row a cell wanted, got none")
+        raise WrongValue("features: at least one row a cell wanted, got none")
     turned = np.swapaxes(phi, -1, -2)
     gram = turned @ phi / phi.shape[-2]
     if y.shape[-2] == 1:
@@ -101,12 +103,12 @@ def statistics_by_cell(features: ArrayLike, targets: ArrayLike, cell: ArrayLike)
     phi, y, of = np.asarray(features, dtype=np.float64), np.asarray(targets, dtype=np.float64), np.asarray(cell)
     if phi.ndim != 2 or y.ndim != 2 or of.shape != (len(phi),) or len(y) != len(phi):
         wanted = "features (R, p), targets (R, m) and cell (R,) of the same R wanted"
-        raise ValueError(f"features: {wanted}, got {phi.shape}, {y.shape} and {of.shape}")
+        raise WrongValue(f"features: {wanted}, got {phi.shape}, {y.shape} and {of.shape}")
     if not np.issubdtype(of.dtype, np.integer) or len(of) == 0 or of.min() < 0:
-        raise ValueError("cell: integers from 0 wanted, one a row")
+        raise WrongValue("cell: integers from 0 wanted, one a row")
     count = np.bincount(of)
     if (count == 0).any():
-        raise ValueError(
+        raise WrongValue(
             f"cell: at least one row for each of 0..{len(count) - 1} wanted, got none for {count.argmin()}"
         )
     rows = np.split(np.argsort(of, kind="stable"), np.cumsum(count)[:-1])
@@ -171,9 +173,9 @@ def ridge_heads(
     """
     a, theta0 = np.asarray(weights, dtype=np.float64), np.asarray(start, dtype=np.float64)
     if a.ndim != 2 or len(a) != statistics.num_cells:
-        raise ValueError(f"weights: shape ({statistics.num_cells}, C) wanted, got {a.shape}")
+        raise WrongValue(f"weights: shape ({statistics.num_cells}, C) wanted, got {a.shape}")
     if not rho > 0:
-        raise ValueError(f"rho: a number above 0 wanted, got {rho!r}")
+        raise WrongValue(f"rho: a number above 0 wanted, got {rho!r}")
     kept = np.broadcast_to(theta0, (a.shape[1], *theta0.shape)) if heads is None else np.asarray(heads, np.float64)
     weight = a.sum(axis=0)
     used = weight > EMPTY
@@ -194,7 +196,7 @@ def members(labels: ArrayLike, num_heads: int) -> NDArray:
     if not np.issubdtype(chosen.dtype, np.integer) or (
         chosen.size and not 0 <= chosen.min() <= chosen.max() < num_heads
     ):
-        raise ValueError(f"labels: integers in 0..{num_heads - 1} wanted, got {labels!r}")
+        raise WrongValue(f"labels: integers in 0..{num_heads - 1} wanted, got {labels!r}")
     return (chosen[..., None] == np.arange(num_heads)).astype(np.float64)
 
 
@@ -234,7 +236,7 @@ def ifca(
     A head that loses its cells keeps its matrix.
     """
     if not 1 <= num_heads <= statistics.num_cells:
-        raise ValueError(f"num_heads: 1..{statistics.num_cells}, the number of cells, wanted, got {num_heads!r}")
+        raise WrongValue(f"num_heads: 1..{statistics.num_cells}, the number of cells, wanted, got {num_heads!r}")
     best: Library | None = None
     for _ in range(restarts):
         first = np.zeros((statistics.num_cells, num_heads))
@@ -243,7 +245,7 @@ def ifca(
         if best is None or found.value < best.value:
             best = found
     if best is None:
-        raise ValueError(f"restarts: at least 1 wanted, got {restarts!r}")
+        raise WrongValue(f"restarts: at least 1 wanted, got {restarts!r}")
     return best
 
 

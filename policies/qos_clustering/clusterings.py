@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rangym.envs.errors import WrongValue
 from rangym.envs.learning.gaussians import laplacian
 from rangym.envs.learning.heads import HeadStatistics, members
 from rangym.envs.params import ranged
@@ -89,7 +90,7 @@ class BcdPeriodic(Policy):
     def reset(self, task: Task, rng: np.random.Generator) -> None:
         self._system, self._rng = task.model(QosClustering), rng
         if self._system.params.observe != "statistics":
-            raise ValueError(f"bcd_periodic: observe='statistics' wanted, got {self._system.params.observe!r}")
+            raise WrongValue(f"bcd_periodic: observe='statistics' wanted, got {self._system.params.observe!r}")
         self._labels = self._slots = np.zeros(self._system.params.num_cells, dtype=np.int64)
         self._pairs: deque[tuple[HeadStatistics, NDArray, NDArray]] = deque(maxlen=self.window)
         self._seen = 0

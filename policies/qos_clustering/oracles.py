@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rangym.envs.core import Trace
+from rangym.envs.errors import WrongValue
 from rangym.envs.qos_clustering.system import QosClustering
 from rangym.policies.algorithms.prediction.head_choice import HeadPaths, plan_heads
 from rangym.policies.base import Knowledge, Observation, Policy, Task
@@ -43,6 +44,6 @@ class HindsightPlan(Policy):
 def best_plan(system: QosClustering, trace: Trace) -> HeadPaths:
     """The plan of slots 1..T for frozen heads; refused where losses depend on the decisions."""
     if system.params.adapts:
-        raise ValueError(f"hindsight_plan: frozen heads (eta=0) wanted, got eta={system.params.eta}")
+        raise WrongValue(f"hindsight_plan: frozen heads (eta=0) wanted, got eta={system.params.eta}")
     loss, kernel = (trace.slots[field][1:-1].astype(np.float64) for field in ("loss", "kernel"))
     return plan_heads(loss, kernel, weights_of(system))

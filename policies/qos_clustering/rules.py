@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rangym.envs.errors import WrongValue
 from rangym.envs.params import ranged
 from rangym.envs.qos_clustering.calibration import LOG_LOSS_FLOOR
 from rangym.envs.qos_clustering.deployment import deployment
@@ -64,7 +65,7 @@ class LocalOnline(Policy):
         require_adapting("local_online", task.model(QosClustering))
         cells, slots = cells_and_slots(task)
         if slots < cells:
-            raise ValueError(
+            raise WrongValue(
                 f"local_online: a slot for each of {cells} cells wanted (num_heads={cells - 1}), got {slots}"
             )
         self._slots = np.arange(cells)
@@ -76,13 +77,13 @@ class LocalOnline(Policy):
 def require_adapting(name: str, system: QosClustering) -> None:
     """Refuse frozen heads: a head that learns is another problem."""
     if not system.params.adapts:
-        raise ValueError(f"{name}: heads that adapt (eta above 0, scenario 'adaptive') wanted, got eta=0")
+        raise WrongValue(f"{name}: heads that adapt (eta above 0, scenario 'adaptive') wanted, got eta=0")
 
 
 def heads_of_groups(name: str, system: QosClustering) -> NDArray:
     """(4,) the slot of the head that suits each group."""
     if system.head_of_group is None:
-        raise ValueError(f"{name}: a library whose heads suit known groups (library='ifca') wanted, got none")
+        raise WrongValue(f"{name}: a library whose heads suit known groups (library='ifca') wanted, got none")
     return 1 + system.head_of_group
 
 
@@ -166,7 +167,7 @@ class BayesFilter(Policy):
     def reset(self, task: Task, rng: np.random.Generator) -> None:
         self._system = system = task.model(QosClustering)
         if system.params.library != "ifca":
-            raise ValueError("bayes_filter: a library whose concepts were measured (library='ifca') wanted, got none")
+            raise WrongValue("bayes_filter: a library whose concepts were measured (library='ifca') wanted, got none")
         library = system.predictor.library(system.params.num_heads)
         covariance = library.concept_covariance + CONCEPT_RIDGE * np.eye(system.params.num_slots)
         self._filter = SwitchingFilter(library.concept_mean, covariance, self.hold, self.power)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
 
+from rangym.envs.errors import WrongValue
 from rangym.envs.learning.heads import EMPTY, gradients, members, ridge_heads
 from rangym.policies.algorithms.prediction.communication import sharing_traffic
 from rangym.policies.algorithms.prediction.nuclear_prox import project_rows, prox, svt_then_project
@@ -131,7 +132,7 @@ def assign(
     """
     losses, d = np.asarray(table, dtype=np.float64), np.asarray(laplacian, dtype=np.float64)
     if losses.ndim != 2 or d.shape != (len(losses), len(losses)) or not np.isfinite(losses).all():
-        raise ValueError(f"table: finite losses (N, C) wanted, with a laplacian (N, N), got {losses.shape}, {d.shape}")
+        raise WrongValue(f"table: finite losses (N, C) wanted, with a laplacian (N, N), got {losses.shape}, {d.shape}")
     a = members(losses.argmin(axis=1), losses.shape[1]) if start is None else _on_simplex(start, losses.shape)
     lipschitz = assignment_lipschitz(d, lam)
     multiplier, done, change = None, 0, np.inf
@@ -179,11 +180,11 @@ def bcd(
         ("aggregation", aggregation, AGGREGATIONS),
     ):
         if value not in words:
-            raise ValueError(f"{name}: one of {list(words)} wanted, got {value!r}")
+            raise WrongValue(f"{name}: one of {list(words)} wanted, got {value!r}")
     if aggregation == "mean" and theta == "exact":
-        raise ValueError("theta: 'gradient' or 'preconditioned' with aggregation='mean' wanted, got 'exact'")
+        raise WrongValue("theta: 'gradient' or 'preconditioned' with aggregation='mean' wanted, got 'exact'")
     if iterations < 1 or restarts < 1 or tolerance < 0:
-        raise ValueError("iterations, restarts: at least 1 wanted, and a tolerance of at least 0")
+        raise WrongValue("iterations, restarts: at least 1 wanted, and a tolerance of at least 0")
     shape = problem.num_cells, problem.num_cells if num_heads is None else num_heads
     descent = _Descent(problem, theta, form, aggregation)
     runs = [descent.run(a, iterations, tolerance) for a in _starts(start, shape, restarts, seed)]
@@ -199,20 +200,20 @@ def _starts(start: str | ArrayLike, shape: tuple[int, int], restarts: int, seed:
         return [_on_simplex(start, shape)]
     if start == "identity":
         if shape[0] != shape[1]:
-            raise ValueError(f"start: 'random' or a matrix with num_heads={shape[1]} below {shape[0]} cells wanted")
+            raise WrongValue(f"start: 'random' or a matrix with num_heads={shape[1]} below {shape[0]} cells wanted")
         return [np.eye(shape[0])]
     if start == "random":
         rng = np.random.default_rng(seed)
         return [project_rows(1.0 / shape[1] + SPREAD * rng.normal(size=shape)) for _ in range(restarts)]
-    raise ValueError(f"start: a matrix or one of {list(STARTS)} wanted, got {start!r}")
+    raise WrongValue(f"start: a matrix or one of {list(STARTS)} wanted, got {start!r}")
 
 
 def _on_simplex(start: ArrayLike, shape: tuple[int, ...]) -> NDArray:
     a = np.array(start, dtype=np.float64)
     if a.shape != shape:
-        raise ValueError(f"start: shape {shape} wanted, got {a.shape}")
+        raise WrongValue(f"start: shape {shape} wanted, got {a.shape}")
     if not (np.isfinite(a).all() and (a >= -1e-9).all() and np.allclose(a.sum(axis=1), 1.0, atol=1e-9)):
-        raise ValueError("start: rows on the simplex wanted, of at least 0 and of sum 1")
+        raise WrongValue("start: rows on the simplex wanted, of at least 0 and of sum 1")
     return a
 
 

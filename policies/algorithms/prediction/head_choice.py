@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
 
+from rangym.envs.errors import WrongValue
+
 MAX_SUBSETS = 5
 """Up to so many heads the descent starts from every non-empty subset of them, above from a few labellings."""
 MAX_BOUND_HEADS = 16
@@ -33,7 +35,7 @@ class Weights:
     def __post_init__(self) -> None:
         for name in ("lam", "beta", "kappa"):
             if not (np.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
-                raise ValueError(f"{name}: a number of at least 0 wanted, got {getattr(self, name)!r}")
+                raise WrongValue(f"{name}: a number of at least 0 wanted, got {getattr(self, name)!r}")
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def plan_heads(
     """
     table, k = np.ascontiguousarray(losses, dtype=np.float64), np.ascontiguousarray(kernel, dtype=np.float64)
     if table.ndim != 3 or k.shape != (*table.shape[:2], table.shape[1]) or not np.isfinite(table).all():
-        raise ValueError(f"losses: finite (T, N, S) wanted, with kernels (T, N, N), got {table.shape} and {k.shape}")
+        raise WrongValue(f"losses: finite (T, N, S) wanted, with kernels (T, N, N), got {table.shape} and {k.shape}")
     slots, cells, _ = table.shape
     first = np.zeros(cells, dtype=np.int64) if before is None else np.asarray(before, dtype=np.int64)
     free = Weights(weights.lam, weights.beta, 0.0)
@@ -117,9 +119,9 @@ def least_slot_cost(losses: ArrayLike, beta: float) -> NDArray:
     """
     table = np.asarray(losses, dtype=np.float64)
     if table.ndim != 3 or 0 in table.shape or not np.isfinite(table).all():
-        raise ValueError(f"losses: finite (T, N, S) wanted, got shape {table.shape}")
+        raise WrongValue(f"losses: finite (T, N, S) wanted, got shape {table.shape}")
     if not beta >= 0:
-        raise ValueError(f"beta: a number of at least 0 wanted, got {beta!r}")
+        raise WrongValue(f"beta: a number of at least 0 wanted, got {beta!r}")
     different = np.unique(table.reshape(-1, table.shape[2]), axis=1).reshape(*table.shape[:2], -1)
     if different.shape[2] > MAX_BOUND_HEADS:
         return different.min(axis=2).sum(axis=1) + beta
@@ -135,7 +137,7 @@ def match_clusters(labels: ArrayLike, losses: ArrayLike, slots: ArrayLike) -> ND
     _, cluster = np.unique(np.asarray(labels), return_inverse=True)
     allowed, table = np.asarray(slots), np.asarray(losses, dtype=np.float64)
     if cluster.max() >= len(allowed):
-        raise ValueError(f"labels: at most {len(allowed)} clusters wanted, got {cluster.max() + 1}")
+        raise WrongValue(f"labels: at most {len(allowed)} clusters wanted, got {cluster.max() + 1}")
     member = cluster == np.arange(cluster.max() + 1)[:, None]
     _, chosen = linear_sum_assignment(member @ table[:, allowed])
     return allowed[chosen[cluster]]
@@ -150,9 +152,9 @@ def _checked(losses: ArrayLike, kernel: ArrayLike, present: ArrayLike) -> tuple[
     now = np.ascontiguousarray(present, dtype=np.int64)
     if table.ndim != 2 or k.shape != (len(table), len(table)) or now.shape != (len(table),):
         wanted = "losses (N, S), kernel (N, N) and present heads (N,) wanted"
-        raise ValueError(f"losses: {wanted}, got {table.shape}, {k.shape} and {now.shape}")
+        raise WrongValue(f"losses: {wanted}, got {table.shape}, {k.shape} and {now.shape}")
     if not (np.isfinite(table).all() and np.isfinite(k).all()):
-        raise ValueError("losses: finite numbers wanted, got NaN or infinity")
+        raise WrongValue("losses: finite numbers wanted, got NaN or infinity")
     return table, k, now
 
 

@@ -20,6 +20,8 @@ import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rangym.envs.errors import WrongValue
+
 GRAM_LIMIT = 1e-5
 """Singular values come from the Gram matrix where the threshold is above this share of the largest: squaring loses
 those below 1e-8 of it, and they are thresholded away."""
@@ -102,9 +104,9 @@ def prox(
     _check_threshold(threshold)
     q = np.zeros_like(z) if multiplier is None else _checked(multiplier)
     if q.shape != z.shape:
-        raise ValueError(f"multiplier: shape {z.shape}, that of the matrix, wanted, got {q.shape}")
+        raise WrongValue(f"multiplier: shape {z.shape}, that of the matrix, wanted, got {q.shape}")
     if not tolerance > 0 or max_sweeps < 1:
-        raise ValueError(f"tolerance: above 0 wanted, and at least one sweep, got {tolerance!r} and {max_sweeps!r}")
+        raise WrongValue(f"tolerance: above 0 wanted, and at least one sweep, got {tolerance!r} and {max_sweeps!r}")
     x, q, sweeps, residual = _prox(z, float(threshold), q, float(tolerance), int(max_sweeps))
     return Prox(x, q, sweeps, residual, residual < tolerance)
 
@@ -123,15 +125,15 @@ def step_value(candidate: ArrayLike, matrix: ArrayLike, threshold: float) -> flo
 def _checked(matrix: ArrayLike) -> NDArray:
     x = np.array(matrix, dtype=np.float64, order="C")  # a copy: the kernels may rely on the layout
     if x.ndim != 2 or 0 in x.shape:
-        raise ValueError(f"matrix: shape (N, C) wanted, got {x.shape}")
+        raise WrongValue(f"matrix: shape (N, C) wanted, got {x.shape}")
     if not np.isfinite(x).all():
-        raise ValueError("matrix: finite numbers wanted, got NaN or infinity")
+        raise WrongValue("matrix: finite numbers wanted, got NaN or infinity")
     return x
 
 
 def _check_threshold(threshold: float) -> None:
     if not (threshold >= 0 and np.isfinite(threshold)):
-        raise ValueError(f"threshold: a finite number of at least 0 wanted, got {threshold!r}")
+        raise WrongValue(f"threshold: a finite number of at least 0 wanted, got {threshold!r}")
 
 
 @numba.njit(cache=True)

@@ -12,6 +12,7 @@ import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rangym.envs.errors import WrongValue
 from rangym.envs.learning.heads import ifca, members
 from rangym.policies.algorithms.prediction.problem import SharingProblem, compact
 
@@ -54,7 +55,7 @@ def subset_costs(problem: SharingProblem) -> NDArray:
     """(2^N,) cost of every cluster; bit i of the index is cell i, entry 0 is 0. At most 14 cells."""
     cells = problem.num_cells
     if cells > MAX_CELLS:
-        raise ValueError(f"cells: at most {MAX_CELLS} for all 2^N clusters wanted, got {cells}")
+        raise WrongValue(f"cells: at most {MAX_CELLS} for all 2^N clusters wanted, got {cells}")
     subset = np.arange(1, 1 << cells)
     costs = problem.cluster_costs(subset[:, None] >> np.arange(cells) & 1)
     return np.concatenate([[0.0], costs])
@@ -73,9 +74,9 @@ def cheapest_partition(costs: ArrayLike) -> tuple[float, NDArray]:
     table = np.ascontiguousarray(costs, dtype=np.float64)
     cells = len(table).bit_length() - 1
     if table.ndim != 1 or len(table) != 1 << cells or not 1 <= cells <= MAX_CELLS:
-        raise ValueError(f"costs: 2^N entries with N in 1..{MAX_CELLS} wanted, got shape {table.shape}")
+        raise WrongValue(f"costs: 2^N entries with N in 1..{MAX_CELLS} wanted, got shape {table.shape}")
     if np.isnan(table).any():
-        raise ValueError("costs: numbers wanted, got NaN")
+        raise WrongValue("costs: numbers wanted, got NaN")
     best = _cheapest_partitions(table)
     labels, left, cluster = np.zeros(cells, dtype=np.int64), len(table) - 1, 0
     while left:
@@ -155,7 +156,7 @@ def polish(problem: SharingProblem, labels: ArrayLike) -> Partition:
     """Local search: merge two clusters, or move a cell to another cluster or one of its own, while F_orig falls."""
     chosen = compact(labels)
     if chosen.shape != (problem.num_cells,):
-        raise ValueError(f"labels: shape ({problem.num_cells},) wanted, got {chosen.shape}")
+        raise WrongValue(f"labels: shape ({problem.num_cells},) wanted, got {chosen.shape}")
     cluster = members(chosen, int(chosen.max()) + 1).T
     cost = problem.cluster_costs(cluster)
     changed = True

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rangym.envs.errors import WrongValue
 from rangym.envs.learning.heads import HeadStatistics, losses, members, ridge_heads
 from rangym.policies.algorithms.prediction.nuclear_prox import nuclear_norm
 
@@ -45,15 +46,15 @@ class SharingProblem:
     def __post_init__(self) -> None:
         cells, (p, m) = self.num_cells, self.statistics.cross.shape[-2:]
         if self.statistics.power.ndim != 1 or cells < 2:
-            raise ValueError(f"statistics: those of at least two cells wanted, got shape {self.statistics.power.shape}")
+            raise WrongValue(f"statistics: those of at least two cells wanted, got shape {self.statistics.power.shape}")
         if self.start.shape != (p, m):
-            raise ValueError(f"start: shape {(p, m)}, one head, wanted, got {self.start.shape}")
+            raise WrongValue(f"start: shape {(p, m)}, one head, wanted, got {self.start.shape}")
         d = self.laplacian
         if d.shape != (cells, cells) or not np.allclose(d, d.T) or not np.allclose(d.sum(axis=1), 0, atol=1e-8 * cells):
-            raise ValueError(f"laplacian: a symmetric matrix {(cells, cells)} with rows of sum 0 wanted, got {d.shape}")
+            raise WrongValue(f"laplacian: a symmetric matrix {(cells, cells)} with rows of sum 0 wanted, got {d.shape}")
         for name, value, above in (("lam", self.lam, False), ("beta", self.beta, False), ("rho", self.rho, True)):
             if not np.isfinite(value) or value < 0 or (above and value == 0):
-                raise ValueError(f"{name}: a number {'above' if above else 'of at least'} 0 wanted, got {value!r}")
+                raise WrongValue(f"{name}: a number {'above' if above else 'of at least'} 0 wanted, got {value!r}")
 
     @property
     def num_cells(self) -> int:

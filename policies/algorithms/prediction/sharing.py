@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rangym.envs.errors import WrongValue
 from rangym.envs.learning.gaussians import hellinger_kernel, laplacian
 from rangym.envs.learning.heads import ridge_heads, statistics_by_cell
 from rangym.policies.algorithms.prediction.bcd import Bcd, bcd
@@ -59,7 +60,7 @@ class SharedPredictors:
         phi, of = np.asarray(features, dtype=np.float64), np.asarray(cell)
         index = np.minimum(np.searchsorted(self.cells, of), len(self.cells) - 1)
         if (self.cells[index] != of).any():
-            raise ValueError(f"cell: one of {self.cells.tolist()} wanted, got {of[self.cells[index] != of][0]!r}")
+            raise WrongValue(f"cell: one of {self.cells.tolist()} wanted, got {of[self.cells[index] != of][0]!r}")
         return np.einsum("rp,rpm->rm", phi, self.heads[self.labels[index]])
 
 
@@ -73,7 +74,7 @@ class _Data:
 
     def needed_kernel(self) -> NDArray:
         if self.kernel is None:
-            raise ValueError("kernel: similarities of the cells (N, N) wanted by this method, got None")
+            raise WrongValue("kernel: similarities of the cells (N, N) wanted by this method, got None")
         return self.kernel
 
 
@@ -133,7 +134,7 @@ def share_predictors(
     [0, 1, 0, 1, 0, 1]
     """
     if method not in METHODS:
-        raise ValueError(f"method: one of {sorted(METHODS)} wanted, got {method!r}")
+        raise WrongValue(f"method: one of {sorted(METHODS)} wanted, got {method!r}")
     cells, index = np.unique(np.asarray(cell), return_inverse=True)
     statistics = statistics_by_cell(features, targets, index)
     y = np.asarray(targets, dtype=np.float64)
@@ -142,14 +143,14 @@ def share_predictors(
         theta0 = ridge_heads(statistics, np.ones((len(cells), 1)), theta0, _TINY)[0]
     if isinstance(kernel, str):
         if kernel != "targets":
-            raise ValueError(f"kernel: 'targets', a matrix (N, N) or None wanted, got {kernel!r}")
+            raise WrongValue(f"kernel: 'targets', a matrix (N, N) or None wanted, got {kernel!r}")
         similarity: NDArray | None = None
         if lam > 0 or method in ("average_link", "spectral"):
             similarity = _target_kernel(y, index)
     else:
         similarity = None if kernel is None else np.asarray(kernel, dtype=np.float64)
     if similarity is None and lam > 0:
-        raise ValueError(f"kernel: similarities of the cells (N, N) wanted with lam={lam!r}, got None")
+        raise WrongValue(f"kernel: similarities of the cells (N, N) wanted with lam={lam!r}, got None")
     cut = np.zeros((len(cells), len(cells))) if similarity is None else laplacian(similarity)
     problem = SharingProblem(statistics, theta0, cut, lam, beta, rho)
     mean_target = np.stack([y[index == i].mean(axis=0) for i in range(len(cells))])
@@ -165,7 +166,7 @@ def _target_kernel(targets: NDArray, index: NDArray) -> NDArray:
     size = targets.shape[1]
     count = np.bincount(index)
     if (count <= size).any():
-        raise ValueError(
+        raise WrongValue(
             f"kernel: a matrix (N, N), or more than {size} rows a cell to fit a Gaussian to, wanted, "
             f"got {count.min()} rows in one"
         )

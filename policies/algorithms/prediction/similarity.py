@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
+from rangym.envs.errors import WrongValue
 from rangym.policies.algorithms.clusters.spectral import cluster_graph
 from rangym.policies.algorithms.prediction.partition import Partition, best_of
 from rangym.policies.algorithms.prediction.problem import SharingProblem
@@ -38,7 +39,7 @@ def k_means(problem: SharingProblem, points: ArrayLike, *, max_clusters: int | N
 
     x = np.asarray(points, dtype=np.float64)
     if x.ndim != 2 or len(x) != problem.num_cells or not np.isfinite(x).all():
-        raise ValueError(f"points: finite numbers of shape ({problem.num_cells}, F) wanted, got shape {x.shape}")
+        raise WrongValue(f"points: finite numbers of shape ({problem.num_cells}, F) wanted, got shape {x.shape}")
     spread = x.std(axis=0)
     x = (x - x.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
     most = len(np.unique(x, axis=0))  # K-means wants no more clusters than different points
@@ -51,12 +52,12 @@ def k_means(problem: SharingProblem, points: ArrayLike, *, max_clusters: int | N
 def _numbers(problem: SharingProblem, max_clusters: int | None) -> range:
     most = problem.num_cells if max_clusters is None else max_clusters
     if not 1 <= most <= problem.num_cells:
-        raise ValueError(f"max_clusters: 1..{problem.num_cells}, the number of cells, wanted, got {max_clusters!r}")
+        raise WrongValue(f"max_clusters: 1..{problem.num_cells}, the number of cells, wanted, got {max_clusters!r}")
     return range(1, most + 1)
 
 
 def _checked_kernel(problem: SharingProblem, kernel: ArrayLike) -> NDArray:
     k = np.asarray(kernel, dtype=np.float64)
     if k.shape != problem.laplacian.shape or not np.allclose(k, k.T) or (k < 0).any() or (k > 1 + 1e-9).any():
-        raise ValueError(f"kernel: a symmetric matrix {problem.laplacian.shape} in [0, 1] wanted, got shape {k.shape}")
+        raise WrongValue(f"kernel: a symmetric matrix {problem.laplacian.shape} in [0, 1] wanted, got shape {k.shape}")
     return np.minimum(k, 1.0)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rangym.envs.errors import WrongValue
 from rangym.envs.learning.gaussians import check_gaussians, joint_nll
 
 
@@ -33,9 +34,9 @@ class SwitchingFilter:
     def __post_init__(self) -> None:
         check_gaussians(self.mean, self.covariance)
         if not 1 <= self.hold < np.inf:
-            raise ValueError(f"hold: a finite number of at least 1 wanted, got {self.hold!r}")
+            raise WrongValue(f"hold: a finite number of at least 1 wanted, got {self.hold!r}")
         if not self.power > 0:
-            raise ValueError(f"power: a number above 0 wanted, got {self.power!r}")
+            raise WrongValue(f"power: a number above 0 wanted, got {self.power!r}")
 
     @property
     def concepts(self) -> int:
