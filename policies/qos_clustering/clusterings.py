@@ -63,13 +63,14 @@ class BcdAssignment(Policy):
     knowledge = Knowledge.MODEL
 
     def reset(self, task: Task, rng: np.random.Generator) -> None:
-        self._system, self._assignment = task.model(QosClustering), None
+        self._system = task.model(QosClustering)
+        self._assignment: NDArray | None = None
 
     def act(self, observation: Observation) -> NDArray:
         cut = laplacian(self._system.kernel(observation["statistics"]))
         params = self._system.params
         found = assign(observation["average_loss"], cut, params.lam, params.beta, start=self._assignment)
-        self._assignment: NDArray | None = found.matrix
+        self._assignment = found.matrix
         return found.labels
 
 

@@ -273,7 +273,7 @@ def _sweep(table, kernel, labels, first, lam, beta, kappa):
             own += stage[t, labels[t, i]] + (kappa if labels[t, i] != before else 0.0)
         if np.min(value) < own - 1e-12:
             changed = True
-            c = np.argmin(value)
+            c = int(np.argmin(value))
             for t in range(slots - 1, -1, -1):
                 labels[t, i] = c
                 if t > 0:

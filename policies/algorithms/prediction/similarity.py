@@ -17,7 +17,19 @@ from rangym.policies.algorithms.prediction.problem import SharingProblem
 
 
 def average_link(problem: SharingProblem, kernel: ArrayLike, *, max_clusters: int | None = None) -> Partition:
-    """Average linkage of the squared Hellinger distances 1 - K."""
+    """Average linkage of the squared Hellinger distances 1 - K.
+
+    Two cells follow y = 1 and two y = -1, and the kernel says which are alike:
+
+    >>> from rangym.envs.learning.gaussians import laplacian
+    >>> from rangym.envs.learning.heads import statistics_of
+    >>> kernel = np.kron(np.eye(2), np.full((2, 2), 0.9)) + 0.1 * np.eye(4)
+    >>> target = np.array([1.0, 1.0, -1.0, -1.0]).reshape(4, 1, 1)
+    >>> cells = statistics_of(np.ones((4, 1, 1)), target)
+    >>> problem = SharingProblem(cells, np.zeros((1, 1)), laplacian(kernel), lam=0.01, beta=0.1, rho=0.01)
+    >>> average_link(problem, kernel).labels.tolist()
+    [0, 0, 1, 1]
+    """
     tree = linkage(squareform(1.0 - _checked_kernel(problem, kernel), checks=False), "average")
     found = (fcluster(tree, c, "maxclust") for c in _numbers(problem, max_clusters))
     return best_of(problem, found)
