@@ -8,6 +8,7 @@ from scipy.stats import multivariate_normal
 import rangym  # noqa: F401  (registers the environments)
 from rangym import policies
 from rangym.envs.learning.gaussians import laplacian
+from rangym.evaluation import Benchmark, evaluate
 from rangym.evaluation.problems.qos_clustering.bound import bound
 from rangym.policies import Knowledge, Task
 from rangym.policies.algorithms.prediction.bcd import assign
@@ -206,3 +207,15 @@ def test_refusals(name, form, message):
 def test_options_out_of_range(name, options):
     with pytest.raises(ValueError, match=f"^{next(iter(options))}: "):
         policies.make(name, **options)
+
+
+def test_a_policy_whose_form_adds_fields_is_compared_on_the_same_days():
+    results = evaluate(["bcd_periodic:window=3", "greedy_smoothed"], Benchmark(ID, "tiny", seeds=(0, 1)))
+    assert not results.problems and len(results.episodes) == 4
+    loss = {(row["policy"], row["seed"]): row["metrics"]["global_loss"] for row in results.episodes}
+    assert loss["bcd_periodic", 0] == loss["greedy_smoothed", 0] != loss["greedy_smoothed", 1]
+    assert loss["bcd_periodic", 1] == loss["greedy_smoothed", 1]
+    env = make_env()
+    env.reset(seed=0)
+    recorded = evaluate(["bcd_periodic:window=3", "greedy_smoothed"], Benchmark(ID, "tiny", traces=[env.trace]))
+    assert len(recorded.problems) == 1 and "bcd_periodic needs fields" in recorded.problems[0]
