@@ -7,7 +7,7 @@ import difflib
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 Params = TypeVar("Params", bound="DataclassInstance")
 Uses = Mapping[str, tuple[object, ...]]
+Overrides: TypeAlias = Mapping[str, Any]
+"""Parameters or options by name, of every type that one may have; `derive` and `check` look at each."""
 
 
 KINDS = {int: "an integer", float: "a number", str: "a text", bool: "True or False", tuple: "a tuple"}

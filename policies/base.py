@@ -96,8 +96,8 @@ class Policy(ABC):
 
     knowledge: ClassVar[Knowledge] = Knowledge.OBSERVATION
     stream: ClassVar[str | None] = None
-    """Names the policy's random stream beside the trace, ``"module:Class"`` by default; a class that has moved keeps its
-    old name here, and with it the episodes of its published rows."""
+    """Names the policy's random stream beside the trace, ``"module:Class"`` by default. A class that has moved keeps
+    its old name here, and with it the episodes of published rows."""
     # Without annotations, so that they are no fields.
     name = ""
     """The name in tables; `rangym.policies.make` sets it, and ``role`` and ``overrides``, from the registry."""

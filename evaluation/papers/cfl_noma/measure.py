@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numba
 import numpy as np
@@ -45,7 +46,7 @@ LEAST_TIME_S = 0.02
 
 
 def _round(
-    scenario: str, seed: int, **overrides: str | int
+    scenario: str, seed: int, **overrides: Any
 ) -> tuple[NomaAllocationParams, Mapping[str, NDArray], np.random.Generator]:
     """Parameters and slot of one round, and the generator for what follows."""
     params = dataclasses.replace(SCENARIOS[scenario], horizon=1, action="native", **overrides)
@@ -109,8 +110,10 @@ def energy(*, offload_s: float, seed: int) -> Row:
     p, slot, _ = _round("paper", seed, **SMALL)
     least = {}
     for access in ACCESSES:
-        limits = {"bits_per_hz": p.bits_per_hz, "deadline_s": offload_s, "access": access}
-        least[access] = subset_dp(upload_costs(slot["gain"], np.zeros(p.num_ues), **limits)).cost
+        costs = upload_costs(
+            slot["gain"], np.zeros(p.num_ues), bits_per_hz=p.bits_per_hz, deadline_s=offload_s, access=access
+        )
+        least[access] = subset_dp(costs).cost
     return {"energy": least}
 
 
