@@ -238,6 +238,15 @@ def lane(tree: Any, b: int) -> Any:
     return {k: lane(v, b) for k, v in tree.items()} if isinstance(tree, Mapping) else tree[b]
 
 
+def _read_only(tree: Any) -> Any:
+    """Views of every array in a (nested) dictionary that cannot be written to."""
+    if isinstance(tree, Mapping):
+        return {k: _read_only(v) for k, v in tree.items()}
+    view = np.asarray(tree).view()
+    view.flags.writeable = False
+    return view
+
+
 class SystemEnv(gym.Env):
     """A system model as a Gymnasium environment; its documentation is the system model's own.
 
@@ -260,6 +269,13 @@ class SystemEnv(gym.Env):
         if self._episode.trace is None:
             raise RuntimeError("there is no trace before reset()")
         return self._episode.trace.lane(0)
+
+    @property
+    def decision(self) -> Any:
+        """The decision that the last step decoded from its action, read-only."""
+        if self._episode.trace is None or self._episode.decision is None:
+            raise RuntimeError("there is no decision before the first step of an episode")
+        return _read_only(lane(self._episode.decision, 0))
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
         super().reset(seed=seed)

@@ -8,6 +8,7 @@ SYSTEMS = {
     "rangym/CellAssociation-v0": "rangym.envs.cell_association.system:CellAssociation",
     "rangym/NodePlacement-v0": "rangym.envs.node_placement.system:NodePlacement",
     "rangym/NomaAllocation-v0": "rangym.envs.noma_allocation.system:NomaAllocation",
+    "rangym/CeflOrchestration-v0": "rangym.envs.cefl_orchestration.system:CeflOrchestration",
 }
 
 

@@ -28,6 +28,13 @@ FORMS = {
         {"access": "oma_equal", "power": "fixed", "num_ues": 7, "schedule": "proportional", "num_clusters": 2},
         {"power": "agent", "num_ues": 3, "schedule": "round_robin", "num_clusters": 2},
     ],
+    "rangym/CeflOrchestration-v0": [
+        {},
+        {"action": "native", "num_ues": 5, "num_bss": 3, "num_dcs": 2, "bs_energy": "once", "proximal": 0.5},
+        {"action": "macro", "reward": "gap", "switching_weight": 0.1, "contraction": 0.5, "num_dcs": 1},
+        {"action": "full", "theta_mode": "fixed", "server_scale": 1.5, "num_bss": 1, "num_dcs": 3},
+        *({"action": a, "num_ues": 20, "num_bss": 10, "num_dcs": 5} for a in ("native", "compact", "macro", "full")),
+    ],
 }
 
 

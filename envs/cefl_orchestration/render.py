@@ -1,0 +1,2 @@
+def draw(figure, system, frame):
+    figure.add_subplot()
