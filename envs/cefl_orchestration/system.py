@@ -252,7 +252,7 @@ class RoundCost:
 
     @property
     def energy_j(self) -> NDArray:
-        """The six energies, weighted by pi_3x, summed one by one: a product with the weights would not keep its bits."""
+        """The six energies, weighted by pi_3x, summed one by one: a product with weights would not keep its bits."""
         weighted = zip(self.params.energy_weights, self.round.energies_j().values(), strict=True)
         return sum(weight * energy for weight, energy in weighted)  # type: ignore[return-value]
 
