@@ -53,6 +53,8 @@ class Frame:
     decision: Any
     metrics: Mapping[str, Any]
     rewards: Sequence[float] = field(default_factory=list)
+    terms: Sequence[Mapping[str, float]] = field(default_factory=list)
+    """Of every slot so far, as the rewards."""
 
 
 class SystemModel(ABC):
@@ -159,6 +161,7 @@ class _Episode:
         self.decision: Any = None
         self.outcome = Outcome({}, {})
         self.rewards: list[NDArray] = []
+        self.terms: list[Mapping[str, NDArray]] = []
         return self._observe()
 
     def _observe(self) -> dict[str, NDArray]:
@@ -185,6 +188,7 @@ class _Episode:
             reward = reward + term
         self.decision, self.outcome = decision, outcome
         self.rewards.append(reward)
+        self.terms.append(outcome.terms)
         return self._observe(), reward, outcome
 
     def _checked(self, action: Any) -> NDArray:
@@ -214,9 +218,8 @@ class _Episode:
             raise RuntimeError("render() was called before reset()")
         metrics = lane(self.outcome.metrics, b)
         decision = None if self.decision is None else lane(self.decision, b)
-        return Frame(
-            self.t, self.trace.lane(b), lane(self.state, b), decision, metrics, [float(r[b]) for r in self.rewards]
-        )
+        rewards, terms = [float(r[b]) for r in self.rewards], [lane(x, b) for x in self.terms]
+        return Frame(self.t, self.trace.lane(b), lane(self.state, b), decision, metrics, rewards, terms)
 
     @property
     def ended(self) -> tuple[bool, bool]:

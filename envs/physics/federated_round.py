@@ -26,6 +26,7 @@ leading axes (lanes, candidates), and conditions broadcast to the decision's.
 | delta^D_nb, delta^D_bs, delta^D_s | round.offload_s, forward_s, collection_s | (N, B), (B, S), (S,) | s |
 | delta^P_n, delta^P_s | round.ue_compute_s, dc_compute_s | (N,), (S,) | s |
 | delta^A_n, delta^A_s | round.ue_upload_s, dc_upload_s | (N,), (S,) | s |
+| delta^M_bn | round.last_hop_s, over the BS that UE n listens to | (N,) | s |
 | delta^R_b, delta^B_b, delta^R_s | round.bs_reception_s, broadcast_s, dc_reception_s | (B,), (B,), (S,) | s |
 | delta^A, delta^R, tau | round.aggregation_s, reception_s, delay_s | () | s |
 | sum E^D_nb, sum E^D_bs | round.ue_data_j, bs_data_j | () | J |
@@ -112,6 +113,7 @@ class FederatedRound:
     ue_upload_s: NDArray
     dc_upload_s: NDArray
     bs_reception_s: NDArray
+    last_hop_s: NDArray
     broadcast_s: NDArray
     dc_reception_s: NDArray
     aggregation_s: NDArray
@@ -191,8 +193,8 @@ def federated_round(
     # Down: the aggregator to every BS and DC, every BS to its slowest listener, (36)-(40).
     bs_reception_s = net.model_bits / take_row(dc_to_bs, d["aggregator"])
     listens = d["bs_to_ue"][..., None, :] == np.arange(bs_count)[:, None]  # (..., B, N)
-    last_s = net.model_bits / np.take_along_axis(downlink, d["bs_to_ue"][..., None, :], axis=-2)  # (..., 1, N)
-    broadcast_s = np.where(listens, last_s, 0.0).max(axis=-1)
+    last_hop_s = net.model_bits / np.take_along_axis(downlink, d["bs_to_ue"][..., None, :], axis=-2)  # (..., 1, N)
+    broadcast_s = np.where(listens, last_hop_s, 0.0).max(axis=-1)
     dc_reception_s = np.where(is_aggregator, 0.0, net.model_bits / take_row(dc_to_dc, d["aggregator"]))
     reception_j = (
         (bs_reception_s * net.dc_to_bs_power_w[d["aggregator"]]).sum(axis=-1)
@@ -213,6 +215,7 @@ def federated_round(
         ue_upload_s=ue_upload_s,
         dc_upload_s=dc_upload_s,
         bs_reception_s=bs_reception_s,
+        last_hop_s=last_hop_s[..., 0, :],
         broadcast_s=broadcast_s,
         dc_reception_s=dc_reception_s,
         aggregation_s=np.maximum(slowest_ue, slowest_dc),

@@ -12,6 +12,7 @@ import rangym  # noqa: F401
 from rangym.envs.cefl_orchestration.codings import blocks, decode, encode
 from rangym.envs.cefl_orchestration.network import draw_network, subnets
 from rangym.envs.cefl_orchestration.params import CODINGS, SCENARIOS
+from rangym.envs.cefl_orchestration.path import critical_path
 from rangym.envs.core import Trace, build
 from rangym.envs.physics.federated_round import end_to_end_rate_bps
 
@@ -587,3 +588,45 @@ def test_any_size_runs(size, coding):
     for _ in range(env.system.horizon):
         _, reward, _, _, info = env.step(env.action_space.sample())
         assert np.isfinite(reward) and info["metrics"]["J"] > 0
+
+
+# Pictures
+
+
+@given(sizes, st.integers(0, 2**32 - 1))
+def test_the_critical_path_takes_as_long_as_the_round(size, seed):
+    system = sized(size, action="full")
+    slot, action = drawn(system, seed)
+    d = {k: v[0] for k, v in system.decode(action, system.initial(slot), slot).items()}
+    c = {k: v[0] for k, v in slot.items()}
+    done = system.cost(d, c, 2.0).round
+    path = critical_path(d, done)
+    bits, a = system.network.federated.model_bits, int(d["aggregator"])
+    assert path.inward[-1] == path.outward[0] == ("dc", a)
+    (_, n), (_, b), *rest = path.inward
+    if [tier for tier, _ in rest[:-1]] == []:  # a UE's vector: it trains, then sends over its BS
+        seconds = done.ue_compute_s[n] + bits / c["uplink_bps"][n, b] + bits / c["backhaul_bps"][b, a]
+    if [tier for tier, _ in rest[:-1]] or not np.isclose(seconds, done.aggregation_s):  # a DC's: data, training, vector
+        relay = next((i for tier, i in rest if tier == "bs"), b)
+        s = next(i for tier, i in rest if tier == "dc")
+        seconds = done.offload_s[n, b] + done.forward_s[relay, s] + done.dc_compute_s[s]
+        seconds += 0.0 if s == a else bits / c["dc_to_dc_bps"][s, a]
+    assert seconds == pytest.approx(done.aggregation_s, rel=1e-12)
+    _, (tier, i), *last = path.outward
+    if tier == "dc":
+        back = bits / c["dc_to_dc_bps"][a, i] if i != a else 0.0
+    else:
+        back = bits / c["dc_to_bs_bps"][a, i] + sum(bits / c["downlink_bps"][i, n] for _, n in last)
+    assert back == pytest.approx(done.reception_s, rel=1e-12)
+
+
+@pytest.mark.parametrize("scenario", ["small", "small_gap", "paper"])
+def test_pictures_change_from_round_to_round(scenario):
+    env = make(scenario=scenario, render_mode="rgb_array")
+    env.reset(seed=0)
+    pictures = [env.render()]
+    for _ in range(2):
+        env.step(env.action_space.sample())
+        pictures.append(env.render())
+    assert all(p.ndim == 3 and p.dtype == np.uint8 and np.unique(p).size > 20 for p in pictures)
+    assert not np.array_equal(pictures[1], pictures[2])
