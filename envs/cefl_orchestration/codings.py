@@ -88,7 +88,9 @@ def decode(
     )
 
 
-def encode(params: CeflOrchestrationParams, network: Network, decision: Mapping[str, NDArray]) -> NDArray:
+def encode(
+    params: CeflOrchestrationParams, network: Network, decision: RoundDecision | Mapping[str, NDArray]
+) -> NDArray:
     """The ``native`` action (..., size) of a decision, with any leading axes."""
     p, lead = params, np.shape(decision["aggregator"])
     fast = network.federated.machine_points_per_s

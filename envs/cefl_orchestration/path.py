@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rangym.envs.physics.federated_round import FederatedRound
+from rangym.envs.physics.federated_round import FederatedRound, RoundDecision
 
 Node = tuple[str, int]
 """``("ue", n)``, ``("bs", b)`` or ``("dc", s)``."""
@@ -22,7 +22,7 @@ class CriticalPath:
     outward: tuple[Node, ...]
 
 
-def critical_path(decision: Mapping[str, NDArray], done: FederatedRound) -> CriticalPath:
+def critical_path(decision: RoundDecision | Mapping[str, NDArray], done: FederatedRound) -> CriticalPath:
     """The path behind ``done.aggregation_s`` and that behind ``done.reception_s``, without leading axes.
 
     A DC that collects data waits for its slowest BS, and that BS for the slowest transfer of any UE in the network.

@@ -185,6 +185,6 @@ def _draw_rounds(axes: Axes, system: CeflOrchestration, frame: Frame) -> None:
         quiet(twin)
         twin.spines["right"].set_visible(True)
     axes.set(xlim=(-0.5, system.horizon + 0.7), ylim=(0, 1.05 * bottom.max(initial=1.0)))
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis="x", integer=True)
     axes.set_title(f"J{mean}", loc="left", fontsize=10)
     axes.set_xlabel("round", fontsize=8)

@@ -16,7 +16,7 @@ from rangym.envs.cefl_orchestration.network import draw_network
 from rangym.envs.cefl_orchestration.params import SCENARIOS, CeflOrchestrationParams
 from rangym.envs.core import Frame, Outcome, Slot, State, SystemModel, Trace
 from rangym.envs.learning.convergence import GAP_RANGE, ConvergenceTerms, convergence_terms, next_gap
-from rangym.envs.physics.federated_round import ENERGIES, FederatedRound, federated_round
+from rangym.envs.physics.federated_round import ENERGIES, FederatedRound, RoundDecision, federated_round
 
 REWARD_UNIT = 100.0
 """The reward is minus the objective over this number, at every size."""
@@ -171,7 +171,7 @@ class CeflOrchestration(SystemModel):
         return decode(self.params, self.network, action, public)
 
     def cost(
-        self, decision: Mapping[str, NDArray], conditions: Mapping[str, NDArray], gap: NDArray | float
+        self, decision: RoundDecision | Mapping[str, NDArray], conditions: Slot, gap: NDArray | float
     ) -> RoundCost:
         """What a decision costs in a round; any leading axes, conditions broadcast to the decision's."""
         p = self.params
@@ -192,10 +192,9 @@ class CeflOrchestration(SystemModel):
         p = self.params
         cost = self.cost(decision, slot, state["gap"])
         switched = decision["aggregator"] != state["last_aggregator"]
-        parts = cost.parts()
-        terms = {name: -value / REWARD_UNIT for name, value in parts.items()}
+        terms = {name: -value / REWARD_UNIT for name, value in cost.parts().items()}
         terms["switching"] = -p.switching_weight * switched
-        metrics = {"J": sum(parts.values()), **cost.metrics(), **self._describe(decision, cost.round)}
+        metrics = {"J": cost.total, **cost.metrics(), **self._describe(decision, cost.round)}
         metrics["switched"] = switched.astype(np.int64)
         after = cost.next_gap if p.reward == "gap" else state["gap"]
         return {"gap": after, "last_aggregator": decision["aggregator"]}, Outcome(terms, metrics)

@@ -141,18 +141,24 @@ class FederatedRound:
 
 
 def federated_round(
-    network: FederatedNetwork, conditions: Mapping[str, NDArray], decision: Mapping[str, NDArray], bs_energy: str
+    network: FederatedNetwork,
+    conditions: RoundConditions | Mapping[str, NDArray],
+    decision: RoundDecision | Mapping[str, NDArray],
+    bs_energy: str,
 ) -> FederatedRound:
     """Equations (16)-(40) for one decision, or for every entry of the decision's leading axes.
 
-    ``conditions`` are `RoundConditions` (further fields are ignored), ``decision`` is a `RoundDecision`; ``bs_energy``
-    is one of `BS_ENERGY`. Nothing is checked: rates, clocks and speeds are above 0.
+    Mappings may have further fields; ``bs_energy`` is one of `BS_ENERGY`. Nothing is checked: rates, clocks and speeds
+    are above 0.
     """
     net, d = network, decision
     leading = np.shape(d["aggregator"])
-    points, uplink, downlink, backhaul, dc_to_bs, dc_to_dc = (
-        _broadcast(conditions[name], leading, axes) for name, axes in _CONDITION_AXES.items()
-    )
+    points = _broadcast(conditions["data_points"], leading, 1)
+    uplink = _broadcast(conditions["uplink_bps"], leading, 2)
+    downlink = _broadcast(conditions["downlink_bps"], leading, 2)
+    backhaul = _broadcast(conditions["backhaul_bps"], leading, 2)
+    dc_to_bs = _broadcast(conditions["dc_to_bs_bps"], leading, 2)
+    dc_to_dc = _broadcast(conditions["dc_to_dc_bps"], leading, 2)
     bs_count, dc_count = backhaul.shape[-2:]
 
     offloaded = d["offload_share"] * points[..., None]  # (..., N, B)
@@ -264,17 +270,6 @@ def take(values: NDArray, column: NDArray) -> NDArray:
 def take_row(values: NDArray, row: NDArray) -> NDArray:
     """``values[..., row[...], :]``: one row of each matrix."""
     return np.take_along_axis(values, row[..., None, None], axis=-2)[..., 0, :]
-
-
-_CONDITION_AXES = {
-    "data_points": 1,
-    "uplink_bps": 2,
-    "downlink_bps": 2,
-    "backhaul_bps": 2,
-    "dc_to_bs_bps": 2,
-    "dc_to_dc_bps": 2,
-}
-"""The conditions in the order of use, and their axes without the leading ones."""
 
 
 def _broadcast(values: NDArray, leading: tuple[int, ...], axes: int) -> NDArray:

@@ -6,6 +6,8 @@ import pytest
 import rangym  # noqa: F401  (registers the environments)
 from rangym.envs.registration import SYSTEMS
 
+_PAPER_SIZE = {"num_ues": 20, "num_bss": 10, "num_dcs": 5}
+
 FORMS = {
     "rangym/CellAssociation-v0": [
         {},
@@ -30,10 +32,11 @@ FORMS = {
     ],
     "rangym/CeflOrchestration-v0": [
         {},
-        {"action": "native", "num_ues": 5, "num_bss": 3, "num_dcs": 2, "bs_energy": "once", "proximal": 0.5},
-        {"action": "macro", "reward": "gap", "switching_weight": 0.1, "contraction": 0.5, "num_dcs": 1},
-        {"action": "full", "theta_mode": "fixed", "server_scale": 1.5, "num_bss": 1, "num_dcs": 3},
-        *({"action": a, "num_ues": 20, "num_bss": 10, "num_dcs": 5} for a in ("native", "compact", "macro", "full")),
+        {"action": "full", "num_ues": 5, "num_bss": 1, "num_dcs": 3},
+        {"action": "native", **_PAPER_SIZE, "bs_energy": "once", "proximal": 0.5},
+        {"action": "compact", **_PAPER_SIZE},
+        {"action": "macro", **_PAPER_SIZE, "reward": "gap", "switching_weight": 0.1, "contraction": 0.5},
+        {"action": "full", **_PAPER_SIZE, "theta_mode": "fixed", "server_scale": 1.5},
     ],
 }
 
