@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib
 import json
@@ -9,7 +10,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,11 +26,12 @@ from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecMonitor
 
-from rangym.baselines.agent import Network, TrainedAgent
+from rangym.baselines.agent import Network, TrainedAgent, save_agents
 from rangym.baselines.policy import Sb3Policy, policy_class
 from rangym.baselines.pooled_network import PooledActorCritic
 from rangym.baselines.recipes import Recipe
 from rangym.baselines.vec_adapter import VectorAdapter
+from rangym.envs.core import SystemVectorEnv
 from rangym.evaluation.protocol import TUNING_SEEDS, training_seeds
 from rangym.policies.base import Task
 
@@ -48,6 +50,17 @@ class LinearDecay:
 
     def __call__(self, remaining: float) -> float:
         return self.start * remaining
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """torch on one thread, since the networks are small and more threads are slower; afterwards as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class Learner:
@@ -78,11 +91,13 @@ class Learner:
             raise ValueError(f"{self.out} holds another run: {past['identity']} wanted, got {self.identity}")
         self.curve, self.commands = past["curve"], past["commands"]
 
+    @one_thread()
     def run(self, progress: bool) -> Path:
         recipe = self.recipe
-        torch.set_num_threads(1)  # the networks are small: more threads are slower
         self.out.mkdir(parents=True, exist_ok=True)
         base = gym.make_vec(recipe.env_id, recipe.num_envs, scenario=recipe.scenario, **recipe.overrides)
+        if not isinstance(base, SystemVectorEnv):
+            raise TypeError(f"{recipe.env_id}: an environment of rangym wanted, got {type(base).__name__}")
         self.constants = self.policy_class.constants(base)
         env = VecMonitor(VectorAdapter(self.policy_class.view(base)))
         algorithm = ALGORITHMS[recipe.algorithm]
@@ -108,9 +123,9 @@ class Learner:
         self.measure()
         self.save_checkpoint()
         env.close()
-        return self.export().save(self.out / "agent")
+        return save_agents(self.out / "agent.npz", [self.export()])
 
-    def _network(self) -> Any:
+    def _network(self) -> str | type[PooledActorCritic]:
         module, colon, name = self.policy_class.network.partition(":")
         return getattr(importlib.import_module(module), name) if colon else module
 

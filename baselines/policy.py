@@ -5,23 +5,26 @@ from __future__ import annotations
 import functools
 import importlib
 from abc import abstractmethod
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from gymnasium.spaces import Box, MultiDiscrete
 from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
-from rangym.baselines.agent import TrainedAgent
+from rangym.baselines.agent import TrainedAgent, load_agents
 from rangym.baselines.recipes import RECIPES
 from rangym.baselines.spaces import Flatten, FlattenVectorObservation
+from rangym.envs.core import SystemVectorEnv
 from rangym.envs.params import nearest
 from rangym.policies.base import Observation, Policy, Task
 
 SHIPPED = Path(__file__).parent / "agents"
 
 
+@dataclass(eq=False)
 class Sb3Policy(Policy):
     """An agent trained with stable-baselines3, acting greedily.
 
@@ -29,40 +32,45 @@ class Sb3Policy(Policy):
 
     Parameters
     ----------
-    agent : number of a shipped agent, the path of one that ``rangym train`` wrote, or a `TrainedAgent`; by default
-        each episode draws one of the shipped agents, so that intervals over episodes cover the variation between
-        training runs.
+    agent : number of a shipped agent, the path of a file that ``rangym train`` or `save_agents` wrote, or a
+        `TrainedAgent`; by default each episode draws one of the shipped agents, so that intervals over episodes cover
+        the variation between training runs. So it does with a file of several agents.
     """
 
     recipe: ClassVar[str]
-    """Its entry in `RECIPES`, and its folder of shipped agents."""
+    """Its entry in `RECIPES`, and the name of its file of shipped agents."""
     network: ClassVar[str] = "MlpPolicy"
     """What SB3 trains: one of its own names, or ``"module:Class"``."""
 
-    def __init__(self, agent: int | str | Path | TrainedAgent | None = None):
-        self.agent = agent
+    agent: int | str | Path | TrainedAgent | None = None
 
     @staticmethod
     def load(path: str | Path) -> Sb3Policy:
-        """The policy of the agent saved at ``path``, whatever its recipe."""
-        agent = TrainedAgent.load(path)
-        name = agent.config["recipe"].get("name")
+        """The policy of the agents saved at ``path``, whatever their recipe."""
+        name = load_agents(path)[0].config["recipe"].get("name")
         if name not in RECIPES:
             raise ValueError(f"{path}: recipe: one of {sorted(RECIPES)} wanted, got {name!r}")
-        return policy_class(name)(agent)
+        return policy_class(name)(str(path))
 
     @classmethod
-    def shipped(cls) -> list[Path]:
-        """The weight files that come with the package, agent 0 first."""
-        return sorted((SHIPPED / cls.recipe).glob("*.npz"), key=lambda path: int(path.stem))
+    def shipped(cls) -> tuple[TrainedAgent, ...]:
+        """The agents that come with the package."""
+        path = SHIPPED / f"{cls.recipe}.npz"
+        if not path.exists():
+            raise ValueError(
+                f"{cls.recipe}: its agents are not in this installation. A wheel leaves out negative results: in a "
+                f"clone of the repository they are baselines/agents/{path.name}, for the option agent=FILE; "
+                f"or train one: rangym train {cls.recipe} --out FOLDER"
+            )
+        return _loaded(path, path.stat().st_mtime_ns)
 
     @classmethod
     @abstractmethod
-    def view(cls, env: VectorEnv) -> VectorEnv:
+    def view(cls, env: SystemVectorEnv) -> VectorEnv:
         """The environment as the learner sees it."""
 
     @staticmethod
-    def constants(env: VectorEnv) -> dict[str, Any]:
+    def constants(env: SystemVectorEnv) -> dict[str, float]:
         """What the features take from the training environment; saved with the agent."""
         return {}
 
@@ -73,19 +81,15 @@ class Sb3Policy(Policy):
         if isinstance(self.agent, TrainedAgent):
             return self.agent
         if isinstance(self.agent, str | Path):
-            trained = _loaded(Path(self.agent))
-            if trained.config["recipe"].get("name") != self.recipe:
-                raise ValueError(
-                    f"agent {self.agent}: recipe {self.recipe!r} wanted, got {trained.config['recipe'].get('name')!r}"
-                )
-            return trained
-        files = self.shipped()
-        if not files:
-            raise ValueError(f"{self.recipe}: no agent is shipped; train one: rangym train {self.recipe} --out FOLDER")
-        number = int(rng.integers(len(files))) if self.agent is None else self.agent
-        if not isinstance(number, int) or not 0 <= number < len(files):
-            raise ValueError(f"{self.recipe}: agent 0 to {len(files) - 1} or a path wanted, got {number!r}")
-        return _loaded(files[number])
+            agents = _loaded(Path(self.agent), Path(self.agent).stat().st_mtime_ns)
+            if (name := agents[0].config["recipe"].get("name")) != self.recipe:
+                raise ValueError(f"agent {self.agent}: recipe {self.recipe!r} wanted, got {name!r}")
+            return agents[int(rng.integers(len(agents)))]
+        agents = self.shipped()
+        number = int(rng.integers(len(agents))) if self.agent is None else self.agent
+        if not isinstance(number, int) or not 0 <= number < len(agents):
+            raise ValueError(f"{self.recipe}: agent 0 to {len(agents) - 1} or a path wanted, got {number!r}")
+        return agents[number]
 
     def _check_sizes(self, inputs: int, outputs: int) -> None:
         have = self.trained.network.sizes
@@ -107,7 +111,7 @@ class FlatPolicy(Sb3Policy):
     """Whether the actor's output goes through tanh (SAC) or is clipped (PPO), in a Box."""
 
     @classmethod
-    def view(cls, env: VectorEnv) -> VectorEnv:
+    def view(cls, env: SystemVectorEnv) -> VectorEnv:
         return FlattenVectorObservation(env)
 
     def reset(self, task: Task, rng: np.random.Generator) -> None:
@@ -138,9 +142,9 @@ class FlatPolicy(Sb3Policy):
         return None
 
 
-@functools.lru_cache(maxsize=64)
-def _loaded(path: Path) -> TrainedAgent:
-    return TrainedAgent.load(path)
+@functools.lru_cache(maxsize=16)
+def _loaded(path: Path, written_ns: int) -> tuple[TrainedAgent, ...]:
+    return load_agents(path)
 
 
 def policy_class(recipe: str) -> type[Sb3Policy]:

@@ -9,26 +9,46 @@ from __future__ import annotations
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar, cast
 
 import gymnasium as gym
 import numpy as np
 from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
 from rangym.envs.params import derive
-from rangym.envs.trace import Slot, Trace
+from rangym.envs.trace import Array, Slot, Trace
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
     from matplotlib.figure import Figure
 
-State = dict[str, NDArray]
+__all__ = [
+    "Array",
+    "Frame",
+    "Outcome",
+    "Slot",
+    "System",
+    "SystemEnv",
+    "SystemModel",
+    "SystemVectorEnv",
+    "Trace",
+    "build",
+    "lane",
+]
 
-__all__ = ["Frame", "Outcome", "Slot", "State", "SystemEnv", "SystemModel", "SystemVectorEnv", "Trace", "build", "lane"]
+P = TypeVar("P", bound="DataclassInstance")
+"""A problem's frozen parameters."""
+S = TypeVar("S", bound=Mapping[str, object])
+"""Its state: a TypedDict of arrays ``(L, ...)``."""
+D = TypeVar("D")
+"""Its decision: an array, or a TypedDict of arrays, ``(L, ...)``."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -39,45 +59,50 @@ class Outcome:
     (each ``(L, ...)``) are everything else worth recording.
     """
 
-    terms: Mapping[str, NDArray]
-    metrics: Mapping[str, NDArray]
+    terms: Mapping[str, Array]
+    metrics: Mapping[str, Array]
 
 
 @dataclass(frozen=True)
-class Frame:
-    """What a picture may show: one lane after slot ``t``, with the history up to it."""
+class Frame(Generic[S, D]):
+    """What a picture may show: one lane after slot ``t``, with the history up to it; no decision before the first."""
 
     t: int
     trace: Trace
-    state: State
-    decision: Any
-    metrics: Mapping[str, Any]
+    state: S
+    decision: D | None
+    metrics: Mapping[str, Array]
     rewards: Sequence[float] = field(default_factory=list)
-    terms: Sequence[Mapping[str, float]] = field(default_factory=list)
+    terms: Sequence[Mapping[str, Array]] = field(default_factory=list)
     """Of every slot so far, as the rewards."""
 
 
-class SystemModel(ABC):
-    """A problem's deterministic dynamics over L lanes: frozen parameters, spaces and pure methods, no state.
+class SystemModel(ABC, Generic[P, S, D]):
+    """A problem's deterministic dynamics over L lanes: frozen parameters, spaces and pure methods, no state of its own.
+
+    A subclass says what its parameters, states and decisions are: ``class Mine(SystemModel[Params, State, Array])``.
 
     Arrays have a leading lane axis; nothing is changed in place. Contractions use stacked ``matmul`` or plain
     ``einsum``: ``(L, p) @ (p, q)`` and ``einsum(optimize=True)`` differ in the last bit between one lane and many.
     """
 
-    scenarios: ClassVar[Mapping[str, Any]]
+    scenarios: ClassVar[Mapping[str, DataclassInstance]]
     """Name -> frozen parameters; `build` replaces the overridden ones."""
     ratio_metrics: ClassVar[Mapping[str, tuple[str, str]]] = {}
     """Episode metrics that are a sum over slots divided by another sum, e.g. ``ping_pong = ping_pongs / handovers``."""
 
-    params: Any
+    params: P
     horizon: int
     observation_space: gym.spaces.Dict
     """Of one lane, without ``time``, which the shell adds."""
-    action_space: gym.Space
+    action_space: gym.Space[Array]
     reveal: Mapping[str, int]
     """Field f of slot s is public at the decision of slot s + reveal[f]."""
     shapes: Mapping[str, tuple[int, ...]]
     """Shape of every trace field in one lane, without the slot axis."""
+
+    def __init__(self, params: P):
+        self.params = params
 
     @abstractmethod
     def sample(self, rng: np.random.Generator) -> Trace:
@@ -88,46 +113,54 @@ class SystemModel(ABC):
         return Trace.stack([self.sample(rng) for rng in rngs])
 
     @abstractmethod
-    def initial(self, slot: Slot) -> State:
+    def initial(self, slot: Slot) -> S:
         """State before the first decision, from slot 0."""
 
-    def decode(self, action: NDArray, state: State, public: Slot) -> Any:
-        """The decision an action stands for: codings and projections live here."""
-        return action
+    def decode(self, action: Array, state: S, public: Slot) -> D:
+        """The decision an action stands for, by default the action itself: codings and projections live here."""
+        return cast(D, action)
 
     @abstractmethod
-    def transition(self, state: State, decision: Any, slot: Slot) -> tuple[State, Outcome]:
+    def transition(self, state: S, decision: D, slot: Slot) -> tuple[S, Outcome]:
         """The next state and the outcome of ``decision`` in ``slot``."""
 
     @abstractmethod
-    def observation(self, state: State, public: Slot) -> Mapping[str, NDArray]:
+    def observation(self, state: S, public: Slot) -> Mapping[str, Array]:
         """Named fields; the shell adds ``time``, clips to the box and casts to its dtype."""
 
-    def action_masks(self, state: State, public: Slot) -> NDArray:
+    def action_masks(self, state: S, public: Slot) -> Array:
         """Which discrete choices make sense, ``(L, sum of the choices)`` bool, in sb3-contrib's layout."""
         raise TypeError(f"{type(self).__name__} defines no action masks for {self.action_space}")
 
     def check_trace(self, trace: Trace) -> None:  # noqa: B027 (a system without constraints need not override it)
-        """Refuse a replayed trace whose values this system cannot mean; names, shapes and NaN are checked before."""
+        """Refuse a replayed trace with values that make no sense here; names, shapes and NaN are checked before."""
 
-    def draw(self, figure: Figure, frame: Frame) -> None:
+    def data_files(self) -> Sequence[Path]:
+        """The files that its episodes are read from, such as a radio map: part of a row's identity."""
+        return ()
+
+    def draw(self, figure: Figure, frame: Frame[S, D]) -> None:
         """Draw ``frame`` into a matplotlib figure."""
         raise TypeError(f"{type(self).__name__} cannot be rendered")
 
 
-def build(system: str | SystemModel, scenario: str, overrides: Mapping[str, Any]) -> SystemModel:
+System: TypeAlias = SystemModel[Any, Any, Any]
+"""A system model of any problem."""
+
+
+def build(system: str | System, scenario: str, overrides: Mapping[str, object]) -> System:
     """The system model named ``"module:Class"`` in ``scenario``, with single parameters overridden."""
     if isinstance(system, SystemModel):
         return system
     module, _, name = system.partition(":")
-    cls = getattr(importlib.import_module(module), name)
+    cls: type[System] = getattr(importlib.import_module(module), name)
     return cls(derive(cls.scenarios, scenario, overrides))
 
 
-class _Episode:
+class _Episode(Generic[P, S, D]):
     """The slot loop over L lanes, shared by both shells."""
 
-    def __init__(self, system: SystemModel, lanes: int):
+    def __init__(self, system: SystemModel[P, S, D], lanes: int):
         self.system, self.lanes = system, lanes
         time = gym.spaces.Box(0, 1, (1,), np.float32)
         self.observation_space = gym.spaces.Dict({**system.observation_space.spaces, "time": time})
@@ -138,16 +171,18 @@ class _Episode:
             )
         self.action_space = batched
         # Scalars where the whole box shares its bounds: clipping with arrays costs several microseconds a field.
-        boxes: dict[str, Any] = self.observation_space.spaces
+        boxes = cast("dict[str, gym.spaces.Box]", self.observation_space.spaces)
         self._bounds = [(f, _bound(b.low), _bound(b.high), b.dtype) for f, b in boxes.items()]
         self.trace: Trace | None = None
         self.t = 0
 
-    def draw(self, rngs: Sequence[np.random.Generator]) -> dict[str, NDArray]:
+    def draw(self, rngs: Sequence[np.random.Generator]) -> dict[str, Array]:
         return self._start(self.system.sample_lanes(rngs))
 
-    def replay(self, given: Trace | Sequence[Trace]) -> dict[str, NDArray]:
-        traces = [given] * self.lanes if isinstance(given, Trace) else list(given)
+    def replay(self, given: object) -> dict[str, Array]:
+        traces = (
+            [given] * self.lanes if isinstance(given, Trace) else list(given) if isinstance(given, Iterable) else []
+        )
         if len(traces) != self.lanes or not all(isinstance(x, Trace) for x in traces):
             raise ValueError(f"options['trace'] is one Trace or a sequence of {self.lanes}, got {_describe(given)}")
         for x in {id(x): x for x in traces}.values():
@@ -155,19 +190,18 @@ class _Episode:
             self.system.check_trace(x)
         return self._start(Trace.stack(traces))
 
-    def _start(self, trace: Trace) -> dict[str, NDArray]:
+    def _start(self, trace: Trace) -> dict[str, Array]:
         self.trace, self.t = trace, 0
         self.state = self.system.initial(trace.slot(0))
-        self.decision: Any = None
+        self.decision: D | None = None
         self.outcome = Outcome({}, {})
-        self.rewards: list[NDArray] = []
-        self.terms: list[Mapping[str, NDArray]] = []
-        return self._observe()
+        self.rewards: list[Array] = []
+        self.terms: list[Mapping[str, Array]] = []
+        return self._observe(trace)
 
-    def _observe(self) -> dict[str, NDArray]:
+    def _observe(self, trace: Trace) -> dict[str, Array]:
         """The observation before the decision of slot t + 1."""
-        assert self.trace is not None
-        self.public = self.trace.public(self.t + 1, self.system.reveal)
+        self.public = trace.public(self.t + 1, self.system.reveal)
         fields = dict(self.system.observation(self.state, self.public))
         fields["time"] = np.full((self.lanes, 1), self.t / self.system.horizon)
         return {
@@ -175,7 +209,7 @@ class _Episode:
             for f, low, high, dtype in self._bounds
         }
 
-    def step(self, action: Any) -> tuple[dict[str, NDArray], NDArray, Outcome]:
+    def step(self, action: ArrayLike) -> tuple[dict[str, Array], Array, Outcome]:
         if self.trace is None:
             raise RuntimeError("step() was called before reset()")
         if self.t >= self.system.horizon:
@@ -189,9 +223,9 @@ class _Episode:
         self.decision, self.outcome = decision, outcome
         self.rewards.append(reward)
         self.terms.append(outcome.terms)
-        return self._observe(), reward, outcome
+        return self._observe(self.trace), reward, outcome
 
-    def _checked(self, action: Any) -> NDArray:
+    def _checked(self, action: ArrayLike) -> Array:
         """The batched action as a fresh array of the space's dtype: the caller's array never enters the state."""
         space, given = self.action_space, np.asarray(action)
         wanted = space.dtype
@@ -208,12 +242,12 @@ class _Episode:
             raise ValueError(f"action[{place}] = {cast[bad]} is outside {self.system.action_space}")
         return cast
 
-    def action_masks(self) -> NDArray:
+    def action_masks(self) -> Array:
         if self.trace is None:
             raise RuntimeError("action_masks() was called before reset()")
         return self.system.action_masks(self.state, self.public)
 
-    def frame(self, b: int) -> Frame:
+    def frame(self, b: int) -> Frame[S, D]:
         if self.trace is None:
             raise RuntimeError("render() was called before reset()")
         metrics = lane(self.outcome.metrics, b)
@@ -228,41 +262,46 @@ class _Episode:
         return end and self.t == 1, end and self.t > 1
 
 
-def _bound(values: NDArray) -> Any:
+def _bound(values: Array) -> Array:
+    """The bound of a box, 0-dimensional where it is the same everywhere."""
     return values.flat[0] if (values == values.flat[0]).all() else values
 
 
-def _describe(value: Any) -> str:
+def _describe(value: object) -> str:
     return f"{type(value).__name__} of length {len(value)}" if isinstance(value, Sequence) else type(value).__name__
 
 
-def lane(tree: Any, b: int) -> Any:
-    """Entry b of every array in a (nested) dictionary of arrays."""
-    return {k: lane(v, b) for k, v in tree.items()} if isinstance(tree, Mapping) else tree[b]
-
-
-def _read_only(tree: Any) -> Any:
-    """Views of every array in a (nested) dictionary that cannot be written to."""
+def lane(tree: T, b: int) -> T:
+    """Entry b of every array in a (nested) dictionary of arrays, or of one array."""
     if isinstance(tree, Mapping):
-        return {k: _read_only(v) for k, v in tree.items()}
+        return cast(T, {k: lane(v, b) for k, v in tree.items()})
+    return cast(T, cast(Array, tree)[b])
+
+
+def _read_only(tree: T) -> T:
+    """Views of every array in a (nested) dictionary, or of one array, that cannot be written to."""
+    if isinstance(tree, Mapping):
+        return cast(T, {k: _read_only(v) for k, v in tree.items()})
     view = np.asarray(tree).view()
     view.flags.writeable = False
-    return view
+    return cast(T, view)
 
 
-class SystemEnv(gym.Env):
+class SystemEnv(gym.Env[dict[str, Any], Array]):
     """A system model as a Gymnasium environment; its documentation is the system model's own.
 
     ``reset(options={"trace": trace})`` replays one episode without touching the generator.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 10}
+    observation_space: gym.spaces.Dict
 
     def __init__(
-        self, system: str | SystemModel, scenario: str = "small", render_mode: str | None = None, **overrides: Any
+        self, system: str | System, scenario: str = "small", render_mode: str | None = None, **overrides: object
     ):
-        self.render_mode = _checked_mode(render_mode, self.metadata)
+        self.render_mode = _checked_mode(render_mode, self.metadata["render_modes"])
         self.system = build(system, scenario, overrides)
+        self.scenario = None if isinstance(system, SystemModel) else scenario
         self._episode = _Episode(self.system, 1)
         self.observation_space, self.action_space = self._episode.observation_space, self.system.action_space
 
@@ -280,26 +319,28 @@ class SystemEnv(gym.Env):
             raise RuntimeError("there is no decision before the first step of an episode")
         return _read_only(lane(self._episode.decision, 0))
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, object] | None = None
+    ) -> tuple[dict[str, Array], dict[str, object]]:
         super().reset(seed=seed)
         given = (options or {}).get("trace")
         obs = self._episode.draw([self.np_random]) if given is None else self._episode.replay(given)
         return lane(obs, 0), {}
 
-    def step(self, action):
+    def step(self, action: ArrayLike) -> tuple[dict[str, Array], float, bool, bool, dict[str, Mapping[str, Array]]]:
         obs, reward, outcome = self._episode.step(np.asarray(action)[None])
         info = {"terms": lane(outcome.terms, 0), "metrics": lane(outcome.metrics, 0)}
         return lane(obs, 0), float(reward[0]), *self._episode.ended, info
 
-    def action_masks(self) -> NDArray:
+    def action_masks(self) -> Array:
         """Boolean mask of the discrete choices, in sb3-contrib's layout."""
-        return self._episode.action_masks()[0]
+        return lane(self._episode.action_masks(), 0)
 
-    def render(self):
+    def render(self) -> Array | None:
         return None if self.render_mode is None else _picture(self._episode, 0)
 
 
-class SystemVectorEnv(VectorEnv):
+class SystemVectorEnv(VectorEnv[dict[str, Array], Array, Array]):
     """L lanes of a system model in one array program; lane b with seed s equals `SystemEnv` with seed s + b.
 
     Autoreset is SAME_STEP, and infos have the layout of Gymnasium's own vector environments: ``final_obs`` is an array
@@ -308,19 +349,21 @@ class SystemVectorEnv(VectorEnv):
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 10, "autoreset_mode": AutoresetMode.SAME_STEP}
+    single_observation_space: gym.spaces.Dict
 
     def __init__(
         self,
-        system: str | SystemModel,
+        system: str | System,
         num_envs: int = 1,
         scenario: str = "small",
         render_mode: str | None = None,
-        **overrides: Any,
+        **overrides: object,
     ):
         if num_envs < 1:
             raise ValueError(f"num_envs: at least 1 lane wanted, got {num_envs}")
-        self.render_mode = _checked_mode(render_mode, self.metadata)
+        self.render_mode = _checked_mode(render_mode, self.metadata["render_modes"])
         self.system, self.num_envs = build(system, scenario, overrides), num_envs
+        self.scenario = None if isinstance(system, SystemModel) else scenario
         self._episode = _Episode(self.system, num_envs)
         self._rngs: list[np.random.Generator] = []
         self._all = np.ones(num_envs, dtype=bool)
@@ -339,7 +382,9 @@ class SystemVectorEnv(VectorEnv):
             raise RuntimeError("there are no traces before reset()")
         return [self._episode.trace.lane(b) for b in range(self.num_envs)]
 
-    def reset(self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None):
+    def reset(
+        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, object] | None = None
+    ) -> tuple[dict[str, Array], dict[str, object]]:
         if seed is not None or not self._rngs:
             seeds = (
                 [None if seed is None else seed + b for b in range(self.num_envs)]
@@ -352,7 +397,7 @@ class SystemVectorEnv(VectorEnv):
         given = (options or {}).get("trace")
         return self._episode.draw(self._rngs) if given is None else self._episode.replay(given), {}
 
-    def step(self, actions):
+    def step(self, actions: ArrayLike) -> tuple[dict[str, Array], Array, Array, Array, dict[str, Any]]:
         obs, reward, outcome = self._episode.step(actions)
         terminated, truncated = (np.full(self.num_envs, x) for x in self._episode.ended)
         info = self._masked({"terms": self._masked(outcome.terms), "metrics": self._masked(outcome.metrics)})
@@ -363,25 +408,25 @@ class SystemVectorEnv(VectorEnv):
             obs = self._episode.draw(self._rngs)
         return obs, reward, terminated, truncated, info
 
-    def _masked(self, info: Mapping[str, Any]) -> dict[str, Any]:
+    def _masked(self, info: Mapping[str, object]) -> dict[str, object]:
         """Each entry with Gymnasium's mask of the lanes that have it: here always all."""
         return {**info, **{f"_{k}": self._all for k in info}}
 
-    def action_masks(self) -> NDArray:
+    def action_masks(self) -> Array:
         """Boolean masks of the discrete choices, one row a lane."""
         return self._episode.action_masks()
 
-    def render(self):
+    def render(self) -> tuple[Array, ...] | None:
         return None if self.render_mode is None else tuple(_picture(self._episode, b) for b in range(self.num_envs))
 
 
-def _checked_mode(mode: str | None, metadata: Mapping[str, Any]) -> str | None:
-    if mode is not None and mode not in metadata["render_modes"]:
-        raise ValueError(f"render_mode: None or one of {metadata['render_modes']} wanted, got {mode!r}")
+def _checked_mode(mode: str | None, modes: Sequence[str]) -> str | None:
+    if mode is not None and mode not in modes:
+        raise ValueError(f"render_mode: None or one of {modes} wanted, got {mode!r}")
     return mode
 
 
-def _picture(episode: _Episode, b: int) -> NDArray:
+def _picture(episode: _Episode[P, S, D], b: int) -> Array:
     from rangym.envs.rendering import picture
 
     frame = episode.frame(b)

@@ -99,7 +99,7 @@ class Range:
 
 
 def ranged(default: Value, *, only: Uses | tuple[Uses, ...] = (), **limits: Any) -> Value:
-    """A dataclass field with its `Range`, of which ``limits`` are fields.
+    """A dataclass field with a `Range` beside it, whose fields ``limits`` are given by name.
 
     The kind is that of ``default`` unless it is said, and ``only`` may be a single condition.
     """

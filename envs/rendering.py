@@ -53,7 +53,7 @@ def network_map(axes: Axes, positions_m: NDArray, title: str) -> None:
 
 
 def quiet(axes: Axes) -> None:
-    """Thin frame, small ticks: the data speak."""
+    """Give ``axes`` a thin frame and small ticks, so that the data stand out."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8, length=2, color=FAINT)
 

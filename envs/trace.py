@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-Slot = Mapping[str, NDArray]
+Array: TypeAlias = NDArray[Any]
+"""An array of real numbers, whatever their dtype."""
+Slot: TypeAlias = Mapping[str, Array]
+"""What is known of one slot: the trace's constants and the fields of the slot, each ``(L, ...)``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,8 +26,8 @@ class Trace:
     observation. A stacked trace holds L lanes: constants ``(L, ...)``, slots ``(T + 2, L, ...)``.
     """
 
-    constants: Mapping[str, NDArray]
-    slots: Mapping[str, NDArray]
+    constants: Mapping[str, Array]
+    slots: Mapping[str, Array]
 
     def __post_init__(self) -> None:
         # Read-only views: neither a policy nor a caller changes an episode (or a cached trace) through its trace.
@@ -89,6 +94,16 @@ class Trace:
             if not np.isfinite(values).all():
                 raise ValueError(f"trace: field {f!r} holds NaN or infinity")
 
+    def fingerprint(self) -> str:
+        """A hash of the content, which names a recorded trace."""
+        digest = hashlib.sha256()
+        for kind, fields in (("constants", self.constants), ("slots", self.slots)):
+            for f in sorted(fields):
+                values = np.ascontiguousarray(fields[f])
+                digest.update(f"{kind} {f} {values.dtype.str} {values.shape}".encode())
+                digest.update(values.tobytes())
+        return digest.hexdigest()[:12]
+
     def save(self, path: str | Path) -> None:
         """Write a compressed ``.npz`` file (no pickle)."""
         arrays = {f"constants.{f}": v for f, v in self.constants.items()} | {
@@ -100,7 +115,7 @@ class Trace:
     @staticmethod
     def load(path: str | Path) -> Trace:
         """Read what `save` wrote; a torn or foreign file raises `ValueError` with its name."""
-        parts: dict[str, dict[str, NDArray]] = {"constants": {}, "slots": {}}
+        parts: dict[str, dict[str, Array]] = {"constants": {}, "slots": {}}
         try:
             with np.load(path, allow_pickle=False) as archive:
                 for name in archive.files:
@@ -115,7 +130,7 @@ class Trace:
         return Trace(**parts)
 
 
-def _read_only(name: str, values: NDArray) -> NDArray:
+def _read_only(name: str, values: Array) -> Array:
     if not isinstance(values, np.ndarray) or values.dtype.kind not in "biuf":
         got = values.dtype if isinstance(values, np.ndarray) else type(values).__name__
         raise TypeError(f"trace: field {name!r} is an array of real numbers, got {got}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,8 +26,9 @@ class Interval:
 
 @dataclass(frozen=True)
 class Difference(Interval):
-    """A mean of paired differences with its interval and the two-sided p-value of "no difference"."""
+    """A mean of paired differences with its interval, Student's t and the two-sided p-value of "no difference"."""
 
+    t: float
     p: float
     num_pairs: int
 
@@ -86,13 +88,13 @@ def paired_difference(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -> D
     d = x - y
     mean = mean_interval(d, confidence)
     if len(d) == 1:
-        return Difference(mean.value, np.nan, np.nan, np.nan, 1)
+        return Difference(mean.value, np.nan, np.nan, np.nan, np.nan, 1)
     error = d.std(ddof=1) / np.sqrt(len(d))
     if error == 0:  # every difference is the same: certain either way
-        p = 1.0 if mean.value == 0 else 0.0
+        t = 0.0 if mean.value == 0 else math.copysign(math.inf, mean.value)
     else:
-        p = float(2 * stats.t.sf(abs(mean.value) / error, len(d) - 1))
-    return Difference(mean.value, mean.low, mean.high, p, len(d))
+        t = mean.value / float(error)
+    return Difference(mean.value, mean.low, mean.high, t, float(2 * stats.t.sf(abs(t), len(d) - 1)), len(d))
 
 
 def holm(p_values: Sequence[float]) -> NDArray:

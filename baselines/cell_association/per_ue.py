@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from gymnasium.spaces import Box, Discrete
 from gymnasium.vector import AutoresetMode, VectorEnv
@@ -11,10 +9,11 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from rangym.baselines.policy import FlatPolicy, Sb3Policy
-from rangym.envs.cell_association.system import load_cost
+from rangym.envs.cell_association.system import CellAssociation
 from rangym.envs.core import SystemVectorEnv
 from rangym.envs.physics.channel import shannon_rate_mbps
-from rangym.policies.base import Observation, Task
+from rangym.envs.physics.sharing import load_cost
+from rangym.policies.base import Knowledge, Observation, Task
 
 FEATURES = (
     "sinr",  # SINR / 20 dB
@@ -132,7 +131,7 @@ class PerUserView(VectorEnv):
     metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
 
     def __init__(self, env: SystemVectorEnv):
-        params = env.system.params
+        params = Task.of(env, Knowledge.MODEL).model(CellAssociation).params
         if params.handover_cost != "sum":
             raise ValueError(f"handover_cost: 'sum' wanted to share rewards among UEs, got {params.handover_cost!r}")
         self.system_env = env
@@ -145,7 +144,7 @@ class PerUserView(VectorEnv):
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+    def reset(self, *, seed: int | None = None, options: dict[str, object] | None = None):
         observation, _ = self.system_env.reset(seed=seed, options=options)
         return self._start(observation), {}
 
@@ -175,7 +174,7 @@ class PerUserView(VectorEnv):
         ues = self._shape[1]
         return features, reward, terminated.repeat(ues), truncated.repeat(ues), infos
 
-    def close_extras(self, **kwargs: Any) -> None:
+    def close_extras(self, **kwargs: object) -> None:
         self.system_env.close()
 
 
@@ -196,16 +195,16 @@ class SharedPpo(Sb3Policy):
     recipe = "ppo_shared"
 
     @classmethod
-    def view(cls, env: VectorEnv) -> VectorEnv:
-        return PerUserView(env)  # type: ignore[arg-type]
+    def view(cls, env: SystemVectorEnv) -> VectorEnv:
+        return PerUserView(env)
 
     @staticmethod
-    def constants(env: VectorEnv) -> dict[str, Any]:
-        return {"handover_weight": env.unwrapped.system.params.handover_weight}  # type: ignore[attr-defined]
+    def constants(env: SystemVectorEnv) -> dict[str, float]:
+        return {"handover_weight": Task.of(env, Knowledge.MODEL).model(CellAssociation).params.handover_weight}
 
     def reset(self, task: Task, rng: np.random.Generator) -> None:
         super().reset(task, rng)
-        cells = task.observation_space["load"].shape[0]  # type: ignore[index]
+        cells = task.box("load").shape[0]
         self._choices = min(cells, self.trained.network.sizes[1])
         self._check_sizes(self._choices * len(FEATURES), self._choices)
         self._features = UserFeatures(self.trained.config["constants"]["handover_weight"])
@@ -229,7 +228,7 @@ class MaskablePpo(FlatPolicy):
 
     def reset(self, task: Task, rng: np.random.Generator) -> None:
         super().reset(task, rng)
-        self._floor_db = task.observation_space["sinr_db"].low  # type: ignore[attr-defined]
+        self._floor_db = task.box("sinr_db").low
 
     def mask(self, observation: Observation) -> NDArray[np.bool_]:
         sinr_db = observation["sinr_db"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from gymnasium.spaces import Box
@@ -79,13 +79,17 @@ class PairedReward(VectorWrapper):
 
     env: SystemVectorEnv
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+    def __init__(self, env: SystemVectorEnv):
+        super().__init__(env)
+        self._system = Task.of(env, Knowledge.MODEL).model(NodePlacement)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, object] | None = None):
         observation, info = self.env.reset(seed=seed, options=options)
         self._start()
         return observation, info
 
     def _start(self) -> None:
-        self._tracking = iter(tracking_rewards(self.env.system, Trace.stack(self.env.traces)))  # type: ignore[arg-type]
+        self._tracking = iter(tracking_rewards(self._system, Trace.stack(self.env.traces)))
 
     def step(self, actions: NDArray):
         observation, reward, terminated, truncated, info = self.env.step(actions)
@@ -105,15 +109,16 @@ class PerNodeView(VectorEnv):
 
     def __init__(self, env: SystemVectorEnv, residual: bool = True):
         self.paired_env, self.num_envs = PairedReward(env), env.num_envs
-        nodes = env.system.params.num_nodes
-        self._look = NodeLook(env.system, nodes - 1, residual)  # type: ignore[arg-type]
+        system = Task.of(env, Knowledge.MODEL).model(NodePlacement)
+        nodes = system.params.num_nodes
+        self._look = NodeLook(system, nodes - 1, residual)
         bound = np.finfo(np.float32).max
         self.single_observation_space = Box(-bound, bound, (nodes, self._look.width), np.float32)
         self.single_action_space = Box(-1, 1, (nodes, 2), np.float32)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+    def reset(self, *, seed: int | None = None, options: dict[str, object] | None = None):
         observation, _ = self.paired_env.reset(seed=seed, options=options)
         return self._start(observation), {}
 
@@ -135,7 +140,7 @@ class PerNodeView(VectorEnv):
             features = self._look(observation)
         return features, reward, terminated, truncated, infos
 
-    def close_extras(self, **kwargs: Any) -> None:
+    def close_extras(self, **kwargs: object) -> None:
         self.paired_env.close()
 
 
@@ -150,13 +155,13 @@ class _NodesPpo(Sb3Policy):
     residual: ClassVar[bool] = True
 
     @classmethod
-    def view(cls, env: VectorEnv) -> VectorEnv:
-        return PerNodeView(env, cls.residual)  # type: ignore[arg-type]
+    def view(cls, env: SystemVectorEnv) -> VectorEnv:
+        return PerNodeView(env, cls.residual)
 
     def reset(self, task: Task, rng: np.random.Generator) -> None:
         super().reset(task, rng)
         others = max(self.trained.network.sizes[0] - NODE_FEATURES, 0) // OTHER_FEATURES
-        self._look = NodeLook(task.system, others, self.residual)  # type: ignore[arg-type]
+        self._look = NodeLook(task.model(NodePlacement), others, self.residual)
         self._check_sizes(self._look.width, 2)
 
     def act(self, observation: Observation) -> NDArray[np.float32]:
@@ -194,7 +199,7 @@ class DirectPpo(_NodesPpo):
 
 class _FlatNodes(FlatPolicy):
     @classmethod
-    def view(cls, env: VectorEnv) -> VectorEnv:
+    def view(cls, env: SystemVectorEnv) -> VectorEnv:
         return FlattenVectorObservation(PairedReward(env))
 
 

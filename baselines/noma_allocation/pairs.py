@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from gymnasium.spaces import Box
 from gymnasium.vector import AutoresetMode, VectorEnv
@@ -12,10 +10,11 @@ from numpy.typing import NDArray
 
 from rangym.baselines.policy import Sb3Policy
 from rangym.envs.core import SystemVectorEnv, Trace
+from rangym.envs.noma_allocation.system import NomaAllocation
 from rangym.envs.physics.energy import snr_needed
 from rangym.envs.physics.pair_upload import pair_upload
 from rangym.envs.physics.units import linear_to_db
-from rangym.policies.base import Observation, Task
+from rangym.policies.base import Knowledge, Observation, Task
 
 RIVALS = 3
 RIVAL_FEATURES = 4
@@ -119,7 +118,7 @@ class PairView(VectorEnv):
     metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
 
     def __init__(self, env: SystemVectorEnv):
-        params = env.system.params
+        params = Task.of(env, Knowledge.MODEL).model(NomaAllocation).params
         if params.action != "scores" or params.power == "agent":
             raise ValueError(f"action: 'scores' without powers wanted, got {params.action!r}, power {params.power!r}")
         self.system_env = env
@@ -132,7 +131,7 @@ class PairView(VectorEnv):
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+    def reset(self, *, seed: int | None = None, options: dict[str, object] | None = None):
         observation, _ = self.system_env.reset(seed=seed, options=options)
         self._start()
         return self._look(observation), {}
@@ -164,7 +163,7 @@ class PairView(VectorEnv):
             rewards.append(sum(outcome.terms.values()))
         return np.stack(rewards, axis=1)
 
-    def close_extras(self, **kwargs: Any) -> None:
+    def close_extras(self, **kwargs: object) -> None:
         self.system_env.close()
 
 
@@ -182,17 +181,17 @@ class _PairsPpo(Sb3Policy):
     """
 
     @classmethod
-    def view(cls, env: VectorEnv) -> VectorEnv:
-        return PairView(env)  # type: ignore[arg-type]
+    def view(cls, env: SystemVectorEnv) -> VectorEnv:
+        return PairView(env)
 
     @staticmethod
-    def constants(env: VectorEnv) -> dict[str, Any]:
-        params = env.unwrapped.system.params  # type: ignore[attr-defined]
+    def constants(env: SystemVectorEnv) -> dict[str, float]:
+        params = Task.of(env, Knowledge.MODEL).model(NomaAllocation).params
         return {"bits_per_hz_deadline": params.bits_per_hz / params.deadline_s}
 
     def reset(self, task: Task, rng: np.random.Generator) -> None:
         super().reset(task, rng)
-        pairs = (int(np.prod(task.observation_space["snr_db"].shape)),)  # type: ignore[arg-type]
+        pairs = (int(np.prod(task.box("snr_db").shape)),)
         if not isinstance(task.action_space, Box) or task.action_space.shape != pairs:
             raise ValueError(f"{self.recipe}: a score for each of {pairs[0]} pairs wanted, got {task.action_space}")
         self._check_sizes(NUM_FEATURES, 1)

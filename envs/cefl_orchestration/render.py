@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from rangym.envs.cefl_orchestration.path import critical_path
-from rangym.envs.core import Frame
+from rangym.envs.cefl_orchestration.path import CriticalPath, critical_path
 from rangym.envs.rendering import FAINT, FLASH, INK, PALETTE, colors, quiet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from rangym.envs.cefl_orchestration.system import CeflOrchestration, RoundCost
+    from rangym.envs.cefl_orchestration.codings import Decision
+    from rangym.envs.cefl_orchestration.system import CeflOrchestration, OrchestrationState, RoundCost
+    from rangym.envs.core import Frame
+
+    Shown = Frame[OrchestrationState, Decision]
 
 UE_Y, BS_Y, DC_Y = 0.0, 1.0, 2.0
 WIDEST, THINNEST = 9.0, 0.4
@@ -26,7 +29,7 @@ ENERGY_NAMES = ("UE offload", "BS offload", "UE compute", "DC compute", "aggrega
 PARTS = (("learning", PALETTE[0]), ("delay", PALETTE[3]), ("energy", PALETTE[1]))
 
 
-def draw(figure: Figure, system: CeflOrchestration, frame: Frame) -> None:
+def draw(figure: Figure, system: CeflOrchestration, frame: Shown) -> None:
     """Tiers on the left; timeline, energy and the objective over the rounds on the right."""
     grid = figure.add_gridspec(3, 2, width_ratios=(1.25, 1), height_ratios=(1.7, 1, 1))
     cost = None
@@ -38,7 +41,7 @@ def draw(figure: Figure, system: CeflOrchestration, frame: Frame) -> None:
     _draw_rounds(figure.add_subplot(grid[2, 1]), system, frame)
 
 
-def _draw_tiers(axes: Axes, system: CeflOrchestration, frame: Frame, cost: RoundCost | None) -> None:
+def _draw_tiers(axes: Axes, system: CeflOrchestration, frame: Shown, cost: RoundCost | None) -> None:
     p, network = system.params, system.network
     palette = colors(p.num_dcs)
     ue_x, bs_x, dc_x = (_spread(count) for count in (p.num_ues, p.num_bss, p.num_dcs))
@@ -96,7 +99,7 @@ def _flows(axes: Axes, share: NDArray, from_x: NDArray, from_y: float, to_x: NDA
         axes.plot(*ends, color=color[i], linewidth=WIDEST * share[i, j], alpha=0.45, solid_capstyle="butt", zorder=1)
 
 
-def _draw_path(axes: Axes, path, ue_x: NDArray, bs_x: NDArray, dc_x: NDArray) -> None:
+def _draw_path(axes: Axes, path: CriticalPath, ue_x: NDArray, bs_x: NDArray, dc_x: NDArray) -> None:
     place = {"ue": (ue_x, UE_Y), "bs": (bs_x, BS_Y), "dc": (dc_x, DC_Y)}
     for hops, style in ((path.inward, "-"), (path.outward, "--")):
         at = [(place[tier][0][i], place[tier][1]) for tier, i in hops]
@@ -106,7 +109,7 @@ def _draw_path(axes: Axes, path, ue_x: NDArray, bs_x: NDArray, dc_x: NDArray) ->
             axes.plot([x0, between[0], x1], [y0, between[1], y1], color=FLASH, linewidth=1.8, linestyle=style, zorder=4)
 
 
-def _draw_timeline(axes: Axes, system: CeflOrchestration, frame: Frame, cost: RoundCost | None) -> None:
+def _draw_timeline(axes: Axes, system: CeflOrchestration, frame: Shown, cost: RoundCost | None) -> None:
     """A bar for every UE and DC: waiting for data, computing, sending; then the model's way back."""
     p = system.params
     rows = p.num_ues + p.num_dcs
@@ -160,7 +163,7 @@ def _draw_energy(axes: Axes, system: CeflOrchestration, cost: RoundCost | None) 
     axes.set_title(f"energy {energy.sum():.0f} J", loc="left", fontsize=10)
 
 
-def _draw_rounds(axes: Axes, system: CeflOrchestration, frame: Frame) -> None:
+def _draw_rounds(axes: Axes, system: CeflOrchestration, frame: Shown) -> None:
     """What the objective of each round is made of, and under the reward `gap` the gap after it."""
     from rangym.envs.cefl_orchestration.system import REWARD_UNIT
 
@@ -177,10 +180,11 @@ def _draw_rounds(axes: Axes, system: CeflOrchestration, frame: Frame) -> None:
             loc="lower right", bbox_to_anchor=(1.02, 0.95), fontsize=7, frameon=False, ncols=3, columnspacing=1.0
         )
     if p.reward == "gap" and p.learning_weight > 0:
-        gap = [p.initial_gap, *(-REWARD_UNIT * x["learning"] / p.learning_weight for x in frame.terms)]
+        learning = np.array([x["learning"] for x in frame.terms])
+        gap = np.concatenate([[p.initial_gap], -REWARD_UNIT * learning / p.learning_weight])
         twin = axes.twinx()
         twin.plot([0, *rounds], gap, color=INK, linewidth=1.6, marker=".", markersize=4)
-        twin.set_ylim(0, 1.1 * max(gap))
+        twin.set_ylim(0, 1.1 * gap.max())
         twin.set_ylabel(f"gap {gap[-1]:.2f}", fontsize=8)
         quiet(twin)
         twin.spines["right"].set_visible(True)

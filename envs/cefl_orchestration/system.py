@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypedDict
 
 import numpy as np
 from gymnasium.spaces import Box, Dict
@@ -14,9 +14,12 @@ from rangym.envs.cefl_orchestration import scenario
 from rangym.envs.cefl_orchestration.codings import Decision, action_space, decode
 from rangym.envs.cefl_orchestration.network import draw_network
 from rangym.envs.cefl_orchestration.params import SCENARIOS, CeflOrchestrationParams
-from rangym.envs.core import Frame, Outcome, Slot, State, SystemModel, Trace
+from rangym.envs.core import Frame, Outcome, Slot, SystemModel, Trace
 from rangym.envs.learning.convergence import GAP_RANGE, ConvergenceTerms, convergence_terms, next_gap
 from rangym.envs.physics.federated_round import ENERGIES, FederatedRound, RoundDecision, federated_round
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 REWARD_UNIT = 100.0
 """The reward is minus the objective over this number, at every size."""
@@ -25,7 +28,14 @@ LEAST_DRIFT = 1e-6
 CAPACITY_TOLERANCE = 1e-9
 
 
-class CeflOrchestration(SystemModel):
+class OrchestrationState(TypedDict):
+    """What a round leaves to the next one."""
+
+    gap: NDArray[np.float64]  # (L,) optimality gap F_0 - F*; moves under the reward `gap`
+    last_aggregator: NDArray[np.int64]  # (L,) DC of the round before, 0 at the start
+
+
+class CeflOrchestration(SystemModel[CeflOrchestrationParams, OrchestrationState, Decision]):
     """Where federated learning computes, how hard, and at which data centre its models meet.
 
     ## Description
@@ -109,7 +119,7 @@ class CeflOrchestration(SystemModel):
     - v0: first release
     """  # noqa: E501 (a table's row is one line)
 
-    scenarios: ClassVar = SCENARIOS
+    scenarios: ClassVar[Mapping[str, CeflOrchestrationParams]] = SCENARIOS
 
     def __init__(self, params: CeflOrchestrationParams):
         self.params, self.horizon = params, params.horizon
@@ -117,14 +127,14 @@ class CeflOrchestration(SystemModel):
         self.action_space = action_space(params)
         ues, bss, dcs = params.num_ues, params.num_bss, params.num_dcs
         self.shapes = {
-            "data_points": (ues,),
-            "uplink_bps": (ues, bss),
-            "downlink_bps": (bss, ues),
-            "backhaul_bps": (bss, dcs),
-            "dc_to_bs_bps": (dcs, bss),
-            "dc_to_dc_bps": (dcs, dcs),
-            "drift_per_s": (),
-            "minibatch_key": (),
+            "data_points": (ues,),  # of each UE, in each round as all that follows
+            "uplink_bps": (ues, bss),  # bit/s
+            "downlink_bps": (bss, ues),  # bit/s
+            "backhaul_bps": (bss, dcs),  # bit/s, within each DC's capacity
+            "dc_to_bs_bps": (dcs, bss),  # bit/s
+            "dc_to_dc_bps": (dcs, dcs),  # bit/s, the diagonal is ignored
+            "drift_per_s": (),  # loss/s
+            "minibatch_key": (),  # seeds what a training of the model draws in the round
         }
         rates = {f"log10_{f}": Box(*LOG10_BPS, self.shapes[f], np.float32) for f in RATES}
         self.observation_space = Dict(
@@ -160,14 +170,14 @@ class CeflOrchestration(SystemModel):
         fits = total <= self.network.dc_capacity_bps * (1.0 + CAPACITY_TOLERANCE)
         _refuse("backhaul_bps", fits, "with a sum within each DC's capacity", total)
 
-    def initial(self, slot: Slot) -> State:
+    def initial(self, slot: Slot) -> OrchestrationState:
         lanes = len(slot["drift_per_s"])
         return {
-            "gap": np.full(lanes, self.params.initial_gap),  # (L,)
-            "last_aggregator": np.zeros(lanes, dtype=np.int64),  # (L,)
+            "gap": np.full(lanes, self.params.initial_gap),
+            "last_aggregator": np.zeros(lanes, dtype=np.int64),
         }
 
-    def decode(self, action: NDArray, state: State, public: Slot) -> Decision:
+    def decode(self, action: NDArray, state: OrchestrationState, public: Slot) -> Decision:
         return decode(self.params, self.network, action, public)
 
     def cost(
@@ -188,7 +198,9 @@ class CeflOrchestration(SystemModel):
         )
         return RoundCost(p, done, learning, conditions["drift_per_s"], gap)
 
-    def transition(self, state: State, decision: Decision, slot: Slot) -> tuple[State, Outcome]:
+    def transition(
+        self, state: OrchestrationState, decision: Decision, slot: Slot
+    ) -> tuple[OrchestrationState, Outcome]:
         p = self.params
         cost = self.cost(decision, slot, state["gap"])
         switched = decision["aggregator"] != state["last_aggregator"]
@@ -213,7 +225,7 @@ class CeflOrchestration(SystemModel):
             "minibatch_share": (minibatch * points).sum(axis=1) / total,
         }
 
-    def observation(self, state: State, public: Slot) -> dict[str, NDArray]:
+    def observation(self, state: OrchestrationState, public: Slot) -> dict[str, NDArray]:
         return {
             "log10_data_points": np.log10(public["data_points"]),
             **{f"log10_{f}": np.log10(public[f]) for f in RATES},
@@ -222,7 +234,7 @@ class CeflOrchestration(SystemModel):
             "gap": state["gap"][:, None],
         }
 
-    def draw(self, figure, frame: Frame) -> None:
+    def draw(self, figure: Figure, frame: Frame[OrchestrationState, Decision]) -> None:
         from rangym.envs.cefl_orchestration.render import draw
 
         draw(figure, self, frame)

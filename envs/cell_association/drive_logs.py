@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,8 @@ from numpy.typing import NDArray
 from rangym.envs.cell_association.map_builder import Drive, build_map
 from rangym.envs.cell_association.radio_map import RadioMap
 from rangym.envs.cell_association.recording import Recording, build_recording
+
+Value = TypeVar("Value")
 
 GNETTRACK_COLUMNS = ("Timestamp", "Longitude", "Latitude", "NetworkMode", "RSRP", "SNR", "RAWCELLID")
 GENERAL_COLUMNS = ("time", "ue", "cell", "sinr_db")
@@ -169,7 +171,7 @@ class _Table:
                 f"{', '.join(GNETTRACK_COLUMNS)}, a general one {', '.join(GENERAL_COLUMNS)}"
             )
 
-    def column(self, column: str, convert: Callable[[str], Any], wanted: str) -> list[Any]:
+    def column(self, column: str, convert: Callable[[str], Value], wanted: str) -> list[Value]:
         """The column's values; one that ``convert`` refuses is reported with file, row and column."""
         k, values = self.header.index(column), []
         for line, row in zip(self.line, self.rows, strict=True):

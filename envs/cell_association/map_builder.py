@@ -1,7 +1,8 @@
 """From drive logs to a radio map: mean SNR per (50 m bin, cell), filled in from at most 100 m away.
 
-What the logs are decides the recipe. The position is frozen between fixes about 100 m apart, so it is interpolated in
-time along each plausible leg; rows repeat within a second; 3G and 2G rows carry no SNR and are left out.
+The recipe follows from what the logs contain. The position is frozen between fixes about 100 m apart, so it is
+interpolated in time along each plausible leg; rows repeat within a second; 3G and 2G rows carry no SNR and are left
+out.
 
 **The map is not a physical SINR field.** A cell is measured only where it served, so values filled in from nearby are
 optimistic for cells that did not serve there (many locations claim several co-carrier cells that could not all be so
@@ -156,7 +157,7 @@ def interpolated_position(drive: Drive, origin_deg: tuple[float, float]) -> NDAr
 def densest_window(bins: NDArray, cell: NDArray) -> tuple[float, float, float, float]:
     """The 3 km square, its corner on a 250 m grid, with the most different (50 m bin, cell) pairs.
 
-    Of equals the south-westernmost.
+    Where several windows have equally many pairs, the south-westernmost of them is taken.
     """
     pairs = np.unique(np.column_stack([bins, cell]), axis=0)[:, :2]
     block = np.floor_divide(pairs * BIN_M, WINDOW_GRID_M).astype(np.int64)
@@ -190,7 +191,7 @@ def _degrees(at_m: Sequence[float], origin_deg: tuple[float, float]) -> tuple[fl
 
 
 def _within(position_m: NDArray, window_m: Sequence[float]) -> NDArray:
-    """Inside the window, west and south border included; never for NaN."""
+    """Whether each position is inside the window, whose west and south borders belong to it; NaN is outside."""
     west, south, east, north = window_m
     x, y = position_m.T
     return (x >= west) & (x < east) & (y >= south) & (y < north)
@@ -229,7 +230,7 @@ def _measurements(drives: Sequence[Drive], positions: Sequence[NDArray]) -> tupl
 
 
 def _choose_cells(samples: _Samples, num_cells: int, min_drives: int) -> NDArray:
-    """The cells seen in most 50 m bins (of equals, with most rows): ranking by rows would favour where cars park."""
+    """The cells seen in most 50 m bins; among equals those with more rows. Rows alone would favour where cars park."""
     ranked = []
     for cell in np.unique(samples.cell):
         seen = samples.where(samples.cell == cell)
@@ -246,8 +247,9 @@ def _choose_cells(samples: _Samples, num_cells: int, min_drives: int) -> NDArray
 def _table(samples: _Samples, cells: NDArray) -> tuple[NDArray, NDArray, int]:
     """Locations (N, 2), their SINR (N, J) in whole dB, NaN out of coverage, and the number of pairs behind it.
 
-    A location is a bin with a row, at the mean of its rows; a pair is the mean SNR of a (bin, cell) with 2 rows at
-    least, at the mean of these. A location takes the value of the cell's nearest pair, from 100 m away at most.
+    Every bin with a row is a location, at the mean position of its rows. Every (bin, cell) with at least 2 rows is a
+    pair: the mean SNR of these rows, at their mean position. A location takes a cell's SINR from the nearest pair of
+    that cell, if that is at most 100 m away.
     """
     _, bin_of_row = np.unique(samples.bin, axis=0, return_inverse=True)
     location = _group_means(bin_of_row.ravel(), samples.position_m)

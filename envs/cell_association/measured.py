@@ -172,7 +172,7 @@ def _road(source: RadioMap, params: CellAssociationParams, rng: np.random.Genera
 
 
 def _plane(source: RadioMap, params: CellAssociationParams, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
-    """Gauss-Markov motion in the window, wherever its nearest location is: most of it is far from any measurement."""
+    """UEs in Gauss-Markov motion anywhere in the window, each at its nearest location, however far that is."""
     walk, _ = gauss_markov_walk(
         rng.random((5, params.num_ues)),
         box_muller(rng, (params.horizon + 1, 2, params.num_ues)),

@@ -30,7 +30,7 @@ class Network:
 
     @property
     def num_parameters(self) -> int:
-        """P."""
+        """Number of parameters of one model, P."""
         return sum((fan_in + 1) * fan_out for fan_in, fan_out in zip(self.sizes, self.sizes[1:], strict=False))
 
     def initial(self, rng: np.random.Generator) -> NDArray:
@@ -142,7 +142,7 @@ def local_sgd(
     learning_rate: float,
     proximal: float = 0.0,
 ) -> NDArray:
-    """Each of M clients trains from its row of ``start`` (M, P) on its mini-batches (M, steps, batch); new (M, P).
+    """Train each of M clients from its row of ``start`` (M, P) on its mini-batches (M, steps, batch); returns (M, P).
 
     .. math:: x \\leftarrow x - \\eta\\,(\\nabla f(x) + \\mu (x - x_{start}))
 
@@ -172,7 +172,7 @@ def local_sgd(
 def average(current: NDArray, clients: NDArray, weights: ArrayLike, clusters: ArrayLike) -> NDArray:
     """FedAvg inside clusters: models (Z, P) after averaging client parameters (M, P) with ``weights`` (M,).
 
-    ``clusters`` (M,) says whose model a client's counts for; a cluster without clients keeps its ``current`` model.
+    ``clusters`` (M,) is the cluster of each client; a cluster without clients keeps its ``current`` model.
     """
     w, z = np.asarray(weights, dtype=np.float64), np.asarray(clusters)
     if w.shape != (len(clients),) or z.shape != w.shape:

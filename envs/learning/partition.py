@@ -39,8 +39,8 @@ def dirichlet_partition(
     """Users with class shares from Dir(concentration) over the classes of ``labels`` (n,), sizes[i] samples for user i.
 
     A small concentration gives users of one class, a large one users that are all alike. A user's samples differ from
-    each other as long as the class has enough of them (then it starts again); two users may hold the same sample,
-    since 100 users outgrow the small data sets.
+    each other as long as the class has enough of them (after that it is used again from the start); two users may hold
+    the same sample, since 100 users outgrow the small data sets.
     """
     y, v = np.asarray(labels), np.asarray(sizes)
     if y.ndim != 1 or len(y) == 0 or not np.issubdtype(y.dtype, np.integer) or y.min() < 0:
@@ -66,6 +66,6 @@ def dirichlet_partition(
 
 
 def _draw(pool: NDArray, count: int, rng: np.random.Generator) -> NDArray:
-    """``count`` samples of the pool, none again before all have been taken."""
+    """``count`` samples of the pool; none is taken again before all have been."""
     rounds = [rng.permutation(pool) for _ in range(-(-count // len(pool)))]
     return np.concatenate(rounds)[:count] if rounds else pool[:0]

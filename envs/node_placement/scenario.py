@@ -21,8 +21,8 @@ HOTSPOT_WALLS = (0.10, 0.90)
 def sample(params: NodePlacementParams, rng: np.random.Generator) -> Trace:
     """One episode: ``initial_node_position_m`` (K, 2) and ``user_position_m`` (T + 2, N, 2).
 
-    The nodes start uniformly (a binomial point process); under a speed limit they have had time to settle: K-means on
-    slot 0's users from that draw.
+    The nodes are drawn uniformly (a binomial point process). Under a speed limit they have had time to settle: they
+    start where K-means on the users of slot 0 takes them from that draw.
     """
     p = params
     start = rng.uniform(0.0, p.side_m, (p.num_nodes, 2))

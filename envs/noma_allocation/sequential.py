@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import gymnasium as gym
 import numpy as np
 from gymnasium.spaces import Box, Dict, Discrete
@@ -14,12 +12,12 @@ from rangym.envs.noma_allocation.system import NomaAllocation
 
 
 class Sequential(gym.Wrapper, gym.utils.RecordConstructorArgs):
-    """One micro-step a scheduled user, in the order of descending best gain; the last one plays the round.
+    """One micro-step for each scheduled user, in the order of descending best gain; the last one plays the round.
 
-    `Discrete(K)`: the sub-channel of the user whose turn it is. The reward is 0 until the round is played, and so are
-    the ``terms`` and ``metrics`` of the info absent. `action_masks()` hides full sub-channels; who chooses one all the
-    same competes for its two places by gain, like under the coding `native`. Users beyond 2K get no turn and no
-    sub-channel; a round without scheduled users is one micro-step without effect.
+    `Discrete(K)`: the sub-channel of the user whose turn it is. Until the round is played the reward is 0, and the info
+    holds no ``terms`` and ``metrics``. `action_masks()` hides full sub-channels; a user that chooses one all the same
+    competes for its two places by gain, as under the coding `native`. Users beyond 2K get no turn and no sub-channel; a
+    round without scheduled users is one micro-step without effect.
 
     The observation has two more fields: ``turn`` (N,), one-hot, and ``assigned`` (N, K), 0/1.
 
@@ -32,7 +30,8 @@ class Sequential(gym.Wrapper, gym.utils.RecordConstructorArgs):
 
     def __init__(self, env: gym.Env):
         shell = env.unwrapped
-        if not (isinstance(shell, SystemEnv) and isinstance(shell.system, NomaAllocation)):
+        inner = env.observation_space
+        if not (isinstance(shell, SystemEnv) and isinstance(shell.system, NomaAllocation) and isinstance(inner, Dict)):
             raise TypeError(f"env: a NomaAllocation environment wanted, got {shell}")
         if shell.system.params.action != "native":
             raise ValueError(f"env: action='native' wanted, got {shell.system.params.action!r}")
@@ -42,14 +41,14 @@ class Sequential(gym.Wrapper, gym.utils.RecordConstructorArgs):
         self.action_space = Discrete(channels)
         self.observation_space = Dict(
             {
-                **env.observation_space.spaces,  # type: ignore[attr-defined]
+                **inner.spaces,
                 "turn": Box(0, 1, (ues,), np.float32),
                 "assigned": Box(0, 1, (ues, channels), np.float32),
             }
         )
         self._ues, self._channels = ues, channels
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+    def reset(self, *, seed: int | None = None, options: dict[str, object] | None = None):
         observation, info = self.env.reset(seed=seed, options=options)
         self._begin(observation)
         return self._observe(), info

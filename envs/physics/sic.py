@@ -69,9 +69,17 @@ def noma_pair(
 
     Parameters
     ----------
+    gain_early, gain_late : channel gain over noise power of each user, 1/W.
+    lone_s, joint_s : T_d, how long the early user is ready before the late one, and T_2 from then to the deadline, s.
+    bits_per_hz : c, what each user delivers over the bandwidth, bit/Hz.
+    max_power_w : cap of each user's power, W.
     order : ``best`` of both decode orders, ``strong_first`` (the same wherever that one is feasible) or
         ``early_first`` (the paper's formulas read literally).
     form : ``printed`` takes the powers of the paper's equation (23), which deliver the wrong number of bits.
+
+    Returns
+    -------
+    `PairPower` of the broadcast shape of the first four arguments.
 
     >>> pair = noma_pair(50.0, 20.0, 1.0, 2.5, 1.1)
     >>> [round(float(p), 6) for p in (pair.lone_w, pair.early_w, pair.late_w)]
@@ -177,6 +185,16 @@ def printed_lone_power_w(
 ) -> NDArray:
     """Equation (22), first line, as printed: P11 from P12. Negative for every input (the sign of D/B is wrong).
 
+    Parameters
+    ----------
+    early_w, late_w : P12 and P2, W.
+    gain_early, gain_late : channel gain over noise power of each user, 1/W.
+    bits_per_hz : D/B, bit/Hz.
+
+    Returns
+    -------
+    P11 in W, of the broadcast shape.
+
     >>> round(float(printed_lone_power_w(0.003789, 0.01783, 50.0, 20.0, 1.1)), 5)
     -0.01416
     """
@@ -185,7 +203,17 @@ def printed_lone_power_w(
 
 
 def delivered_bits_per_hz(pair: PairPower, gain_early, gain_late, lone_s, joint_s) -> tuple[NDArray, NDArray]:
-    """What the powers of ``pair`` deliver for the early and for the late user: T_d r11 + T_2 r12, and T_2 r2."""
+    """What the powers of ``pair`` deliver for the early and for the late user: T_d r11 + T_2 r12, and T_2 r2.
+
+    Parameters
+    ----------
+    pair : powers of both users.
+    gain_early, gain_late, lone_s, joint_s : as for `noma_pair`.
+
+    Returns
+    -------
+    Bits over the bandwidth of the early and of the late user, bit/Hz, each of the broadcast shape.
+    """
     q1, q2 = pair.early_w * gain_early, pair.late_w * gain_late
     noise1, noise2 = np.where(pair.early_first, 1.0 + q2, 1.0), np.where(pair.early_first, 1.0, 1.0 + q1)
     early = lone_s * np.log1p(pair.lone_w * gain_early) + joint_s * np.log1p(q1 / noise1)
@@ -194,7 +222,13 @@ def delivered_bits_per_hz(pair: PairPower, gain_early, gain_late, lone_s, joint_
 
 @dataclass(frozen=True)
 class FixedUpload:
-    """What users at given powers do: when each stops transmitting, and whether its bits were out by then."""
+    """What users at given powers do, each field of the broadcast shape of the arguments.
+
+    Attributes
+    ----------
+    stop_early_s, stop_late_s : when each stops transmitting, in seconds from when the early user is ready.
+    early_done, late_done : whether its bits are out by then.
+    """
 
     stop_early_s: NDArray
     stop_late_s: NDArray
@@ -215,6 +249,17 @@ def noma_at_power(
 
     The stronger user suffers interference only while the weaker one transmits. Times count from when the early user
     is ready; the deadline is at lone_s + joint_s.
+
+    Parameters
+    ----------
+    gain_early, gain_late : channel gain over noise power of each user, 1/W.
+    lone_s, joint_s : T_d, how long the early user is ready before the late one, and T_2 from then to the deadline, s.
+    bits_per_hz : c, what each user delivers over the bandwidth, bit/Hz.
+    early_w, late_w : power of each user, W.
+
+    Returns
+    -------
+    `FixedUpload` of the broadcast shape.
     """
     h1, h2, lone, joint, p1, p2 = np.broadcast_arrays(
         *(np.asarray(x, dtype=np.float64) for x in (gain_early, gain_late, lone_s, joint_s, early_w, late_w))

@@ -2,8 +2,10 @@
 
 from importlib.metadata import version
 
-from rangym.envs.registration import register_envs
+from rangym.envs.errors import WrongCall, WrongType, WrongValue
+from rangym.envs.registration import register, register_envs
 
+__all__ = ["WrongCall", "WrongType", "WrongValue", "register"]
 __version__ = version("rangym")
 
 register_envs()

@@ -42,6 +42,26 @@ def test_trains_logs_and_exports(name, tmp_path):
         train(_recipe(name), 2, tmp_path)
 
 
+def test_training_leaves_the_process_as_it_was(tmp_path):
+    """torch's threads are the caller's again, no warning is hidden from it, and SB3's of matrices does not come."""
+    code = (
+        "import dataclasses, torch, warnings\n"
+        "torch.set_num_threads(3)\n"
+        "from rangym.baselines.recipes import RECIPES\n"
+        "from rangym.baselines.train import train\n"
+        "r = RECIPES['ppo_shared']\n"
+        "kwargs = {**r.kwargs, 'n_steps': 20, 'batch_size': 80}\n"
+        "r = dataclasses.replace(r, num_envs=4, total_steps=80, scenario='tiny', kwargs=kwargs)\n"
+        f"train(r, 0, {str(tmp_path)!r})\n"
+        "assert torch.get_num_threads() == 3, torch.get_num_threads()\n"
+        "hidden = [f for f in warnings.filters if f[1] and 'observation' in f[1].pattern]\n"
+        "assert not hidden, hidden\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "unconventional" not in done.stderr
+
+
 def test_the_same_seed_gives_the_same_agent(tmp_path):
     one, other = (train(_recipe(), 0, tmp_path / folder) for folder in "ab")
     assert one.read_bytes() == other.read_bytes()

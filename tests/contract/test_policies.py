@@ -1,5 +1,8 @@
 """What every registered policy promises: causal, native actions, batched = single, no leak through state or seeds."""
 
+import dataclasses
+import inspect
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -7,7 +10,10 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
 
 from rangym import policies
+from rangym.envs.cell_association.system import CellAssociation
 from rangym.envs.core import SystemEnv
+from rangym.envs.node_placement.system import NodePlacement
+from rangym.envs.params import ranges
 from rangym.envs.registration import SYSTEMS
 from rangym.evaluation.causality import first_leak
 from rangym.policies import Knowledge, Policy, Task
@@ -25,6 +31,8 @@ FORMS = {
 }
 # Policies that honestly plan with `sample`, which the causality test would take for guessing the seed.
 PLANNERS: set[str] = set()
+# Options of several types, which a range cannot say.
+UNRANGED = {"meta_step", "forecaster", "agent"}
 
 
 PAIRS = [
@@ -57,6 +65,37 @@ def test_actions_are_native_and_repeat_with_the_seed(env_id, name):
     used = policies.make(name)
     _episode(env, used, seed=8)
     np.testing.assert_array_equal(first, _episode(env, used, seed=3))  # reset forgets the last episode
+
+
+@pytest.mark.parametrize("env_id, name", PAIRS)
+def test_a_policy_is_its_options_stored_untouched(env_id, name):
+    policy = policies.make(name)
+    fields = [f.name for f in dataclasses.fields(policy)]
+    assert fields == list(inspect.signature(type(policy)).parameters) == list(vars(policy))
+    assert set(fields) - set(ranges(policy)) <= UNRANGED
+    given = dict(vars(policy))
+    _episode(_env(env_id, name), policy)
+    assert {f: getattr(policy, f) for f in fields} == given
+    assert [f.name for f in dataclasses.fields(policy)] == fields  # an episode's state is no field
+    for field in ranges(policy):
+        with pytest.raises(ValueError, match=f"^{field}: .* wanted, got <object"):
+            policies.make(name, **{field: object()})
+
+
+def test_a_task_gives_a_policy_its_model_trace_and_boxes_or_says_what_is_missing():
+    env = gym.make("rangym/CellAssociation-v0", scenario="tiny").unwrapped
+    env.reset(seed=0)
+    task = Task.of(env, Knowledge.ORACLE)
+    assert task.model(CellAssociation) is task.system and task.episode() is task.trace
+    assert task.box("sinr_db").shape == (4, 3)
+    with pytest.raises(TypeError, match="the model of a NodePlacement wanted, got CellAssociation"):
+        task.model(NodePlacement)
+    with pytest.raises(TypeError, match="needs the model"):
+        Task.of(env).model(CellAssociation)
+    with pytest.raises(ValueError, match="needs the episode's trace"):
+        Task.of(env, Knowledge.MODEL).episode()
+    with pytest.raises(TypeError, match="the field 'snr_db' wanted"):
+        task.box("snr_db")
 
 
 @pytest.mark.parametrize("env_id, name", PAIRS)

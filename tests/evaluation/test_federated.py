@@ -1,5 +1,6 @@
 """Federated studies: who takes part, who is averaged, how rates are chosen, resumption and the command."""
 
+import inspect
 import json
 from pathlib import Path
 
@@ -183,6 +184,23 @@ def test_table(results):
         else:
             gap = np.mean([r["personal"] for r in own]) - np.mean(base)
             assert float(cell[9].split()[0]) == pytest.approx(gap, abs=6e-4)
+
+
+def test_command_without_options_asks_for_the_functions_defaults(monkeypatch):
+    asked = {}
+
+    def recorded(study, **options):
+        asked.update(options, study=study)
+        raise ValueError("enough")
+
+    recorded.__signature__ = inspect.signature(federated)
+    monkeypatch.setattr(fl, "federated", recorded)
+    assert main(["federated"]) == 2
+    assert asked.pop("study") == FederatedStudy()
+    for name, value in asked.items():
+        default = recorded.__signature__.parameters[name].default
+        assert value == default if default is None or isinstance(default, int) else list(value) == list(default), name
+    assert len(asked) == len(recorded.__signature__.parameters) - 1
 
 
 def test_command_resumes_and_shows(tmp_path, capsys):

@@ -4,11 +4,12 @@ import json
 
 import numpy as np
 import pytest
-from scipy.stats import ttest_rel
+from scipy import stats
 
 from rangym.evaluation.grid import read
 from rangym.evaluation.papers.claims import NOT_REPRODUCED, REPRODUCED
 from rangym.evaluation.papers.wkhm import claims as claims
+from rangym.evaluation.papers.wkhm import figures
 from rangym.evaluation.papers.wkhm import rows as rows
 from rangym.evaluation.papers.wkhm.reproduce import Plan, cells, run
 
@@ -54,10 +55,19 @@ def test_lemma_1_holds_below_the_limit_of_delta_only(out):
 
 def test_table_i_is_the_paired_t_test(out, data):
     ours, theirs = data.throughput("literal", "WKHM"), data.throughput("literal", "KM")
-    test = ttest_rel(theirs, ours)  # the paper's sign: negative where WKHM is better
+    test = stats.ttest_rel(theirs, ours)  # the paper's sign: negative where WKHM is better
     text = found(out)["WKHM's mean throughput is above KM's"]["readings"][0]
     assert f"t = {test.statistic:.2f}, p = {test.pvalue:.2g} " in text["measured"]
     assert (text["verdict"] == REPRODUCED) == (test.pvalue < 0.05 and test.statistic < 0)
+
+
+def test_the_95_percent_intervals_of_the_figure_are_students(data):
+    axes = figures._ablations(data).axes[0]
+    for reading, bars in zip(data.ablations, axes.containers, strict=True):
+        values = data.ablation(reading, "p")  # two seeds: Student's interval is 6.5 times the normal one
+        ends = np.array([[y for _, y in segment] for segment in bars.lines[2][0].get_segments()])
+        expected = stats.t.interval(0.95, len(values) - 1, loc=values.mean(axis=0), scale=stats.sem(values))
+        np.testing.assert_allclose(ends, np.transpose(expected), rtol=1e-9)
 
 
 def test_printed_statistics_imply_different_degrees_of_freedom():

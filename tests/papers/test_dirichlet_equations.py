@@ -207,6 +207,15 @@ def test_map_is_the_maximum_from_any_start():
     assert fit.converged and not fit.at_bound.any()
 
 
+def test_an_absent_class_is_at_the_lower_bound_where_nothing_holds_it_up():
+    """Its alpha_j only lowers likelihood and exponential prior; the search does not have to walk there."""
+    for fit in (fit_map(COUNTS, shape=1.0), fit_mle([[5, 0, 2], [1, 0, 9], [0, 0, 4]])):
+        absent = fit.alpha == fit.alpha.min()
+        assert fit.converged and fit.at_bound.tolist() == absent.tolist()
+        np.testing.assert_allclose(fit.alpha[absent], np.exp(-12), rtol=1e-9)
+    assert not fit_map(COUNTS).at_bound.any()
+
+
 def test_map_follows_the_prior_without_information():
     """One sample says next to nothing about a class it is not in: there the prior's mode, (shape - 1) / rate."""
     fit = fit_map([1, 0, 0], shape=3.0, rate=2.0)

@@ -112,8 +112,8 @@ def test_one_pass_equals_the_equations_in_every_form(p, q, dims, users):
         PRINTED: printed_weights(x, m, p, q, eps),
         FROZEN: w * c / s,
     }
-    for mode, b in weights.items():
-        value, direction, total, magnitude = HarmonicObjective(x, eps, mode, p, q, 1.0).at(m)
+    for form, b in weights.items():
+        value, direction, total, magnitude = HarmonicObjective(x, eps, form, p, q, 1.0).at(m)
         scale = np.abs(b).sum(axis=0)
         assert value == pytest.approx(mean.sum(), rel=1e-12)
         np.testing.assert_allclose(magnitude, scale, rtol=1e-11)

@@ -153,7 +153,7 @@ def test_predict_gives_each_lane_its_own_learner():
         ({"delay_norm": "l2"}, "delay_norm"),
         ({"meta_step": -1}, "meta_step.*adaptive.*-1"),
         ({"meta_step": "fast"}, "meta_step.*fast"),
-        ({"step_scale": 0}, "step_scale.*positive.*0"),
+        ({"step_scale": 0}, "step_scale: a number above 0 wanted, got 0"),
         ({"handover_cost": "l1"}, "handover_cost.*norm.*l1"),
         ({"horizon": 500}, "horizon.*doubling.*500"),
         ({"forecaster": "lstm"}, "forecaster.*sticky.*lstm"),

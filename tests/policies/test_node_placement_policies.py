@@ -165,14 +165,14 @@ def test_local_search_counts_and_respects_its_round_limit():
 @pytest.mark.parametrize(
     "spec, message",
     [
-        ("wkhm:p=-1", "p: a positive number wanted, got -1"),
+        ("wkhm:p=-1", "p: a number above 0 wanted, got -1"),
         ("wkhm:form=literal", "form: one of"),
         ("harmonic:alpha=-1", "alpha: a number of at least 0"),
-        ("khm:p=0", "p: a positive number wanted, got 0"),
+        ("khm:p=0", "p: a number above 0 wanted, got 0"),
         ("swap:sites_per_axis=0", "sites_per_axis: an integer of at least 1 wanted, got 0"),
         ("cma:evaluations=0", "evaluations: an integer of at least 1"),
         ("mpc:slots=0", "slots: an integer of at least 1 wanted, got 0"),
-        ("mpc:alpha=2", r"alpha: in \(0, 1\] wanted, got 2"),
+        ("mpc:alpha=2", "alpha: a number above 0 and of at most 1 wanted, got 2"),
     ],
 )
 def test_bad_options_are_refused(spec, message):

@@ -145,10 +145,10 @@ def _strategies(cell: Cell) -> Row:
         p, slot, rng = _round(cell["scenario"], cell["seed"], access=cell["access"], power=power)
         costs = round_costs(p, slot["gain"], slot["training_time_s"])
         subchannel = match(costs, random_places(costs, rng), rng).subchannel
-        state = {"rounds_since_served": np.zeros((1, p.num_ues), dtype=np.int64)}
-        decision = {"subchannel": subchannel[None], "displaced": np.zeros(1)}
-        lanes = {f: np.asarray(v)[None] for f, v in slot.items()}
-        _, outcome = NomaAllocation(p).transition(state, decision, lanes)
+        system, lanes = NomaAllocation(p), {f: np.asarray(v)[None] for f, v in slot.items()}
+        _, outcome = system.transition(
+            system.initial(lanes), {"subchannel": subchannel[None], "displaced": np.zeros(1, np.int64)}, lanes
+        )
         served[name] = int(outcome.metrics["num_served"][0])
         energy[name] = float(outcome.metrics["energy_tx"][0])
         cost[name] = -float(sum(term[0] for term in outcome.terms.values()))

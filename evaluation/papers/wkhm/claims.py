@@ -268,8 +268,7 @@ def _table(data: Data) -> Iterator[Claim]:
         readings = []
         for r in READINGS:
             found = _against(data, r, method)
-            t = -found.value / (found.half_width / student.ppf(0.975, found.num_pairs - 1))
-            text = f"t = {t:.2f}, p = {found.p:.2g} (Holm {adjusted[r][method]:.2g}), "
+            text = f"t = {-found.t:.2f}, p = {found.p:.2g} (Holm {adjusted[r][method]:.2g}), "
             text += f"WKHM minus {method} {spelled(found, ' Mbit/s')}"
             readings.append(Reading(r, text, order_verdict(found)))
         yield Claim(

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from rangym.evaluation.papers.wkhm.claims import Data
 from rangym.evaluation.papers.wkhm.rows import EPS_VALUES, METHODS, P_VALUES, Q_VALUES, READINGS
+from rangym.evaluation.statistics import mean_interval
 
 # Okabe and Ito's colours; the line style says it a second time.
 STYLES: dict[str, tuple[str, str]] = {
@@ -66,9 +67,18 @@ def _ablations(data: Data) -> Figure:
     for axes, (parameter, (label, values)) in zip(figure.subplots(1, 3), ABLATIONS.items(), strict=True):
         for reading, color in zip(data.ablations, ("#D55E00", "#0072B2"), strict=True):
             found = data.ablation(reading, parameter)
-            mean = found.mean(axis=0)
-            half = 1.96 * found.std(axis=0, ddof=1) / np.sqrt(len(found)) if len(found) > 1 else np.zeros_like(mean)
-            axes.errorbar(values, mean, half, color=color, marker="o", markersize=4, linewidth=1.5, label=reading)
+            means = [mean_interval(column) for column in found.T]
+            half = np.nan_to_num([m.half_width for m in means])  # one seed has no interval
+            axes.errorbar(
+                values,
+                [m.value for m in means],
+                half,
+                color=color,
+                marker="o",
+                markersize=4,
+                linewidth=1.5,
+                label=reading,
+            )
         if parameter == "eps":
             axes.set_xscale("log")
         axes.set(xlabel=label, ylim=(min(0.0, *axes.get_ylim()), None))

@@ -149,7 +149,7 @@ def optimise(value, phi, cell, load, price, tolerance, max_cycles):
 
 @numba.njit(cache=True)
 def _best_response(value, phi, cell, load, tolerance):
-    """Users in turn to their best cell, until nobody gains; every move raises the objective, so it ends."""
+    """Move users in turn to their best cell until nobody gains; every move raises the objective, so it ends."""
     num_ues, num_cells = value.shape
     entry = np.empty(num_cells)  # what one more user costs
     for k in range(num_cells):
@@ -197,8 +197,9 @@ def _arcs_of(value, phi, cell, load, j, cost, mover):
 def _negative_cycle(cost, distance, parent, seen, tolerance):
     """A node on a negative cycle of the parents, or -1 when ``distance`` is a feasible potential.
 
-    Bellman-Ford from all nodes at once. Old distances may stay: any start gives a correct answer, a near one a quick
-    one. A cycle among the parents is negative, and appears as soon as there is one that keeps lowering distances.
+    Bellman-Ford from all nodes at once. ``distance`` may hold old values: the answer is right from any start, and quick
+    from a near one. A cycle among the parents is negative, and appears as soon as there is one that keeps lowering
+    distances.
     """
     nodes = len(cost)
     parent[:] = -1

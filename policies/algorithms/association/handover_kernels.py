@@ -1,7 +1,7 @@
 """Compiled loops of `handover_planning`.
 
-Arrays by user are (I, N, J), by stage (N, I, J); delays have one stage where they never vary. ``gamma`` is (N,) but in
-`norm_dual`. Symbols: a delay, p price, D_n moved delay, phi load cost.
+Arrays by user are (I, N, J), by stage (N, I, J); delays have one stage where they never vary. ``gamma`` is (N,), one
+weight a stage; only `norm_dual` takes a single number. Symbols: a delay, p price, D_n moved delay, phi load cost.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def best_path(reward, delay, gamma, path, back):
 
 @numba.njit(cache=True)
 def best_path_norm(reward, delay, gamma, others, path, back):
-    """The best path when the moves of ``others`` (N,) stand under the same root, O(N J^2) at worst."""
+    """A user's best path when the moved delay of all ``others`` (N,) is under the same root, O(N J^2) at worst."""
     stages, cells = reward.shape
     best = reward[0].copy()
     new = np.empty(cells)

@@ -98,9 +98,10 @@ def plan_norm(
 ) -> HandoverPlan:
     """A good plan under the norm cost, and a bound by ``iterations`` projected subgradient steps (0: per stage).
 
-    Parameters are those of `plan_additive`. The plan is a local optimum: best known, not proved. The root makes moves
-    cheaper in company, so single moves hardly start them: coordinate ascent begins from the optimum of an additive
-    surrogate, gamma sqrt(D) <= gamma (sqrt(D0) + (D - D0) / (2 sqrt(D0))), with D0 = 1, then from the D found.
+    Parameters are those of `plan_additive`. The plan is a local optimum: best known, not proved. Under the root a move
+    costs less when others move in the same stage, so changing one user at a time seldom finds such moves: coordinate
+    ascent begins from the optimum of an additive surrogate, gamma sqrt(D) <= gamma (sqrt(D0) + (D - D0) / (2
+    sqrt(D0))), with D0 = 1, then from the D found.
     """
     value, delay, weight = _checked(value, delay, gamma, weight, iterations)
     phi, per_stage = load_cost(value.shape[1]), np.full(len(value), float(gamma))
@@ -144,7 +145,7 @@ def per_stage_bound(value: NDArray, weight: NDArray | None = None) -> tuple[floa
 
 
 def _by_user(array: NDArray) -> NDArray:
-    """(N, I, ...) <-> (I, N, ...), contiguous."""
+    """Exchange the first two axes, stages and users; the result is contiguous."""
     return np.array(array.swapaxes(0, 1), order="C")
 
 

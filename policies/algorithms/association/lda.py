@@ -36,6 +36,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from rangym.policies.algorithms.association import lda_kernels as kernels
 
+ROUNDINGS = ("coupled", "independent", "shared", "argmax")
+FORMS = ("corrected", "printed", "gamma")
+GRADIENTS = ("mean", "sample")
+DELAY_NORMS = ("weighted", "euclidean", "none")
 LOAD_FLOOR = 1.0
 """The gradient of -y log10 y is taken at max(y, 1): at y = 0 it would be infinite, and sampled loads do reach 0."""
 
@@ -78,10 +82,10 @@ class LDASwitches:
 
     def __post_init__(self) -> None:
         for name, allowed in (
-            ("rounding", ("coupled", "independent", "shared", "argmax")),
-            ("form", ("corrected", "printed", "gamma")),
-            ("gradient_at", ("mean", "sample")),
-            ("delay_norm", ("weighted", "euclidean", "none")),
+            ("rounding", ROUNDINGS),
+            ("form", FORMS),
+            ("gradient_at", GRADIENTS),
+            ("delay_norm", DELAY_NORMS),
             ("handover_cost", ("norm", "sum")),
             ("fair_surrogate", (True, False)),
         ):
@@ -326,6 +330,6 @@ class DoublingLDA(LDA):
             self._start(2 * self.horizon, self.mixture)
 
 
-def _positive(name: str, value: Any, wanted: str = "a positive number") -> None:
+def _positive(name: str, value: str | float, wanted: str = "a positive number") -> None:
     if isinstance(value, bool | str) or not (math.isfinite(value) and value > 0):
         raise ValueError(f"{name}: {wanted} wanted, got {value!r}")

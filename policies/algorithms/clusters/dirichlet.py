@@ -97,7 +97,7 @@ def fit_map(counts: ArrayLike, *, shape: float = 1.5, rate: float = 0.1) -> Diri
 
     The density is the one of alpha, the search runs in ln alpha. With one vector the prior decides the scale alpha_0;
     the shares are the data's. ``shape`` is at least 1: below it the density of a class without samples grows for ever
-    as its alpha_j goes to 0. At 1 it is largest in the limit, and such a class stops at the lower bound of the search.
+    as its alpha_j goes to 0. At 1 it is largest in the limit, and such a class is put on the lower bound of the search.
 
     >>> fit = fit_map([12, 0, 5, 0, 0, 3, 0, 0, 0, 80])
     >>> fit.converged, int(fit.shares.argmax())
@@ -175,7 +175,11 @@ def class_profiles(counts: ArrayLike, feature: str = "map") -> NDArray:
 
 
 def _fit(n: NDArray, log_power: float, rate: float, weights: NDArray) -> DirichletFit:
-    """Maximum of L + sum_j (log_power ln alpha_j - rate alpha_j) over x = ln alpha, from the shares of ``weights``."""
+    """Maximum of L + sum_j (log_power ln alpha_j - rate alpha_j) over x = ln alpha, from the shares of ``weights``.
+
+    Where log_power is 0, what is maximised falls in the alpha_j of a class without samples, which is put on the lower
+    bound from the start.
+    """
 
     def negative(x: NDArray) -> tuple[float, NDArray]:
         a = np.exp(x)
@@ -183,13 +187,16 @@ def _fit(n: NDArray, log_power: float, rate: float, weights: NDArray) -> Dirichl
         return -value, -(gradient(a, n) * a + log_power - rate * a)
 
     start = np.log((weights.sum(axis=0) + 0.5) / (weights.sum() + 0.5 * n.shape[1]))
-    bounds = [(-LOG_ALPHA_BOUND, LOG_ALPHA_BOUND)] * n.shape[1]
+    high = np.full(n.shape[1], LOG_ALPHA_BOUND)
+    if log_power == 0:
+        high[n.sum(axis=0) == 0] = -LOG_ALPHA_BOUND
+    start = np.minimum(start, high)
     found = minimize(
         negative,
         start,
         jac=True,
         method="L-BFGS-B",
-        bounds=bounds,
+        bounds=[(-LOG_ALPHA_BOUND, most) for most in high],
         options={"maxiter": 1000, "ftol": 1e-12, "gtol": 1e-6},
     )
     at_bound = np.abs(found.x) >= LOG_ALPHA_BOUND

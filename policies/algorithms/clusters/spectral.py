@@ -3,8 +3,8 @@ r"""Spectral clustering of users, with the number of clusters from the eigengap.
 Ng, Jordan, Weiss, "On spectral clustering" (2001), by default; the variant of Lin, Wang, Ding, "Clustered federated
 learning with NOMA", section III, through options. Usable without any environment; K-means is scikit-learn's.
 
-The printed recipe drops the eigenvectors of eigenvalue 0. Where the graph falls apart these are the indicators of its
-components, and without them the clusters are lost; the default keeps them. The printed eigengap, the largest
+The printed recipe drops the eigenvectors of eigenvalue 0. Where the graph is not connected, these eigenvectors tell its
+components apart, and without them the clusters are lost; the default keeps them. The printed eigengap, the largest
 lambda_z - lambda_(z+1) of ascending eigenvalues, is never positive; here it is lambda_(z+1) - lambda_z.
 """
 

@@ -232,7 +232,7 @@ class _Columns:
         return np.array([index[tuple(m)] * channels + k for k, m in enumerate(members)])
 
     def _cheap(self) -> NDArray:
-        """Of each pair its cheapest sub-channel, for the cheapest tenth of the pairs."""
+        """Columns of the cheapest tenth of the pairs (but at least N), each on its cheapest sub-channel."""
         k = self.cost.argmin(axis=1)
         some = np.argsort(self.cost[np.arange(len(k)), k])[: max(len(k) // 10, self.users)]
         return some * self.channels + k[some]

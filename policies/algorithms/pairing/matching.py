@@ -66,9 +66,9 @@ def swap_matching(costs: PairCosts, place: NDArray, rule: str = "sum", max_passe
     Parameters
     ----------
     place : where to start, see `random_places`.
-    rule : which exchanges count. All lower the cost of both sub-channels together; ``2es`` (two-sided exchange
-        stability, the paper's Definition 3) also wants neither user and neither sub-channel worse off, ``users`` and
-        ``subchannels`` only those not worse, ``sum`` nothing else.
+    rule : which exchanges are made. All must lower the cost of both sub-channels together. ``sum`` asks for nothing
+        else; with ``users`` neither user, with ``subchannels`` neither sub-channel may get worse, and with ``2es``
+        (two-sided exchange stability, the paper's Definition 3) none of the four.
 
     Raises ``RuntimeError`` if ``max_passes`` passes over all pairs do not end in one without an exchange.
 
@@ -91,7 +91,7 @@ def swap_matching(costs: PairCosts, place: NDArray, rule: str = "sum", max_passe
 def alternating_hungarian(
     costs: PairCosts, place: NDArray, rng: np.random.Generator, max_steps: int | None = None
 ) -> Matching:
-    """One user of each sub-channel stays, the others are re-assigned optimally; again with others.
+    """One user of each sub-channel stays while the others are re-assigned optimally; then other users stay.
 
     Every step is the exact optimum of a neighbourhood of K! assignments, by `scipy.optimize.linear_sum_assignment`:
     first the users of the odd places move, then those of the even ones, then whole pairs; later steps choose who stays
@@ -102,7 +102,7 @@ def alternating_hungarian(
 
 
 def iterated_local_search(costs: PairCosts, place: NDArray, rng: np.random.Generator, kicks: int = 3) -> Matching:
-    """`alternating_hungarian` and ``sum`` swaps in turn down to a common local optimum, then from kicked ones.
+    """Local optima of `alternating_hungarian` and ``sum`` swaps together, from ``place`` and then from kicked ones.
 
     A kick shuffles the users of a quarter of the sub-channels (at least two) of the best assignment so far.
     """
@@ -211,7 +211,7 @@ def _table_of_pairs(p, pairs):
 
 @numba.njit(cache=True)
 def _swap(p, place, users_count, subchannels_count, max_passes):
-    """Exchanges users in ``place``; the exchanges made, and the passes (one more than allowed at the cap)."""
+    """Exchange users in ``place``; returns the numbers of exchanges and passes (one more than allowed at the cap)."""
     channels = p.gain.shape[1]
     num = len(place)
     where = np.empty(num, np.int64)  # place of each user

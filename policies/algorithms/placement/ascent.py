@@ -15,21 +15,44 @@ SMALLEST_STEP = 1e-12
 class HarmonicObjective:
     """An objective of the family over fixed users; counts its evaluations.
 
-    ``value, direction, total, magnitude`` of `at` are those of `harmonic_pass`; ``gradient_scale`` turns the direction
-    into the gradient.
+    Parameters
+    ----------
+    users : (N, d) positions.
+    eps : regulariser, in squared units of length.
+    form : a constant of `harmonic_kernels`: one of WKHM's three, or FAIR.
+    p_or_alpha, q_or_gamma : p and q of WKHM, or alpha and gamma of the alpha-fair family.
+    gradient_scale : turns the direction of `at` into the gradient.
+
+    >>> from rangym.policies.algorithms.placement.harmonic_kernels import FAIR
+    >>> objective = HarmonicObjective(np.array([[0.0], [2.0]]), 1.0, FAIR, 1.0, 2.0, 2.0)
+    >>> value, direction, *_ = objective.at(np.array([[1.0]]))  # ln 1/2 of either user, which pull alike
+    >>> round(value, 6), direction.tolist()
+    (-1.386294, [[0.0]])
     """
 
-    def __init__(self, users: NDArray, eps: float, mode: int, first: float, second: float, gradient_scale: float):
+    def __init__(
+        self, users: NDArray, eps: float, form: int, p_or_alpha: float, q_or_gamma: float, gradient_scale: float
+    ):
         self._users = np.ascontiguousarray(users.T)
-        self._mode, self._eps, self._first, self._second = mode, float(eps), float(first), float(second)
+        self._form, self._eps = form, float(eps)
+        self._p_or_alpha, self._q_or_gamma = float(p_or_alpha), float(q_or_gamma)
         self.gradient_scale, self.evaluations = gradient_scale, 0
 
     def at(self, nodes: NDArray) -> tuple[float, NDArray, NDArray, NDArray]:
+        """Objective, direction (K, d), sum_i B and sum_i |B| (K,) of `harmonic_pass` at ``nodes`` (K, d)."""
         direction, total, magnitude = np.empty(nodes.shape), np.empty(len(nodes)), np.empty(len(nodes))
         self.evaluations += 1
         position = np.ascontiguousarray(nodes, self._users.dtype)
         value = harmonic_pass(
-            self._users, position, self._eps, self._mode, self._first, self._second, direction, total, magnitude
+            self._users,
+            position,
+            self._eps,
+            self._form,
+            self._p_or_alpha,
+            self._q_or_gamma,
+            direction,
+            total,
+            magnitude,
         )
         return value, direction, total, magnitude
 

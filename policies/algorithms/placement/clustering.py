@@ -45,10 +45,13 @@ def constrained_k_means(
     *,
     max_iterations: int = 300,
 ) -> Placement:
-    """K-means whose clusters all have between N_min and N_max users (Bradley et al.), exact in every assignment.
+    """K-means whose clusters all have between N_min and N_max users (Bradley et al.); every assignment is optimal.
 
-    ``load_range`` is (N_min, N_max); None: (floor N/K, ceil N/K). ``label`` is the capacitated assignment; the nearest
-    node of a user may be another. Raises ``ValueError`` for a range that no assignment meets.
+    ``load_range`` is (N_min, N_max); None: (floor N/K, ceil N/K). ``label`` is the capacitated assignment, which need
+    not give a user its nearest node. Raises ``ValueError`` for a range that no assignment meets.
+
+    >>> constrained_k_means([[0.0], [1.0], [2.0], [9.0]], [[1.0], [9.0]]).label.tolist()
+    [0, 0, 1, 1]
     """
     x, nodes = checked_points(users, start)
     n, k = len(x), len(nodes)

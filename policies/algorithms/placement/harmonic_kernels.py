@@ -99,33 +99,35 @@ def _relative_squares(x, nodes, eps, rho, nearest):
 
 
 @numba.njit(cache=True, fastmath=_FAST, error_model="numpy")
-def _coefficients(mode, first, second, nearest, sum_a, sum_ac, size, constant, slope):
+def _coefficients(form, p_or_alpha, q_or_gamma, nearest, sum_a, sum_ac, size, constant, slope):
     """Objective of a block's ``size`` users; B = rho a (constant + slope c), or a (constant rho + slope c) if printed.
 
     With a = rho^(q/2) and c = rho^(p/2) (or a = rho^(gamma/2) alone), and the powers of s_min put back in float64.
     """
     kind = nearest.dtype.type
     value = 0.0
-    if mode == FAIR:
+    if form == FAIR:
+        alpha, gamma = p_or_alpha, q_or_gamma
         for u in range(size):
             s = np.float64(nearest[u])
-            power = _inverse_power(s, second / 2.0) * sum_a[u]
-            value += np.log(power) if first == 1.0 else power ** (1.0 - first) / (1.0 - first)
-            constant[u] = kind(power ** (-first) * _inverse_power(s, second / 2.0 + 1.0))
+            power = _inverse_power(s, gamma / 2.0) * sum_a[u]
+            value += np.log(power) if alpha == 1.0 else power ** (1.0 - alpha) / (1.0 - alpha)
+            constant[u] = kind(power ** (-alpha) * _inverse_power(s, gamma / 2.0 + 1.0))
             slope[u] = kind(0.0)
     else:
-        p_is_2 = first == 2.0
+        p, q = p_or_alpha, q_or_gamma
+        p_is_2 = p == 2.0
         for u in range(size):
             s, total = np.float64(nearest[u]), np.float64(sum_a[u])
             scale = 1.0 / (s * total)  # the only division: s and total give back 1 / total and 1 / s
-            largest = scale * total if p_is_2 else _inverse_power(s, first / 2.0)  # C of the nearest node
+            largest = scale * total if p_is_2 else _inverse_power(s, p / 2.0)  # C of the nearest node
             mean = sum_ac[u] * largest * (scale * s)  # Lbar
             value += mean
-            constant[u] = kind(0.0 if mode == FROZEN else -second * mean * scale)
-            if mode == FROZEN:
+            constant[u] = kind(0.0 if form == FROZEN else -q * mean * scale)
+            if form == FROZEN:
                 slope[u] = kind(largest * scale)
             else:
-                slope[u] = kind((first + second) * largest * (scale * s if mode == PRINTED else scale))
+                slope[u] = kind((p + q) * largest * (scale * s if form == PRINTED else scale))
     for u in range(size, BLOCK):
         constant[u] = kind(0.0)
         slope[u] = kind(0.0)
@@ -133,11 +135,11 @@ def _coefficients(mode, first, second, nearest, sum_a, sum_ac, size, constant, s
 
 
 @numba.njit(cache=True, fastmath=_FAST, error_model="numpy")
-def harmonic_pass(users, nodes, eps, mode, first, second, direction, total, magnitude):
+def harmonic_pass(users, nodes, eps, form, p_or_alpha, q_or_gamma, direction, total, magnitude):
     """Objective at ``nodes``; fills direction (K, d) = g, total (K) = sum_i B, magnitude (K) = sum_i |B|.
 
-    users (d, N) and nodes (K, d) of one dtype, the rest float64; ``first, second`` are p, q of WKHM, or alpha, gamma of
-    the alpha-fair family.
+    users (d, N) and nodes (K, d) of one dtype, the rest float64; ``form`` is CORRECTED, PRINTED, FROZEN (with p and q)
+    or FAIR (with alpha and gamma).
     """
     kind, zero = users.dtype.type, users.dtype.type(0.0)
     num_nodes = nodes.shape[0]
@@ -148,7 +150,7 @@ def harmonic_pass(users, nodes, eps, mode, first, second, direction, total, magn
     constant, slope = np.empty(BLOCK, users.dtype), np.empty(BLOCK, users.dtype)
     a, c, weight = np.empty(BLOCK, users.dtype), np.ones(BLOCK, users.dtype), np.empty(BLOCK, users.dtype)
     # The default exponents in fused loops: a third faster.
-    usual = (mode == CORRECTED or mode == FROZEN) and first == 2.0 and second == 4.0
+    usual = (form == CORRECTED or form == FROZEN) and p_or_alpha == 2.0 and q_or_gamma == 4.0
     direction[:] = 0.0
     total[:] = 0.0
     magnitude[:] = 0.0
@@ -169,23 +171,23 @@ def harmonic_pass(users, nodes, eps, mode, first, second, direction, total, magn
                     sum_a[u] += square
                     sum_ac[u] += square * rho[node, u]
                 continue
-            _power(rho, node, second / 2.0, a)
-            if mode != FAIR:
-                _power(rho, node, first / 2.0, c)
+            _power(rho, node, q_or_gamma / 2.0, a)
+            if form != FAIR:
+                _power(rho, node, p_or_alpha / 2.0, c)
             for u in range(BLOCK):
                 sum_a[u] += a[u]
                 sum_ac[u] += a[u] * c[u]
-        value += _coefficients(mode, first, second, nearest, sum_a, sum_ac, size, constant, slope)
+        value += _coefficients(form, p_or_alpha, q_or_gamma, nearest, sum_a, sum_ac, size, constant, slope)
         for node in range(num_nodes):
             if usual:
                 for u in range(BLOCK):
                     r = rho[node, u]
                     weight[u] = r * r * r * (slope[u] * r + constant[u])
             else:
-                _power(rho, node, second / 2.0, a)
-                if mode != FAIR:
-                    _power(rho, node, first / 2.0, c)
-                if mode == PRINTED:
+                _power(rho, node, q_or_gamma / 2.0, a)
+                if form != FAIR:
+                    _power(rho, node, p_or_alpha / 2.0, c)
+                if form == PRINTED:
                     for u in range(BLOCK):
                         weight[u] = a[u] * (slope[u] * c[u] + constant[u] * rho[node, u])
                 else:

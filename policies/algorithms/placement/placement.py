@@ -57,7 +57,11 @@ def checked_positive(**numbers: float) -> None:
 
 
 def squared_distances(users: NDArray, nodes: NDArray) -> NDArray:
-    """Squared distances (..., N, K), in float64, of users (..., N, d) and nodes (..., K, d)."""
+    """Squared distances (..., N, K), in float64, of users (..., N, d) and nodes (..., K, d).
+
+    >>> squared_distances(np.array([[0.0, 0.0], [3.0, 0.0]]), np.array([[0.0, 4.0]])).tolist()
+    [[16.0], [25.0]]
+    """
     x, m = users.astype(np.float64, copy=False), nodes.astype(np.float64, copy=False)
     total = x[..., :, None, 0] - m[..., None, :, 0]
     total *= total

@@ -19,7 +19,7 @@ def improve_one_by_one(
     candidates: Callable[[NDArray, int], NDArray],
     max_rounds: int = 50,
 ) -> Placement:
-    """Local search: each node in turn goes to its best candidate, until a whole round brings nothing.
+    """Local search: each node in turn goes to its best candidate, until a whole round brings no gain.
 
     ``candidates(position, node)`` gives the places (C, d) that ``node`` may move to from ``position`` (K, d). The
     value never falls, and where it stops no single move to a candidate helps (if ``converged``).
@@ -45,7 +45,15 @@ def improve_one_by_one(
 
 
 def one_swap(utility: Utility, start: ArrayLike, sites: ArrayLike, max_rounds: int = 50) -> Placement:
-    """Local search that exchanges one node's place for one of ``sites`` (C, d): no such swap helps at the end."""
+    """Local search that exchanges one node's place for one of ``sites`` (C, d): no such swap helps at the end.
+
+    >>> users = np.array([0.0, 1.0, 8.0])
+    >>> def nearness(tried):  # minus the sum of distances to the nearest node
+    ...     return -np.abs(users[:, None] - tried[:, None, :, 0]).min(axis=2).sum(axis=1)
+    >>> found = one_swap(nearness, [[3.0], [4.0]], [[0.0], [4.0], [8.0]])
+    >>> sorted(found.position.ravel().tolist()), found.value
+    ([0.0, 8.0], -1.0)
+    """
     places = np.asarray(sites, dtype=np.float64)
     if places.ndim != 2 or len(places) < 1:
         raise ValueError(f"sites: a (C, d) array of at least one place wanted, got shape {places.shape}")
@@ -53,7 +61,11 @@ def one_swap(utility: Utility, start: ArrayLike, sites: ArrayLike, max_rounds: i
 
 
 def site_grid(low: float, high: float, per_axis: int) -> NDArray:
-    """Centres (per_axis^2, 2) of the squares of a regular grid over [low, high]^2."""
+    """Centres (per_axis^2, 2) of the squares of a regular grid over [low, high]^2.
+
+    >>> site_grid(0.0, 4.0, 2).tolist()
+    [[1.0, 1.0], [1.0, 3.0], [3.0, 1.0], [3.0, 3.0]]
+    """
     line = low + (np.arange(per_axis) + 0.5) * (high - low) / per_axis
     return np.stack(np.meshgrid(line, line, indexing="ij"), axis=-1).reshape(-1, 2)
 

@@ -8,11 +8,14 @@ import os
 import sys
 from collections.abc import Sequence
 
+from rangym.envs.errors import WrongCall
+
 COMMANDS = {
     "list": ("rangym.cli.listing", "environments, scenarios and policies"),
     "bench": ("rangym.cli.bench", "the benchmark: every policy on the same traces, with a report"),
     "evaluate": ("rangym.cli.evaluate", "chosen policies on one scenario"),
     "report": ("rangym.cli.report", "tables and an HTML report from results files"),
+    "check": ("rangym.cli.check", "what a problem or a policy of your own must keep"),
     "tune": ("rangym.cli.tune", "a policy's options, on the tuning seeds"),
     "train": ("rangym.cli.train", "a reinforcement-learning agent"),
     "reproduce": ("rangym.cli.reproduce", "a paper's claims beside what we measure"),
@@ -41,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"\n{args.prog}: interrupted; finished rows are kept, the same command goes on", file=sys.stderr)
         return 130
-    except (ValueError, TypeError, OSError, ImportError) as error:  # what the called code says about wrong input
+    except (WrongCall, OSError) as error:  # what the caller can mend; everything else keeps its traceback
         print(f"{args.prog}: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
 

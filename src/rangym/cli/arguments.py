@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import ast
+import importlib
 import shlex
 import sys
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rangym.envs.errors import WrongValue
+from rangym.policies import words
+
+if TYPE_CHECKING:
+    from rangym.evaluation import Results
 
 DEFAULT_ENV = "CellAssociation"
 
@@ -25,47 +32,37 @@ def add_workers(parser: argparse.ArgumentParser, default: int = 1) -> None:
 
 
 def env_id(name: str) -> str:
-    """``"CellAssociation"``, ``"cell_association"`` or the full id -> the full id."""
+    """``"CellAssociation"``, ``"cell_association"``, the full id, or ``"my_module:lab/Mine-v0"`` -> the full id."""
     from rangym.envs.params import nearest
-    from rangym.envs.registration import SYSTEMS
+    from rangym.envs.registration import PROBLEMS, problem
 
-    short = {_plain(full): full for full in SYSTEMS}
-    if _plain(name) not in short:
-        names = [full.partition("/")[2].partition("-")[0] for full in SYSTEMS]
-        raise ValueError(f"--env: one of {', '.join(names)} wanted, got {name!r}{nearest(name, names)}")
-    return short[_plain(name)]
+    module, colon, rest = name.rpartition(":")
+    if colon:
+        importlib.import_module(module)  # it may register what comes after the colon
+    short = {_plain(full): full for full in PROBLEMS}
+    if rest in PROBLEMS or colon:
+        return problem(rest).env_id
+    if _plain(rest) not in short:
+        names = [full.partition("/")[2].partition("-")[0] for full in PROBLEMS]
+        raise WrongValue(f"--env: one of {', '.join(names)} wanted, got {name!r}{nearest(name, names)}")
+    return short[_plain(rest)]
 
 
 def _plain(name: str) -> str:
     return name.rpartition("/")[2].partition("-")[0].replace("_", "").lower()
 
 
-def key_values(parts: Sequence[str], option: str) -> dict[str, Any]:
+def key_values(parts: Sequence[str], option: str) -> dict[str, object]:
     """``["gamma=5", "law=static"]`` -> ``{"gamma": 5, "law": "static"}``."""
-    return {key: literal(value) for key, value in _pairs(parts, option)}
+    return words.key_values(list(parts), f"{option}:")
 
 
-def grid(parts: Sequence[str]) -> dict[str, list[Any]]:
+def grid(parts: Sequence[str]) -> dict[str, list[object]]:
     """``["offset_db=1,3", "rounding=coupled,argmax"]`` -> a list of values for each key."""
-    return {key: [literal(v) for v in value.split(",") if v.strip()] for key, value in _pairs(parts, "--grid")}
-
-
-def _pairs(parts: Sequence[str], option: str) -> list[tuple[str, str]]:
-    pairs = []
-    for part in parts:
-        key, equals, value = part.partition("=")
-        if not (key.strip() and equals and value.strip()):
-            raise ValueError(f"{option}: KEY=VALUE wanted, got {part!r}")
-        pairs.append((key.strip(), value))
-    return pairs
-
-
-def literal(text: str) -> Any:
-    """A Python literal, or the word itself."""
-    try:
-        return ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError):
-        return text.strip()
+    pairs = (part.partition("=") for part in parts)
+    texts = {key.strip(): values for key, _, values in pairs}
+    words.key_values(list(parts), "--grid:")  # refuses what is no KEY=VALUES
+    return {key: [words.literal(value) for value in words.split(values)] for key, values in texts.items()}
 
 
 def command_line() -> str:
@@ -73,7 +70,7 @@ def command_line() -> str:
     return shlex.join(["rangym", *sys.argv[1:]])
 
 
-def print_problems(results: Any, path: Any = None) -> int:
+def print_problems(results: Results, path: str | Path | None = None) -> int:
     """Say on stderr what is wrong with results; 1 if anything is."""
     if results.torn:
         lines = ", ".join(map(str, results.torn[:5])) + (", ..." if len(results.torn) > 5 else "")

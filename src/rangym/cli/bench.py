@@ -6,8 +6,12 @@ import argparse
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rangym.cli import arguments
+
+if TYPE_CHECKING:
+    from rangym.evaluation import Results
 
 DESCRIPTION = """\
 Run every registered policy, trained agents included, on the same traces, print the tables and
@@ -28,26 +32,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from rangym.evaluation.suite import FULL, QUICK, measured, run_suite
+    from rangym.evaluation import Results, evaluate
+    from rangym.evaluation.cards import benchmarks
+    from rangym.evaluation.problems.cell_association.measured import measured
     from rangym.evaluation.summary import summarise_all, text_report
 
-    suite = [*(FULL if args.full else QUICK), *([measured(args.map)] if args.map else [])]
+    tables = [*benchmarks(args.full), *([measured(args.map)] if args.map else [])]
     rows = Path(args.out) / "bench.jsonl"
     if args.fresh:
         rows.unlink(missing_ok=True)
     start = time.monotonic()
     print("running the benchmark; the first run compiles for some seconds", file=sys.stderr, flush=True)
-    results = run_suite(suite, rows, args.workers)
+    results = Results.merge(evaluate(None, table, workers=args.workers, out=rows) for table in tables)
     for summary in summarise_all(results):
         print(text_report(summary), end="\n\n")
-    print(f"{results.computed} cells run in {time.monotonic() - start:.0f} s; rows: {rows}")
+    print(f"{results.computed} jobs run in {time.monotonic() - start:.0f} s; rows: {rows}")
     print(f"report: {_report(results, rows.with_suffix('.html'))}")
     return arguments.print_problems(results, rows)
 
 
-def _report(results, path: Path) -> str:
+def _report(results: Results, path: Path) -> str:
     """The path of the HTML report, or what to install for one: the tables stand without it."""
-    from rangym.evaluation.report import MissingExtra, write_html
+    from rangym.envs.errors import MissingExtra
+    from rangym.evaluation.report import write_html
 
     try:
         return str(write_html(results, path, command=arguments.command_line()))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import inspect
+from collections.abc import Iterable
 
 from rangym.cli import arguments
 
@@ -22,26 +24,48 @@ EXAMPLE = """\
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--methods", default="fedavg,cfl,random_clusters", help="default: %(default)s")
-    parser.add_argument("--alpha", default="0.01,0.05,0.5", help="Dirichlet concentrations (default: %(default)s)")
-    parser.add_argument("--uploads", default="all_served", metavar="POLICIES", help="default: %(default)s")
-    parser.add_argument("--access", default="noma", help="noma, oma_opt, oma_equal, fdma (default: %(default)s)")
-    parser.add_argument("--rates", default="0.05,0.1,0.2,0.5,1", help="learning rates to try (default: %(default)s)")
-    parser.add_argument("--seeds", default="0:5", help="FIRST:END, END excluded, or a list (default: %(default)s)")
-    parser.add_argument("--tuning-seeds", default="10000:10003", help="default: %(default)s")
-    parser.add_argument("--data", default="digits", help="digits, mnist or fashion_mnist (default: %(default)s)")
+    from rangym.evaluation.problems.noma_allocation.federated import Allocation, FederatedStudy, federated
+
+    study = FederatedStudy  # defaults are written there, and in the signature of `federated`
+    grid = {name: option.default for name, option in inspect.signature(federated).parameters.items()}
+    parser.add_argument("--methods", default=_list(grid["methods"]), help="default: %(default)s")
+    parser.add_argument(
+        "--alpha", default=_list(grid["concentrations"]), help="Dirichlet concentrations (default: %(default)s)"
+    )
+    parser.add_argument("--uploads", default=Allocation.policy, metavar="POLICIES", help="default: %(default)s")
+    parser.add_argument(
+        "--access", default=Allocation.access, help="noma, oma_opt, oma_equal, fdma (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--rates", default=_list(grid["learning_rates"]), help="learning rates to try (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--seeds", default=_range(grid["seeds"]), help="FIRST:END, END excluded, or a list (default: %(default)s)"
+    )
+    parser.add_argument("--tuning-seeds", default=_range(grid["tuning_seeds"]), help="default: %(default)s")
+    parser.add_argument("--data", default=study.dataset, help="digits, mnist or fashion_mnist (default: %(default)s)")
     parser.add_argument("--data-path", metavar="FOLDER", help="where the IDX files of mnist or fashion_mnist are")
-    parser.add_argument("--users", type=int, default=100, help="default: %(default)s")
-    parser.add_argument("--participants", type=int, default=20, help="users in a round (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=60, help="default: %(default)s")
+    parser.add_argument("--users", type=int, default=study.num_ues, help="default: %(default)s")
+    parser.add_argument(
+        "--participants", type=int, default=study.participants, help="users in a round (default: %(default)s)"
+    )
+    parser.add_argument("--rounds", type=int, default=study.rounds, help="default: %(default)s")
     parser.add_argument("--clusters", type=int, help="number of clusters (default: from the eigengap)")
-    parser.add_argument("--scenario", default="tight", help="of NomaAllocation (default: %(default)s)")
+    parser.add_argument("--scenario", default=study.scenario, help="of NomaAllocation (default: %(default)s)")
     parser.add_argument(
         "--set", dest="overrides", metavar="KEY=VALUE", action="append", default=[], help="override a parameter of it"
     )
     arguments.add_workers(parser)
     parser.add_argument("--out", metavar="FILE", help="JSON-lines file that keeps the rows")
     parser.add_argument("--show", metavar="FILE", help="only print the table of such a file")
+
+
+def _list(values: Iterable[str | float]) -> str:
+    return ",".join(value if isinstance(value, str) else f"{value:g}" for value in values)
+
+
+def _range(seeds: range) -> str:
+    return f"{seeds.start}:{seeds.stop}"
 
 
 def run(args: argparse.Namespace) -> int:

@@ -15,17 +15,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from rangym.envs.registration import SYSTEMS
+    from rangym.envs.registration import PROBLEMS
     from rangym.evaluation.summary import aligned
     from rangym.policies import registry
 
-    for env_id in [arguments.env_id(args.env)] if args.env else SYSTEMS:
+    for env_id in [arguments.env_id(args.env)] if args.env else PROBLEMS:
         print(f"{env_id}\n")
         print(aligned(["scenario", "sizes"], _scenarios(env_id), "ll"))
-        rows = []
-        for name in registry.names(env_id):
-            entry = registry.entry(name)
-            rows.append([name, entry.role, _knowledge(entry), entry.source])
+        rows = [[name, e.role, e.knows, e.source] for name, e in registry.entries(env_id).items()]
         print(f"\n{aligned(['policy', 'role', 'knows', 'source'], rows, 'llll')}\n")
     print("knows: observation = what each observation says; model = also the parameters; oracle = also the future.")
     return 0
@@ -33,14 +30,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _scenarios(env_id: str) -> list[list[str]]:
     """Name and sizes; a scenario that is another one under a second name says so."""
-    import importlib
+    from rangym.envs.registration import problem
 
-    from rangym.envs.registration import SYSTEMS
-
-    module, _, name = SYSTEMS[env_id].partition(":")
     seen: list[tuple[str, object]] = []
     rows = []
-    for scenario, params in getattr(importlib.import_module(module), name).scenarios.items():
+    for scenario, params in problem(env_id).system_class.scenarios.items():
         same = [other for other, known in seen if known is params]
         rows.append([scenario, f"= {same[0]}" if same else _sizes(params)])
         seen.append((scenario, params))
@@ -57,11 +51,3 @@ def _sizes(params) -> str:
     words += [str(fields[k]) for k in ("law",) if k in fields]
     words += [f"needs {k}" for k in ("map",) if k in fields and fields[k] is None and fields.get("law") == "measured"]
     return ", ".join(counts + words)
-
-
-def _knowledge(entry) -> str:
-    """An agent's class may need an extra that is not installed: say so rather than fail."""
-    try:
-        return entry.knowledge.value
-    except ImportError as error:
-        return f"? ({error})"

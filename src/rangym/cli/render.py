@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from rangym.cli import arguments
+from rangym.envs.errors import WrongValue
 
 DESCRIPTION = """\
 Play an episode with a policy and write it as an animated GIF (needs: pip install 'rangym[plot]')."""
@@ -23,9 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     for name in ("slots", "fps"):
         if getattr(args, name) < 1:
-            raise ValueError(f"--{name}: a number of at least 1 wanted, got {getattr(args, name)}")
+            raise WrongValue(f"--{name}: a number of at least 1 wanted, got {getattr(args, name)}")
     if not args.out.endswith(".gif"):
-        raise ValueError(f"--out: a file name ending in .gif wanted, got {args.out!r}")
+        raise WrongValue(f"--out: a file name ending in .gif wanted, got {args.out!r}")
     from rangym.evaluation.film import film, write_gif
 
     overrides = arguments.key_values(args.overrides, "--set")
