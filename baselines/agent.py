@@ -83,7 +83,7 @@ def save_agents(path: str | Path, agents: Sequence[TrainedAgent]) -> Path:
     for k, layers in enumerate(zip(*(agent.network.layers for agent in agents), strict=True)):
         arrays |= {f"weight{k}": np.stack([w for w, _ in layers]), f"bias{k}": np.stack([b for _, b in layers])}
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, sha256=np.array(_checksum(arrays)), **arrays)
+    np.savez_compressed(buffer, allow_pickle=False, sha256=np.array(_checksum(arrays)), **arrays)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
     part.write_bytes(buffer.getvalue())

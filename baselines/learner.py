@@ -32,8 +32,8 @@ from rangym.baselines.pooled_network import PooledActorCritic
 from rangym.baselines.recipes import Recipe
 from rangym.baselines.vec_adapter import VectorAdapter
 from rangym.envs.core import SystemVectorEnv
+from rangym.evaluation.episode import Episode, make_env
 from rangym.evaluation.protocol import TUNING_SEEDS, training_seeds
-from rangym.policies.base import Task
 
 ALGORITHMS: dict[str, Any] = {"PPO": PPO, "MaskablePPO": MaskablePPO, "SAC": SAC}
 ACTIVATIONS: dict[type, str] = {torch.nn.Tanh: "tanh", torch.nn.ReLU: "relu"}
@@ -203,14 +203,6 @@ def actor(model: PPO | MaskablePPO | SAC) -> Network:
 
 def mean_reward(policy: Sb3Policy, recipe: Recipe, seeds: Sequence[int]) -> float:
     """The environment's reward per slot, mean over the episodes of ``seeds``."""
-    env, rewards = gym.make(recipe.env_id, scenario=recipe.scenario, **recipe.overrides), []
-    for seed in seeds:
-        observation, _ = env.reset(seed=seed)
-        policy.reset(Task.of(env, policy.knowledge), np.random.default_rng(seed))
-        ended = False
-        while not ended:
-            observation, reward, terminated, truncated, _ = env.step(policy.act(observation))
-            rewards.append(float(reward))
-            ended = terminated or truncated
-    env.close()
-    return float(np.mean(rewards))
+    env = make_env(recipe.env_id, recipe.scenario, recipe.overrides)
+    episodes = (Episode(env, policy, np.random.default_rng(seed), seed=seed) for seed in seeds)
+    return float(np.mean([step.reward for episode in episodes for step in episode]))

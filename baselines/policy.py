@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -43,6 +44,16 @@ class Sb3Policy(Policy):
     """What SB3 trains: one of its own names, or ``"module:Class"``."""
 
     agent: int | str | Path | TrainedAgent | None = None
+
+    def __init_subclass__(cls) -> None:
+        # The random stream is named by the problem's folder, whatever the module in it is called: published rows of
+        # agents that are drawn for each episode depend on it.
+        cls.stream = f"{cls.__module__.rpartition('.')[0]}:{cls.__qualname__}"
+
+    def data_files(self) -> Sequence[Path]:
+        if isinstance(self.agent, str | Path):
+            return (Path(self.agent),)
+        return () if isinstance(self.agent, TrainedAgent) else (SHIPPED / f"{self.recipe}.npz",)
 
     @staticmethod
     def load(path: str | Path) -> Sb3Policy:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
+from typing import cast
 
 from rangym.baselines.recipe import Recipe
-from rangym.envs.registration import SYSTEMS
+from rangym.envs.registration import PROBLEMS, resolve
 
-_PROBLEMS = [system.split(".")[2] for system in SYSTEMS.values()]
 RECIPES: dict[str, Recipe] = {
     name: recipe
-    for problem in _PROBLEMS
-    for name, recipe in importlib.import_module(f"rangym.baselines.{problem}").RECIPES.items()
+    for problem in PROBLEMS.values()
+    if problem.recipes is not None
+    for name, recipe in cast("dict[str, Recipe]", resolve(problem.recipes)).items()
 }

@@ -17,7 +17,7 @@ import gymnasium as gym
 from rangym.envs.errors import WrongValue
 
 if TYPE_CHECKING:
-    from rangym.envs.core import SystemModel
+    from rangym.envs.core import System
 
 OURS = {
     "rangym/CellAssociation-v0": ("cell_association", "CellAssociation"),
@@ -49,7 +49,7 @@ class Problem:
     agents: str | None = None
 
     @property
-    def system_class(self) -> type[SystemModel]:
+    def system_class(self) -> type[System]:
         return resolve(self.system)  # type: ignore[return-value]
 
 

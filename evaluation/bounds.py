@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rangym.envs.core import SystemModel, Trace
+from rangym.envs.core import System, Trace
 from rangym.envs.errors import WrongValue
 
 KINDS = ("certified", "best known", "none")
@@ -35,4 +35,4 @@ class Bound:
             raise WrongValue(f"value: a number unless kind is 'none', got {self.value!r} with kind {self.kind!r}")
 
 
-BoundFunction = Callable[[SystemModel, Trace], Bound]
+BoundFunction = Callable[[System, Trace], Bound]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from rangym.envs.core import SystemModel, Trace
+from rangym.envs.core import System, Trace
 from rangym.envs.errors import WrongType
 from rangym.envs.registration import PROBLEMS, lineage, problem, resolve
 from rangym.evaluation.bounds import Bound, BoundFunction
@@ -14,7 +14,7 @@ CHANCE = {"sample", "sample_lanes", "scenarios"}
 """What a derived system may change and keep the bound: which episodes are drawn, not what happens in them."""
 
 
-def card_of(system_class: type[SystemModel]) -> tuple[Card, type[SystemModel]]:
+def card_of(system_class: type[System]) -> tuple[Card, type[System]]:
     """The nearest card, and the class that it is of; an empty card where neither the class nor a parent has one."""
     for found in lineage(system_class):
         if found.card is not None:
@@ -25,7 +25,7 @@ def card_of(system_class: type[SystemModel]) -> tuple[Card, type[SystemModel]]:
     return Card(), system_class
 
 
-def bound(system: SystemModel, trace: Trace) -> Bound:
+def bound(system: System, trace: Trace) -> Bound:
     """The bound of ``trace`` (one lane) under ``system``; kind ``none`` where the environment has none."""
     trace.check(system.shapes, system.reveal, system.horizon)
     card, base = card_of(type(system))

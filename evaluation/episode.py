@@ -1,4 +1,4 @@
-"""One episode of one policy: the loop that evaluation, films, training curves and checks share, and an episode's row."""
+"""One episode of one policy: the loop that evaluation, films, training curves and checks share, and its row."""
 
 from __future__ import annotations
 

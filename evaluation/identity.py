@@ -141,12 +141,8 @@ def _imported(tree: ast.Module, name: str) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             module = node.module or ""
             if node.level:
-                base = (
-                    name.split(".")[: -node.level]
-                    if not _is_package(name)
-                    else name.split(".")[: 1 - node.level or None]
-                )
-                module = ".".join([*base, *filter(None, [module])])
+                parts = name.split(".") + ["__init__"] * _is_package(name)
+                module = ".".join([*parts[: -node.level], *filter(None, [module])])
             yield module
             yield from (f"{module}.{alias.name}" for alias in node.names)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from rangym.envs import registration
-from rangym.envs.core import SystemModel, Trace
+from rangym.envs.core import System, Trace
 from rangym.envs.errors import WrongType, WrongValue
 from rangym.envs.registration import Problem, problem
 from rangym.evaluation import cards, identity
@@ -105,33 +105,32 @@ def _policy(given: str | Policy, benchmark: Benchmark) -> Policy:
     return policy
 
 
-def _identity(policy: Policy, keep: bool) -> dict[str, object]:
+def _identity(policy: Policy, keep: bool) -> Job:
     """What makes a policy's rows its own: options, code, and the files and models that it is made of."""
-    part: dict[str, object] = {"policy": policy.name, "policy_overrides": dict(policy.overrides)}
+    part: Job = {"policy": policy.name, "policy_overrides": dict(policy.overrides)}
     try:
         options, objects = identity.options_of(policy)
-        files = [*policy.data_files(), *identity.named_files(options)]
+        files = identity.files_of([*policy.data_files(), *identity.named_files(options)])
         code = identity.code_of(identity.EPISODE, type(policy))
     except WrongValue as error:
         if keep:
             raise WrongValue(f"out: rows of {policy.name} cannot be kept: {error}") from None
         return {**part, "options": {}, "code": "", "policy_files": {}, "in_memory": str(error)}
-    return {**part, "options": options, "code": code, "policy_files": {**identity.files_of(files), **objects}}
+    return {**part, "options": options, "code": code, "policy_files": files | objects}
 
 
-def _where(env_id: str, benchmark: Benchmark, system: SystemModel) -> dict[str, object]:
+def _where(env_id: str, benchmark: Benchmark, system: System) -> Job:
     """Which traces: environment, scenario, overrides, the code that draws them, and the files they are read from."""
-    files = [*system.data_files(), *identity.named_files(benchmark.overrides)]
     return {
         "env_id": env_id,
         "scenario": benchmark.scenario,
         "overrides": dict(benchmark.overrides),
         "trace_code": identity.code_of(type(system)),
-        "files": identity.files_of(files),
+        "files": identity.files_of([*system.data_files(), *identity.named_files(benchmark.overrides)]),
     }
 
 
-def _bound_code(system: SystemModel) -> str:
+def _bound_code(system: System) -> str:
     """The code and the stored values behind the bound."""
     target = cards.card_of(type(system))[0].bound
     if target is None:
@@ -140,7 +139,7 @@ def _bound_code(system: SystemModel) -> str:
     return identity.code_of(module) + "".join(identity.files_of(identity.data_beside(module)).values())
 
 
-def _recorded(benchmark: Benchmark, system: SystemModel, folder: Path | None) -> dict[int | str, Trace | str | None]:
+def _recorded(benchmark: Benchmark, system: System, folder: Path | None) -> dict[int | str, Trace | str | None]:
     """Hash -> recorded trace, each checked against the system before anything is run; objects go to files in
     ``folder`` where other processes are to read them."""
     found: dict[int | str, Trace | str | None] = {}
@@ -200,14 +199,18 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **packages}
 
 
-def plain(value: object) -> object:
-    """JSON's own types: NumPy scalars and arrays, tuples, and non-finite floats (None)."""
+def plain(row: Row) -> Row:
+    """The row in JSON's own types: NumPy scalars and arrays, tuples, and non-finite floats (None)."""
+    return {str(name): _plain(value) for name, value in row.items()}
+
+
+def _plain(value: object) -> object:
     if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
+        return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(v) for v in value]
+        return [_plain(v) for v in value]
     if isinstance(value, np.generic | np.ndarray):
-        return plain(value.tolist())
+        return _plain(value.tolist())
     if isinstance(value, float) and not np.isfinite(value):
         return None
     return value

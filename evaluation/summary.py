@@ -122,10 +122,11 @@ def _mean(values: np.ndarray) -> float:
 def heading(summary: Summary) -> str:
     """What was compared, in one line."""
     c = summary.comparison
-    seeds = _ranges(c.seeds)
-    kinds = sorted({seed_range(seed) for seed in c.seeds})
+    numbers = [seed for seed in c.seeds if isinstance(seed, int)]
+    kinds = sorted({seed_range(seed) for seed in numbers}) + ["recorded"] * (len(numbers) < len(c.seeds))
+    seeds = f"seeds {_ranges(numbers)}, " if numbers else ""
     horizon = c.first(summary.reference)["horizon"]
-    text = f"{c.title}: {len(c.seeds)} traces of {horizon} slots (seeds {seeds}, {', '.join(kinds)})"
+    text = f"{c.title}: {len(c.seeds)} traces of {horizon} slots ({seeds}{', '.join(kinds)})"
     return text + (f"; {c.dropped_seeds} left out, where a policy has no row" if c.dropped_seeds else "")
 
 

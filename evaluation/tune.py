@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rangym.envs.errors import WrongValue
 from rangym.evaluation.identity import options_of
@@ -16,6 +17,8 @@ from rangym.evaluation.results import Results
 from rangym.evaluation.runner import evaluate
 from rangym.evaluation.summary import Summary, summarise
 from rangym.policies import registry, words
+
+Options = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class Tuning:
     env_id: str
     scenario: str
     seeds: tuple[int, ...]
-    grid: Mapping[str, Sequence[object]]
+    grid: Mapping[str, Sequence[Any]]
     options: Mapping[str, object]
     """The options with the best mean reward, the fixed ones included."""
     score: float
@@ -49,7 +52,7 @@ def tune(
     word: str,
     env_id: str,
     scenario: str,
-    grid: Mapping[str, Sequence[object]],
+    grid: Mapping[str, Sequence[Any]],
     *,
     seeds: Iterable[int] = TUNING_SEEDS[:16],
     overrides: Mapping[str, object] | None = None,
@@ -72,11 +75,11 @@ def tune(
         raise WrongValue(f"grid: at least one value for each option wanted, got {dict(grid)}")
     if both := asked.options.keys() & grid.keys():
         raise WrongValue(f"grid: {sorted(both)} cannot be tried, {word!r} fixes it")
-    trials = [{**asked.options, **dict(zip(grid, values, strict=True))} for values in itertools.product(*grid.values())]
+    fixed: Options = dict(asked.options)
+    trials = [fixed | dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
     benchmark = Benchmark(env_id, scenario, seeds, overrides or {}, any_seed=True)
-    results = evaluate(
-        [registry.make(asked.name, **t) for t in trials], benchmark, workers=workers, out=out, bounds=False
-    )
+    tried = [registry.make(asked.name, **trial) for trial in trials]
+    results = evaluate(tried, benchmark, workers=workers, out=out, bounds=False)
     summary = summarise(results.comparison()) if results.comparisons else None
     if summary is None or results.errors:
         raise WrongValue("tuning failed: " + "; ".join(results.problems[:3]))
@@ -86,7 +89,7 @@ def tune(
     return Tuning(asked.name, env_id, scenario, seeds, dict(grid), options, best.reward.value, summary, results)
 
 
-def _kept(name: str, options: Mapping[str, object]) -> dict[str, object]:
+def _kept(name: str, options: Options) -> dict[str, object]:
     """The options as a row keeps them: without those that are the constructor's defaults."""
     return options_of(registry.make(name, **options))[0]
 

@@ -95,7 +95,7 @@ class Policy(ABC):
 
     knowledge: ClassVar[Knowledge] = Knowledge.OBSERVATION
     stream: ClassVar[str | None] = None
-    """What names the policy's random stream beside the trace: ``"module:Class"`` unless a class that has moved keeps its
+    """Names the policy's random stream beside the trace, ``"module:Class"`` by default; a class that has moved keeps its
     old name here, and with it the episodes of its published rows."""
     # Without annotations, so that they are no fields.
     name = ""

@@ -13,7 +13,7 @@ import gymnasium as gym
 import numpy as np
 
 from rangym.envs import registration
-from rangym.envs.core import SystemEnv, SystemModel, SystemVectorEnv
+from rangym.envs.core import System, SystemEnv, SystemVectorEnv
 from rangym.envs.errors import WrongType, WrongValue
 from rangym.envs.params import nearest
 from rangym.envs.registration import PROBLEMS, Problem, resolve
@@ -70,7 +70,7 @@ _NAMED: dict[str, tuple[str | None, Entry]] = {}
 
 
 def entries(env_id: str | None = None) -> dict[str, Entry]:
-    """Name -> entry: everything registered, or what environment ``env_id`` takes, a parent class's policies included."""
+    """Name -> entry: all that are registered, or those of ``env_id`` and of the systems it is derived from."""
     if env_id is None:
         own = list(PROBLEMS.values())
     else:  # none of ours is derived from another one: no need to import the class
@@ -172,7 +172,7 @@ def bind(word: str, env: gym.Env | gym.vector.VectorEnv, rng: np.random.Generato
     return policy.bind(Task.of(env, policy.knowledge), rng)
 
 
-def check_fits(policy: Policy, system: SystemModel) -> None:
+def check_fits(policy: Policy, system: System) -> None:
     """Refuse a policy that is registered for another environment."""
     for p in PROBLEMS.values():
         if policy.name in _entries_of(p) and not isinstance(system, p.system_class):

@@ -1,4 +1,4 @@
-"""CellAssociation's agents: how each is trained, and their names as policies. Strings only: nothing is imported for them."""
+"""CellAssociation's agents: how each is trained, and their entries as policies. Only strings: nothing is imported."""
 
 from rangym.baselines.recipe import Recipe
 from rangym.policies.registry import Entry
@@ -61,20 +61,20 @@ RECIPES: dict[str, Recipe] = {
 AGENTS: dict[str, Entry] = {
     "ppo_shared": Entry(
         "rangym.baselines.cell_association.per_ue:SharedPpo",
-        "rangym/CellAssociation-v0",
         "agent",
+        "observation",
         "PPO, one policy shared by all UEs; trained on small",
     ),
     "ppo_flat": Entry(
         "rangym.baselines.cell_association.per_ue:FlatPpo",
-        "rangym/CellAssociation-v0",
         "agent",
+        "observation",
         "PPO over all UEs at once; trained on small",
     ),
     "ppo_maskable": Entry(
         "rangym.baselines.cell_association.per_ue:MaskablePpo",
-        "rangym/CellAssociation-v0",
         "agent",
+        "observation",
         "MaskablePPO over all UEs; trained on small",
     ),
 }

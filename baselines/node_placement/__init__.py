@@ -1,4 +1,4 @@
-"""NodePlacement's agents: how each is trained, and their names as policies. Strings only: nothing is imported for them."""
+"""NodePlacement's agents: how each is trained, and their entries as policies. Only strings: nothing is imported."""
 
 from rangym.baselines.recipe import Recipe
 from rangym.policies.registry import Entry
@@ -85,32 +85,29 @@ RECIPES: dict[str, Recipe] = {
 AGENTS: dict[str, Entry] = {
     "ppo_tracking": Entry(
         "rangym.baselines.node_placement.per_node:TrackingPpo",
-        "rangym/NodePlacement-v0",
         "agent",
+        "model",
         "PPO correcting K-means, one policy shared by nodes; small",
     ),
     "ppo_tracking_drift": Entry(
-        "rangym.baselines.node_placement.per_node:TrackingPpoDrift",
-        "rangym/NodePlacement-v0",
-        "agent",
-        "the same; trained on drift",
+        "rangym.baselines.node_placement.per_node:TrackingPpoDrift", "agent", "model", "the same; trained on drift"
     ),
     "ppo_direct": Entry(
         "rangym.baselines.node_placement.per_node:DirectPpo",
-        "rangym/NodePlacement-v0",
         "agent",
+        "model",
         "the same without K-means; trained on small",
     ),
     "ppo_plain": Entry(
         "rangym.baselines.node_placement.per_node:FlatNodesPpo",
-        "rangym/NodePlacement-v0",
         "agent",
+        "observation",
         "PPO over the flat observation; trained on small",
     ),
     "sac_plain": Entry(
         "rangym.baselines.node_placement.per_node:FlatNodesSac",
-        "rangym/NodePlacement-v0",
         "agent",
+        "observation",
         "SAC over the flat observation; trained on small",
     ),
 }

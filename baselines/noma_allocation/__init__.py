@@ -1,4 +1,4 @@
-"""NomaAllocation's agents: how each is trained, and their names as policies. Strings only: nothing is imported for them."""
+"""NomaAllocation's agents: how each is trained, and their entries as policies. Only strings: nothing is imported."""
 
 from rangym.baselines.recipe import Recipe
 from rangym.policies.registry import Entry
@@ -43,15 +43,15 @@ RECIPES: dict[str, Recipe] = {
 AGENTS: dict[str, Entry] = {
     "ppo_pairs": Entry(
         "rangym.baselines.noma_allocation.pairs:PairsPpo",
-        "rangym/NomaAllocation-v0",
         "agent",
+        "observation",
         "PPO, one policy scores all pairs; trained on small",
         {"action": "scores"},
     ),
     "ppo_pairs_tight": Entry(
         "rangym.baselines.noma_allocation.pairs:PairsPpoTight",
-        "rangym/NomaAllocation-v0",
         "agent",
+        "observation",
         "PPO, one policy scores all pairs; trained on tight",
         {"action": "scores"},
     ),

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from rangym.evaluation.papers.smooth_handovers import plan as p
-from rangym.evaluation.papers.smooth_handovers.plan import ROUNDED, SOURCES, Data, Source
+from rangym.evaluation.papers.rows import Rows
+from rangym.evaluation.papers.smooth_handovers import jobs as p
+from rangym.evaluation.papers.smooth_handovers import series
+from rangym.evaluation.papers.smooth_handovers.jobs import ROUNDED, SOURCES, Source
+from rangym.evaluation.statistics import mean_interval
 
 # Okabe and Ito's colours; the line style says it a second time.
 STYLES: dict[str, tuple[str, str]] = {
@@ -28,31 +28,11 @@ BASELINES = {"Max SINR": p.MAX_SINR, "Random": p.RANDOM}
 TERMS = (("g", "g", 1.0, "#0072B2"), ("-h", "h", -1.0, "#D55E00"), ("f", "f", 1.0, "#333333"))
 
 
-def save(data: Data, out: Path) -> dict[str, str]:
-    """Write all figures into ``out``; returns file name -> what it shows."""
-    out.mkdir(parents=True, exist_ok=True)
-    shown = {}
-    for name, (draw, what) in {
-        "regret.png": (_regret, "Average regret over the slots so far; mean and 95 % interval over seeds."),
-        "objective.png": (
-            _objective,
-            "Running mean of f (above), and minus that of Max SINR on the same traces (below); mean over "
-            "seeds, with 95 % interval below.",
-        ),
-        "handovers.png": (_handovers, "Handovers a slot against gamma, `desk`; mean and range over seeds."),
-        "terms.png": (_terms, "g, -h and f of the stand-in scenario `desk`, means over slots and seeds."),
-    }.items():
-        figure = draw(data)
-        figure.savefig(out / name, dpi=110, metadata={"Software": f"matplotlib {matplotlib.__version__}"})
-        shown[name] = what
-    return shown
-
-
-def _regret(data: Data) -> Figure:
+def regret(rows: Rows) -> Figure:
     figure = Figure(figsize=(10, 4.4), layout="constrained")
     for axes, scenario in zip(figure.subplots(1, 2), ("static", "volatile"), strict=True):
-        slots = data.slots(scenario)
-        regrets = {label: data.average_regret(scenario, policy) for label, policy in _all().items()}
+        slots = series.slots(rows, scenario)
+        regrets = {label: series.average_regret(rows, scenario, policy) for label, policy in _all().items()}
         for label, regret in regrets.items():
             _curve(axes, slots, regret, label)
         axes.set_yscale("log")
@@ -64,15 +44,15 @@ def _regret(data: Data) -> Figure:
     return figure
 
 
-def _objective(data: Data) -> Figure:
+def objective(rows: Rows) -> Figure:
     figure = Figure(figsize=(10, 7), layout="constrained")
     panels = figure.subplots(2, 2, sharex="col", height_ratios=[1, 1.4])
     for column, scenario in enumerate(("static", "volatile")):
         above, below = panels[:, column]
-        slots, reference = data.slots(scenario), data.running_mean(scenario, p.MAX_SINR)
+        slots, reference = series.slots(rows, scenario), series.running_mean(rows, scenario, p.MAX_SINR)
         ends = []
         for label, policy in _all().items():
-            mean = data.running_mean(scenario, policy)
+            mean = series.running_mean(rows, scenario, policy)
             _curve(above, slots, mean, label, band=False)
             _curve(below, slots, mean - reference, label)
             ends.append((mean - reference)[:, -1].mean())
@@ -87,15 +67,15 @@ def _objective(data: Data) -> Figure:
     return figure
 
 
-def _handovers(data: Data) -> Figure:
+def handovers(rows: Rows) -> Figure:
     figure = Figure(figsize=(7, 4.6), layout="constrained")
     axes = figure.subplots()
     for source in ROUNDED:
-        values = np.array([data.values("handovers", "desk", source, gamma) for gamma in p.GAMMAS])
+        values = np.array([series.means(rows, "handovers", "desk", source, gamma) for gamma in p.GAMMAS])
         colour, line = STYLES[source.label]
         axes.plot(p.GAMMAS, values.mean(axis=1), color=colour, linestyle=line, marker="o", markersize=4)
         axes.fill_between(p.GAMMAS, values.min(axis=1), values.max(axis=1), color=colour, alpha=0.15, linewidth=0)
-    rule = data.values("handovers", "desk", p.MAX_SINR, p.SYNTHETIC_GAMMA).mean()
+    rule = series.means(rows, "handovers", "desk", p.MAX_SINR, p.SYNTHETIC_GAMMA).mean()
     axes.axhline(rule, color=STYLES["Max SINR"][0], linestyle=STYLES["Max SINR"][1])
     axes.set_xscale("log")
     axes.set_yscale("log")
@@ -108,7 +88,7 @@ def _handovers(data: Data) -> Figure:
     return figure
 
 
-def _terms(data: Data) -> Figure:
+def terms(rows: Rows) -> Figure:
     figure = Figure(figsize=(11, 4.8), layout="constrained")
     policies: dict[str, str | Source] = {}
     for source in SOURCES:
@@ -118,7 +98,7 @@ def _terms(data: Data) -> Figure:
     policies |= {"Max\nSINR": p.MAX_SINR, "Random": p.RANDOM}
     for axes, gamma in zip(figure.subplots(2, 1, sharex=True), p.REAL_GAMMAS, strict=True):
         for k, (label, name, sign, colour) in enumerate(TERMS):
-            values = [sign * data.values(name, "desk", policy, gamma) for policy in policies.values()]
+            values = [sign * series.means(rows, name, "desk", policy, gamma) for policy in policies.values()]
             places = np.arange(len(policies)) + 0.27 * (k - 1)
             axes.bar(
                 places, [v.mean() for v in values], 0.25, yerr=[_half(v) for v in values], color=colour, label=label
@@ -148,8 +128,6 @@ def _curve(axes: Axes, slots: NDArray, values: NDArray, label: str, band: bool =
 
 
 def _half(values: NDArray) -> float:
-    from rangym.evaluation.statistics import mean_interval
-
     return float(np.nan_to_num(mean_interval(values).half_width))
 
 

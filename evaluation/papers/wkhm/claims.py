@@ -1,117 +1,66 @@
-"""The claims of the WKHM paper, from the rows measured."""
+"""The claims of the WKHM paper, judged from the rows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
-from scipy.stats import t as student
 
 from rangym.envs.physics.power_law import jain_index
-from rangym.evaluation.grid import Stored
-from rangym.evaluation.papers.claims import (
-    NOT_REPRODUCED,
-    REPRODUCED,
-    Claim,
-    Reading,
-    limit_verdict,
-    no_loss,
-    not_testable,
-    number,
-    order,
-    order_verdict,
-    spelled,
-)
-from rangym.evaluation.papers.wkhm.rows import EPS_VALUES, P_VALUES, Q_VALUES, READINGS, SETTINGS, drawn
+from rangym.evaluation.papers.readings import Claim, Reading, no_loss, not_testable, number, order, spelled
+from rangym.evaluation.papers.rows import Rows
+from rangym.evaluation.papers.verdicts import NOT_REPRODUCED, REPRODUCED, limit_verdict, order_verdict
+from rangym.evaluation.papers.wkhm.jobs import ABLATED, FORMS, LEMMA_ALPHAS, LEMMA_SHARES, TABLE_I
+from rangym.evaluation.papers.wkhm.measure import EPS_VALUES, P_VALUES, Q_VALUES, READINGS, SETTINGS
 from rangym.evaluation.statistics import Difference, holm, mean_interval, paired_difference
-from rangym.policies.algorithms.placement.wkhm import wkhm
 
-TABLE_I = {"KM": (-4.72, 8.5e-5), "CKM": (-3.14, 3.8e-3), "KHM": (-2.01, 5.4e-2), "KC": (-2.87, 7.1e-3)}
 CLAIMED_ORDER = ("WKHM", "KHM", "KC", "CKM", "KM")
-FORMS = (("literal", "printed"), ("corrected", "corrected"))
 SMALL_CHANGE, SMALL_SHARE = 1e-6, 0.05
 
 
-@dataclass(frozen=True)
-class Data:
-    """The rows, by kind; each list runs over the seeds in the same order."""
-
-    comparisons: Mapping[tuple[str, str], list[dict[str, Any]]]
-    """(reading, law) -> rows."""
-    ablations: Mapping[str, list[dict[str, Any]]]
-    theorems: list[dict[str, Any]]
-
-    @staticmethod
-    def of(stored: Stored) -> Data:
-        rows = sorted(stored.rows.values(), key=lambda row: row["seed"])
-        comparisons: dict[tuple[str, str], list] = {}
-        ablations: dict[str, list] = {}
-        for row in rows:
-            if row["row"] == "comparison":
-                comparisons.setdefault((row["reading"], row["law"]), []).append(row["methods"])
-            elif row["row"] == "ablation":
-                ablations.setdefault(row["reading"], []).append(row)
-        return Data(comparisons, ablations, [row for row in rows if row["row"] == "theorems"])
-
-    def throughput(self, reading: str, method: str, law: str = "uniform") -> NDArray:
-        return np.array([row[method]["throughput"] for row in self.comparisons[reading, law]])
-
-    def users(self, reading: str, method: str, field: str, law: str = "uniform") -> NDArray:
-        """(seeds, N) of ``sinr_db`` or ``snr_db``, (seeds, K) of ``load``."""
-        return np.array([row[method][field] for row in self.comparisons[reading, law]])
-
-    def ablation(self, reading: str, parameter: str) -> NDArray:
-        """(seeds, values) mean SINR in dB."""
-        return np.array([row[parameter] for row in self.ablations[reading]])
-
-    def trials(self, form: str, field: str) -> NDArray:
-        """(settings, seeds)."""
-        return np.array([[setting[field] for setting in row[form]] for row in self.theorems]).T
+def claims(rows: Rows) -> Iterator[Claim]:
+    """The paper's claims in the order of its text."""
+    yield from _theory(rows)
+    yield from _ablations(rows)
+    yield from _distributions(rows)
+    yield from _table(rows)
 
 
-def all_claims(data: Data) -> Iterator[Claim]:
-    yield from _theory(data)
-    yield from _ablations(data)
-    yield from _distributions(data)
-    yield from _table(data)
+def users(rows: Rows, reading: str, method: str, field: str, law: str = "uniform") -> NDArray:
+    """(seeds, N) of ``sinr_db`` or ``snr_db``, (seeds, K) of ``load``."""
+    return rows.values("comparison", "methods", method, field, reading=reading, law=law)
 
 
-def _theory(data: Data) -> Iterator[Claim]:
-    yield _lemma()
+def throughput(rows: Rows, reading: str, method: str) -> NDArray:
+    """Mean throughput in Mbit/s of each seed, (seeds,)."""
+    return rows.values("comparison", "methods", method, "throughput", reading=reading, law="uniform")
+
+
+def _theory(rows: Rows) -> Iterator[Claim]:
+    yield _lemma(rows)
+    ascends = {form: _trials(rows, form, "ascends") for _, form in FORMS}
     yield Claim(
         "The update never raises the distortion L",
         "Theorem 1",
         "L(t+1) <= L(t)",
-        tuple(_all_of(name, data.trials(form, "descends"), "runs descend") for name, form in FORMS),
+        tuple(_all_of(name, _trials(rows, form, "descends") > 0, "runs descend") for name, form in FORMS),
         "L is a sum of inverse distances; the update ascends it. The safeguarded form ascends in every run by "
-        f"construction ({int(data.trials('corrected', 'ascends').sum())} of {data.trials('corrected', 'ascends').size} "
-        f"here), the printed one in {int(data.trials('printed', 'ascends').sum())}. Settings (p, q, eps): "
-        f"{', '.join(map(str, SETTINGS))}.",
+        f"construction ({int(ascends['corrected'].sum())} of {ascends['corrected'].size} here), the printed one in "
+        f"{int(ascends['printed'].sum())}. Settings (p, q, eps): {', '.join(map(str, SETTINGS))}.",
     )
-    paths = {name: wkhm([[0.0]], [[1.0]], 2.0, 4.0, 1e-6, form=form, area=(-1.0, 2.0)) for name, form in FORMS}
     yield Claim(
         "The same for one user at 0 and one node at 1 (p = 2, q = 4, eps = 1e-6)",
         "Theorem 1, counterexample",
         "L(t+1) <= L(t)",
-        tuple(
-            Reading(
-                name,
-                f"L goes from {path.history[0]:.6f} to {path.value:.3g}, the node onto the user",
-                REPRODUCED if path.value <= path.history[0] else NOT_REPRODUCED,
-            )
-            for name, path in paths.items()
-        ),
+        tuple(_counterexample(rows, name, form) for name, form in FORMS),
     )
     yield Claim(
         "The limit is a local minimum of L",
         "Theorem 1",
         "local minimum",
         tuple(
-            _all_of(name, ~data.trials(form, "lower_beside"), "limits have no lower point beside them")
+            _all_of(name, _trials(rows, form, "lower_beside") == 0, "limits have no lower point beside them")
             for name, form in FORMS
         ),
         "20 random placements within about a hundredth of sqrt(eps) of the last iterate.",
@@ -122,7 +71,7 @@ def _theory(data: Data) -> Iterator[Claim]:
         "Theorem 2",
         "P(|L(t+1) - L(t)| > delta) < eta",
         tuple(
-            _limit(name, (data.trials(form, "last_change") > SMALL_CHANGE).mean(axis=0), SMALL_SHARE)
+            _limit(name, (_trials(rows, form, "last_change") > SMALL_CHANGE).mean(axis=0), SMALL_SHARE)
             for name, form in FORMS
         ),
         "delta and eta are ours. The proof rests on Theorem 1; if that held, convergence would be certain.",
@@ -137,7 +86,7 @@ def _theory(data: Data) -> Iterator[Claim]:
         "WKHM's weights at q = gamma are each user's shares of received power",
         "Section III",
         "equal",
-        (_identity(),),
+        (_identity(rows),),
         "An identity of the association; it does not choose positions. It asks for q = gamma > 2, Fig. 3b prefers "
         "q about 2.",
     )
@@ -149,14 +98,12 @@ def _theory(data: Data) -> Iterator[Claim]:
     )
 
 
-def _ablations(data: Data) -> Iterator[Claim]:
+def _ablations(rows: Rows) -> Iterator[Claim]:
     def at(reading: str, parameter: str, values: tuple[float, ...], value: float) -> NDArray:
-        return data.ablation(reading, parameter)[:, values.index(value)]
+        return rows.values("ablation", parameter, reading=reading)[:, values.index(value)]
 
     def orders(parameter: str, values: tuple[float, ...], high: float, low: float) -> tuple[Reading, ...]:
-        return tuple(
-            order(r, at(r, parameter, values, high), at(r, parameter, values, low), " dB") for r in data.ablations
-        )
+        return tuple(order(r, at(r, parameter, values, high), at(r, parameter, values, low), " dB") for r in ABLATED)
 
     yield Claim(
         "Mean SINR deteriorates beyond p of about 2.5: higher at 2.5 than at 4",
@@ -169,7 +116,7 @@ def _ablations(data: Data) -> Iterator[Claim]:
         "Mean SINR is stable up to p = 2.5: no lower at 2.5 than at 1.5",
         "Fig. 3a",
         "stable",
-        tuple(no_loss(r, at(r, "p", P_VALUES, 2.5), at(r, "p", P_VALUES, 1.5)) for r in data.ablations),
+        tuple(no_loss(r, at(r, "p", P_VALUES, 2.5), at(r, "p", P_VALUES, 1.5)) for r in ABLATED),
     )
     yield Claim(
         "Performance improves as q grows to 2: higher at 2 than at 1",
@@ -184,22 +131,22 @@ def _ablations(data: Data) -> Iterator[Claim]:
         "Performance is nearly constant for eps from 1e-7 to 1e-5",
         "Fig. 3c",
         "constant",
-        tuple(_flat(r, at(r, "eps", EPS_VALUES, 1e-7), at(r, "eps", EPS_VALUES, 1e-5)) for r in data.ablations),
+        tuple(_flat(r, at(r, "eps", EPS_VALUES, 1e-7), at(r, "eps", EPS_VALUES, 1e-5)) for r in ABLATED),
     )
 
 
-def _distributions(data: Data) -> Iterator[Claim]:
+def _distributions(rows: Rows) -> Iterator[Claim]:
     def least(reading: str, method: str) -> NDArray:
-        return data.users(reading, method, "sinr_db").min(axis=1)
+        return users(rows, reading, method, "sinr_db").min(axis=1)
 
     def evenness(reading: str, method: str) -> NDArray:
-        return jain_index(data.users(reading, method, "load"))
+        return jain_index(users(rows, reading, method, "load"))
 
     def above(field: str, share: float, higher: str, lower: str) -> tuple[Reading, ...]:
         """The quantile of one method claimed to be above that of another, in every reading."""
 
         def quantile(reading: str, method: str) -> NDArray:
-            return np.percentile(data.users(reading, method, field), share, axis=1)
+            return np.percentile(users(rows, reading, method, field), share, axis=1)
 
         return tuple(order(r, quantile(r, higher), quantile(r, lower), " dB") for r in READINGS)
 
@@ -240,14 +187,14 @@ def _distributions(data: Data) -> Iterator[Claim]:
         "WKHM keeps all cells between 9 and 13 users: share of cells",
         "Fig. 4c",
         "1",
-        tuple(number(r, _share_between(data.users(r, "WKHM", "load"), 9, 13), 1.0) for r in READINGS),
+        tuple(number(r, _share_between(users(rows, r, "WKHM", "load"), 9, 13), 1.0) for r in READINGS),
     )
     yield Claim(
         "Some cells of KC serve more than 35 users",
         "Fig. 4c",
         "> 35",
         tuple(
-            _largest(label, data.users("literal", "KC", "load", law))
+            _largest(label, users(rows, "literal", "KC", "load", law))
             for label, law in (("literal", "uniform"), ("hotspot", "hotspot"))
         ),
         "Pooled over the realisations.",
@@ -262,12 +209,12 @@ def _distributions(data: Data) -> Iterator[Claim]:
         )
 
 
-def _table(data: Data) -> Iterator[Claim]:
-    adjusted = {r: dict(zip(TABLE_I, holm([_against(data, r, m).p for m in TABLE_I]), strict=True)) for r in READINGS}
+def _table(rows: Rows) -> Iterator[Claim]:
+    adjusted = {r: dict(zip(TABLE_I, holm([_against(rows, r, m).p for m in TABLE_I]), strict=True)) for r in READINGS}
     for method, (statistic, p) in TABLE_I.items():
         readings = []
         for r in READINGS:
-            found = _against(data, r, method)
+            found = _against(rows, r, method)
             text = f"t = {-found.t:.2f}, p = {found.p:.2g} (Holm {adjusted[r][method]:.2g}), "
             text += f"WKHM minus {method} {spelled(found, ' Mbit/s')}"
             readings.append(Reading(r, text, order_verdict(found)))
@@ -281,7 +228,7 @@ def _table(data: Data) -> Iterator[Claim]:
                 "KHM": "The printed p = 0.054 is not significant at the paper's 0.05.",
             }.get(method, ""),
         )
-    degrees = [_degrees_of_freedom(t, p) for t, p in TABLE_I.values()]
+    degrees = [rows.values("printed_test", "degrees_of_freedom", method=method).item() for method in TABLE_I]
     yield Claim(
         "The four tests of Table I are paired over one set of realisations",
         "Table I",
@@ -299,20 +246,15 @@ def _table(data: Data) -> Iterator[Claim]:
         f"Mean throughput is in the order {' > '.join(CLAIMED_ORDER)}",
         "Table I",
         "order",
-        tuple(_chain(r, [data.throughput(r, m) for m in CLAIMED_ORDER]) for r in READINGS),
+        tuple(_chain(r, [throughput(rows, r, m) for m in CLAIMED_ORDER]) for r in READINGS),
         "By the sizes of the printed statistics.",
     )
 
 
-def _lemma() -> Claim:
-    """Sum RSRP of two users d apart, one node at a user's place minus at the midpoint, in units of P / d^alpha."""
-
-    def gain(alpha: float, delta: float) -> float:
-        return 1 / delta + 1 / (1 + delta) - 2 / (0.5**alpha + delta)
-
-    cases = [(alpha, share / (2**alpha - 2)) for alpha in (2.0, 3.0, 4.0) for share in (0.5, 0.9, 1.1, 2.0)]
-    signs = [gain(alpha, delta) > 0 for alpha, delta in cases]
-    expected = [delta < 1 / (2**alpha - 2) for alpha, delta in cases]
+def _lemma(rows: Rows) -> Claim:
+    cases = [(alpha, share) for alpha in LEMMA_ALPHAS for share in LEMMA_SHARES]
+    signs = [rows.values("lemma", "gain", alpha=alpha, share=share).item() > 0 for alpha, share in cases]
+    expected = [share < 1 for _, share in cases]
     measured = f"positive in {sum(signs)} of {len(signs)} cases (alpha 2, 3, 4; delta around d^alpha/(2^alpha - 2))"
     measured += ", those with delta below it" if signs == expected else ""
     return Claim(
@@ -322,6 +264,17 @@ def _lemma() -> Claim:
         (Reading("literal", measured, REPRODUCED if all(signs) else NOT_REPRODUCED),),
         "That KM need not maximise sum RSRP, the lemma itself, survives; delta = 0 makes the RSRP infinite.",
     )
+
+
+def _trials(rows: Rows, form: str, field: str) -> NDArray:
+    """(settings, seeds)."""
+    return rows.values("theorems", form, field).T
+
+
+def _counterexample(rows: Rows, label: str, form: str) -> Reading:
+    first, last = (rows.values("counterexample", end, form=form).item() for end in ("first", "last"))
+    text = f"L goes from {first:.6f} to {last:.3g}, the node onto the user"
+    return Reading(label, text, REPRODUCED if last <= first else NOT_REPRODUCED)
 
 
 def _all_of(label: str, holds: NDArray, what: str) -> Reading:
@@ -353,8 +306,8 @@ def _share_between(values: NDArray, low: float, high: float) -> NDArray:
     return ((values >= low) & (values <= high)).mean(axis=1)
 
 
-def _against(data: Data, reading: str, method: str) -> Difference:
-    return paired_difference(data.throughput(reading, "WKHM"), data.throughput(reading, method))
+def _against(rows: Rows, reading: str, method: str) -> Difference:
+    return paired_difference(throughput(rows, reading, "WKHM"), throughput(rows, reading, method))
 
 
 def _chain(label: str, values: list[NDArray]) -> Reading:
@@ -364,17 +317,6 @@ def _chain(label: str, values: list[NDArray]) -> Reading:
     return Reading(label, f"{means} Mbit/s", REPRODUCED if held else NOT_REPRODUCED)
 
 
-def _degrees_of_freedom(statistic: float, p: float) -> float:
-    """The degrees of freedom at which Student's t has this two-sided p-value."""
-    return float(brentq(lambda df: 2 * student.sf(abs(statistic), df) - p, 1.5, 1e4))
-
-
-def _identity() -> Reading:
-    """w of equation (4) at q = gamma against the simulator's shares of received power."""
-    system, users, nodes = drawn("uniform", 0, {})
-    p = system.params
-    squared = ((users[:, None] - nodes) ** 2).sum(axis=2) + p.distance_floor_m2
-    a = squared ** (-p.path_loss_exponent / 2)
-    power = system.radio.snr(users, nodes).T
-    worst = float(np.abs(a / a.sum(axis=1, keepdims=True) - power / power.sum(axis=1, keepdims=True)).max())
+def _identity(rows: Rows) -> Reading:
+    worst = rows.values("shares", "largest_difference").item()
     return Reading("literal", f"largest difference {worst:.1e}", REPRODUCED if worst < 1e-12 else NOT_REPRODUCED)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rangym.evaluation.papers.wkhm.claims import Data
-from rangym.evaluation.papers.wkhm.rows import EPS_VALUES, METHODS, P_VALUES, Q_VALUES, READINGS
+from rangym.evaluation.papers.rows import Rows
+from rangym.evaluation.papers.wkhm import claims
+from rangym.evaluation.papers.wkhm.jobs import ABLATED
+from rangym.evaluation.papers.wkhm.measure import EPS_VALUES, METHODS, P_VALUES, Q_VALUES, READINGS
 from rangym.evaluation.statistics import mean_interval
 
 # Okabe and Ito's colours; the line style says it a second time.
@@ -25,33 +24,12 @@ QUANTITIES = {"snr_db": ("SNR, dB", (-5, 100)), "sinr_db": ("SINR, dB", (-10, 60
 ABLATIONS = {"p": ("p (q = 2)", P_VALUES), "q": ("q (p = 2)", Q_VALUES), "eps": ("eps, m² (p = 2, q = 4)", EPS_VALUES)}
 
 
-def save(data: Data, out: Path) -> dict[str, str]:
-    """Write all figures into ``out``; returns file name -> what it shows."""
-    out.mkdir(parents=True, exist_ok=True)
-    shown = {}
-    for name, (draw, what) in {
-        "distributions.png": (
-            _distributions,
-            "Empirical distributions of SNR, SINR and load over users and seeds (as Fig. 4), one row a reading.",
-        ),
-        "ablations.png": (
-            _ablations,
-            "Mean SINR of the printed update against p, q and eps (as Fig. 3); mean and 95 % interval over seeds.",
-        ),
-        "throughput.png": (_throughput, "Mean throughput of every seed minus WKHM's, by reading (as Table I)."),
-    }.items():
-        figure = draw(data)
-        figure.savefig(out / name, dpi=110, metadata={"Software": f"matplotlib {matplotlib.__version__}"})
-        shown[name] = what
-    return shown
-
-
-def _distributions(data: Data) -> Figure:
+def distributions(rows: Rows) -> Figure:
     figure = Figure(figsize=(11, 8.5), layout="constrained")
     for row, reading in zip(figure.subplots(len(READINGS), 3, sharey=True), READINGS, strict=True):
         for axes, (field, (label, limits)) in zip(row, QUANTITIES.items(), strict=True):
             for method in METHODS:
-                values = np.sort(data.users(reading, method, field).ravel())
+                values = np.sort(claims.users(rows, reading, method, field).ravel())
                 color, line = STYLES[method]
                 share = np.arange(1, len(values) + 1) / len(values)
                 axes.plot(values, share, color=color, linestyle=line, linewidth=1.5, label=method)
@@ -62,11 +40,11 @@ def _distributions(data: Data) -> Figure:
     return figure
 
 
-def _ablations(data: Data) -> Figure:
+def ablations(rows: Rows) -> Figure:
     figure = Figure(figsize=(11, 3.6), layout="constrained")
     for axes, (parameter, (label, values)) in zip(figure.subplots(1, 3), ABLATIONS.items(), strict=True):
-        for reading, color in zip(data.ablations, ("#D55E00", "#0072B2"), strict=True):
-            found = data.ablation(reading, parameter)
+        for reading, color in zip(ABLATED, ("#D55E00", "#0072B2"), strict=True):
+            found = rows.values("ablation", parameter, reading=reading)
             means = [mean_interval(column) for column in found.T]
             half = np.nan_to_num([m.half_width for m in means])  # one seed has no interval
             axes.errorbar(
@@ -88,12 +66,12 @@ def _ablations(data: Data) -> Figure:
     return figure
 
 
-def _throughput(data: Data) -> Figure:
+def throughput(rows: Rows) -> Figure:
     figure = Figure(figsize=(11, 3.6), layout="constrained")
     for axes, reading in zip(figure.subplots(1, len(READINGS)), READINGS, strict=True):
         others = METHODS[1:]
         for k, method in enumerate(others):
-            difference = data.throughput(reading, method) - data.throughput(reading, "WKHM")
+            difference = claims.throughput(rows, reading, method) - claims.throughput(rows, reading, "WKHM")
             spread = np.linspace(-0.15, 0.15, len(difference))
             axes.scatter(k + spread, difference, s=9, color=STYLES[method][0], alpha=0.7)
             axes.plot([k - 0.25, k + 0.25], [difference.mean()] * 2, color="#222222", linewidth=2)

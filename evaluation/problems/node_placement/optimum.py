@@ -186,10 +186,9 @@ def share_of_best_known(policies: Sequence[str], scenario: str, seeds: Sequence[
 
     Means over the seeds; each must have a stored placement.
     """
-    from rangym.evaluation.protocol import Protocol
-    from rangym.evaluation.runner import evaluate
+    from rangym.evaluation import Benchmark, evaluate  # which imports this module for the bound
 
-    found = evaluate(policies, Protocol("rangym/NodePlacement-v0", scenario, seeds)).comparison()
+    found = evaluate(policies, Benchmark("rangym/NodePlacement-v0", scenario, seeds)).comparison()
     best, bound = found.bound("lower"), found.bound()
     if best is None or bound is None:
         raise ValueError(f"seeds: such with a stored placement wanted, got {list(seeds)} of {scenario!r}")
@@ -198,8 +197,8 @@ def share_of_best_known(policies: Sequence[str], scenario: str, seeds: Sequence[
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    from rangym.evaluation.episode import make_env
     from rangym.evaluation.protocol import parse_seeds
-    from rangym.evaluation.runner import make_env
 
     parser = argparse.ArgumentParser(description="Search the best placements of one-slot scenarios and store them.")
     parser.add_argument("--scenarios", nargs="+", default=["static_uniform"])

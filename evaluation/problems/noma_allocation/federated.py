@@ -13,7 +13,6 @@ They meet an allocation policy of NomaAllocation, or `ALL_SERVED`, where no radi
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -28,11 +27,12 @@ from rangym.envs.learning.datasets import Dataset, load
 from rangym.envs.learning.federated import ClientData, FederatedTraining, Network
 from rangym.envs.learning.partition import Partition, dirichlet_partition
 from rangym.envs.params import nearest
-from rangym.evaluation.grid import Cell, Row, run_grid
+from rangym.evaluation.episode import Episode, episode_rng, make_env
+from rangym.evaluation.grid import Job, Row, run_grid
+from rangym.evaluation.identity import code_of
 from rangym.evaluation.protocol import EVALUATION_SEEDS, TUNING_SEEDS, seed_range
-from rangym.evaluation.runner import episode_rng, make_env, source_hash, versions
-from rangym.policies import registry
-from rangym.policies.base import Policy, Task
+from rangym.evaluation.runner import versions
+from rangym.policies import registry, words
 
 ENV_ID = "rangym/NomaAllocation-v0"
 METHODS = ("fedavg", "cfl", "random_clusters")
@@ -102,8 +102,8 @@ class Allocation:
         if self.policy == ALL_SERVED:
             object.__setattr__(self, "access", "none")
             return
-        if registry.entry(self.policy).env_id not in (None, ENV_ID):
-            known = [ALL_SERVED, *registry.names(ENV_ID)]
+        known = [ALL_SERVED, *registry.names(ENV_ID)]
+        if words.parse(self.policy).name not in known:
             raise ValueError(f"policy: one of {known} wanted, got {self.policy!r}{nearest(self.policy, known)}")
 
     def env(self, study: FederatedStudy) -> SystemEnv:
@@ -130,7 +130,7 @@ def _dataset(name: str, path: str | None) -> Dataset:
     return load(name, path)
 
 
-@functools.lru_cache(maxsize=2)  # cells come by seed and concentration
+@functools.lru_cache(maxsize=2)  # jobs come by seed and concentration
 def _population(study: str, concentration: float, seed: int) -> Population:
     from rangym.policies.algorithms.clusters.dirichlet import class_profiles
     from rangym.policies.algorithms.clusters.spectral import MAX_CLUSTERS, cluster_points
@@ -172,19 +172,19 @@ def draw_participants(clusters: NDArray, participants: int, rounds: int, rng: np
     return chosen
 
 
-def run_cell(cell: Cell) -> Row:
+def run_cell(job: Job) -> Row:
     """One federated training: a method under an allocation, on the users of one seed."""
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # comes with scikit-learn
 
     with threadpool_limits(1):  # the matrices are small: threads cost ten times what they gain
-        return _train(cell)
+        return _train(job)
 
 
-def _train(cell: Cell) -> Row:
-    study = FederatedStudy(**_tuples(cell["study"]))
-    population = _population(json.dumps(cell["study"], sort_keys=True), cell["concentration"], cell["seed"])
-    data, partition, seed = _dataset(study.dataset, study.dataset_path), population.partition, cell["seed"]
-    clusters = shared_clusters(cell["method"], population.clusters, np.random.default_rng([seed, 2]))
+def _train(job: Job) -> Row:
+    study = FederatedStudy(**_tuples(job["study"]))
+    population = _population(json.dumps(job["study"], sort_keys=True), job["concentration"], job["seed"])
+    data, partition, seed = _dataset(study.dataset, study.dataset_path), population.partition, job["seed"]
+    clusters = shared_clusters(job["method"], population.clusters, np.random.default_rng([seed, 2]))
     chosen = draw_participants(clusters, study.participants, study.rounds + 2, np.random.default_rng([seed, 3]))
     trace = Trace({**population.trace.constants, "cluster": clusters}, {**population.trace.slots, "scheduled": chosen})
     training = FederatedTraining(
@@ -194,9 +194,9 @@ def _train(cell: Cell) -> Row:
         np.random.default_rng([seed, 4]),
         batch_size=study.batch_size,
         epochs=study.epochs,
-        learning_rate=cell["learning_rate"],
+        learning_rate=job["learning_rate"],
     )
-    served, energy_j = uploads(study, Allocation(**cell["allocation"]), trace, seed)
+    served, energy_j = uploads(study, Allocation(**job["allocation"]), trace, seed)
     tenth = slice(LAST_ROUNDS - 1, None, LAST_ROUNDS)
     reported = {*range(study.rounds)[-LAST_ROUNDS:], *range(study.rounds)[tenth]}
     personal, overall = np.zeros((2, study.rounds))
@@ -206,7 +206,7 @@ def _train(cell: Cell) -> Row:
             accuracy = training.accuracy(data.x_test, data.y_test, partition.shares)
             personal[number], overall[number] = accuracy.personal.mean(), accuracy.overall.mean()
     if not np.isfinite(training.models).all():
-        raise ValueError(f"training diverged at learning rate {cell['learning_rate']}")
+        raise ValueError(f"training diverged at learning rate {job['learning_rate']}")
     return {
         "seed_range": seed_range(seed),
         "versions": versions(),
@@ -224,16 +224,10 @@ def uploads(study: FederatedStudy, allocation: Allocation, trace: Trace, seed: i
     """Whose model arrives in each round, (rounds, N), and the mean transmit energy of a round in J."""
     if allocation.policy == ALL_SERVED:
         return trace.slots["scheduled"][1:-1], 0.0
-    env, entry = allocation.env(study), registry.entry(allocation.policy)
-    policy: Policy = registry.make(allocation.policy)
-    observation, _ = env.reset(options={"trace": trace})
-    policy.reset(Task.of(env, policy.knowledge), episode_rng(entry, seed))
-    served, energy = np.zeros((study.rounds, study.num_ues), dtype=bool), np.zeros(study.rounds)
-    for number in range(study.rounds):
-        observation, _, _, _, info = env.step(policy.act(observation))
-        served[number] = info["metrics"]["served"]
-        energy[number] = info["metrics"]["energy_tx"]
-    return served, float(energy.mean())
+    policy = registry.make(allocation.policy)
+    metrics = [step.metrics for step in Episode(allocation.env(study), policy, episode_rng(policy, seed), trace)]
+    served = np.array([slot["served"] for slot in metrics], dtype=bool)
+    return served, float(np.mean([slot["energy_tx"] for slot in metrics]))
 
 
 @dataclass(frozen=True)
@@ -276,13 +270,13 @@ def federated(
     """
     seeds, tuning_seeds = tuple(seeds), tuple(tuning_seeds)
     _check(study, methods, concentrations, allocations, learning_rates, seeds, tuning_seeds)
-    # This file makes results, too, and is not among those that `source_hash` covers.
-    source = f"{source_hash()}-{hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:8]}"
+    players = [type(registry.make(a.policy)) for a in allocations if a.policy != ALL_SERVED]
+    code = code_of(__name__, *players)
 
-    def cell(method: str, concentration: float, allocation: Allocation, rate: float, seed: int) -> Cell:
+    def job(method: str, concentration: float, allocation: Allocation, rate: float, seed: int) -> Job:
         return {
             "study": json.loads(json.dumps(asdict(study))),
-            "source": source,
+            "code": code,
             "method": method,
             "concentration": float(concentration),
             "allocation": asdict(allocation),
@@ -297,7 +291,7 @@ def federated(
     computed = 0
     if len(learning_rates) > 1:
         trials = [
-            cell(method, concentration, Allocation(), rate, seed)
+            job(method, concentration, Allocation(), rate, seed)
             for seed in tuning_seeds
             for concentration in concentrations
             for method in methods
@@ -310,14 +304,14 @@ def federated(
         if lost := [pair for pair in chosen if pair not in found]:
             raise ValueError(f"learning_rates: no trial of {lost[0]} succeeded: {problems[:1]}")
         chosen = found
-    cells = [
-        cell(method, concentration, allocation, chosen[method, float(concentration)], seed)
+    jobs = [
+        job(method, concentration, allocation, chosen[method, float(concentration)], seed)
         for seed in seeds
         for concentration in concentrations
         for method in methods
         for allocation in allocations
     ]
-    stored, new = run_grid(run_cell, cells, out, workers=workers, title="federated")
+    stored, new = run_grid(run_cell, jobs, out, workers=workers, title="federated")
     problems += [_problem(row) for row in stored.errors.values()]
     return FederatedResults(
         tuple(stored.rows.values()), chosen, tuning, tuple(problems), torn or stored.torn, computed + new
@@ -348,7 +342,7 @@ def _check(
     seeds: Sequence[int],
     tuning_seeds: Sequence[int],
 ) -> None:
-    """Refuse here what would otherwise fail in every cell."""
+    """Refuse here what would otherwise fail in every job."""
     if outside := [seed for seed in seeds if seed not in EVALUATION_SEEDS]:
         raise ValueError(f"seeds: evaluation seeds 0..{EVALUATION_SEEDS.stop - 1} wanted, got {outside[0]}")
     if outside := [seed for seed in tuning_seeds if seed not in TUNING_SEEDS]:

@@ -8,13 +8,20 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from rangym.envs.errors import WrongValue
 from rangym.policies import words
 
-if TYPE_CHECKING:
-    from rangym.evaluation import Results
+
+class HasProblems(Protocol):
+    """Results of any command: what makes them untrustworthy, and the lines of their file that do not parse."""
+
+    @property
+    def problems(self) -> tuple[str, ...]: ...
+    @property
+    def torn(self) -> tuple[int, ...]: ...
+
 
 DEFAULT_ENV = "CellAssociation"
 
@@ -70,7 +77,7 @@ def command_line() -> str:
     return shlex.join(["rangym", *sys.argv[1:]])
 
 
-def print_problems(results: Results, path: str | Path | None = None) -> int:
+def print_problems(results: HasProblems, path: str | Path | None = None) -> int:
     """Say on stderr what is wrong with results; 1 if anything is."""
     if results.torn:
         lines = ", ".join(map(str, results.torn[:5])) + (", ..." if len(results.torn) > 5 else "")
