@@ -6,6 +6,8 @@ import pytest
 import rangym  # noqa: F401  (registers the environments)
 from rangym.envs.registration import OURS
 
+_PAPER_SIZE = {"num_ues": 20, "num_bss": 10, "num_dcs": 5}
+
 FORMS = {
     "rangym/CellAssociation-v0": [
         {},
@@ -33,6 +35,14 @@ FORMS = {
         {"eta": 0.003},
         {"observe": "statistics"},
         {"drift": "events", "kappa": 0.0},
+    ],
+    "rangym/CeflOrchestration-v0": [
+        {},
+        {"action": "full", "num_ues": 5, "num_bss": 1, "num_dcs": 3},
+        {"action": "native", **_PAPER_SIZE, "bs_energy": "once", "proximal": 0.5},
+        {"action": "compact", **_PAPER_SIZE},
+        {"action": "macro", **_PAPER_SIZE, "reward": "gap", "switching_weight": 0.1, "contraction": 0.5},
+        {"action": "full", **_PAPER_SIZE, "theta_mode": "fixed", "server_scale": 1.5},
     ],
 }
 
