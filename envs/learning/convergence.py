@@ -119,7 +119,7 @@ def convergence_terms(
     gradient_noise: NDArray,
     delay_s: NDArray,
     drift_per_s: NDArray,
-    gap: ArrayLike,
+    gap: NDArray | float,
     constants: LearningConstants,
 ) -> ConvergenceTerms:
     """One round's five terms of (25).
@@ -207,4 +207,4 @@ def _geometric_sum(iterations: ArrayLike, power: float, proximal_step: float) ->
     if proximal_step == 0.0:
         return count
     exponent = power * math.log1p(-proximal_step)
-    return np.expm1(count * exponent) / math.expm1(exponent)
+    return np.expm1(count * exponent) / np.expm1(exponent)  # one function for both: exactly 1 at gamma = 1

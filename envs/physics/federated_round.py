@@ -21,7 +21,8 @@ leading axes (lanes, candidates), and conditions broadcast to the decision's.
 | f_n, z_s | decision.clock_hz, points_per_s | (N,), (S,) | Hz, points/s a machine |
 | gamma_i | decision.ue_iterations, dc_iterations | (N,), (S,) | SGD steps |
 | m_i | decision.ue_minibatch, dc_minibatch | (N,), (S,) | share of the data in a mini-batch |
-| D_n, D_b, D_bs, D_s | round.ue_points, bs_points, forwarded_points, dc_points | (N,), (B,), (B, S), (S,) | data points |
+| D_n, D_s | round.ue_points, dc_points | (N,), (S,) | data points |
+| D_b, D_bs | round.bs_points, forwarded_points | (B,), (B, S) | data points |
 | delta^D_nb, delta^D_bs, delta^D_s | round.offload_s, forward_s, collection_s | (N, B), (B, S), (S,) | s |
 | delta^P_n, delta^P_s | round.ue_compute_s, dc_compute_s | (N,), (S,) | s |
 | delta^A_n, delta^A_s | round.ue_upload_s, dc_upload_s | (N,), (S,) | s |
