@@ -12,9 +12,10 @@ import pytest
 from scipy import sparse
 
 from rangym.policies.algorithms.federated.association import AssociationSearch
-from rangym.policies.algorithms.federated.cefl_reference import fixed_reference, plain_counts
+from rangym.policies.algorithms.federated.cefl_reference import fixed_reference
 from rangym.policies.algorithms.federated.coefficients import Coefficients
 from rangym.policies.algorithms.federated.conic_program import DUAL_MARGIN, ConicShape, SolverError, conic_shape
+from rangym.policies.algorithms.federated.count_search import plain_counts
 from rangym.policies.algorithms.federated.downlink import optimal_downlink
 
 HERE = Path(__file__)
@@ -25,7 +26,9 @@ VARIED = dict(energy_weights=(0.5, 2.0, 1.5, 0.7, 3.0, 0.2), server_scale=1.7, l
 
 def search_of(given, aggregators=None):
     coefficients = Coefficients(given)
-    counts = plain_counts(coefficients, np.ones(coefficients.ues + coefficients.centres))
+    counts = plain_counts(
+        coefficients, np.ones(coefficients.ues + coefficients.centres), given.learning_constants.server_scale
+    )
     return AssociationSearch(coefficients, counts, aggregators or list(range(coefficients.centres)))
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rangym.envs.physics.federated_round import RoundDecision
-from rangym.policies.algorithms.federated.coefficients import Coefficients, Prices
+from rangym.policies.algorithms.federated.coefficients import Coefficients
 from rangym.policies.algorithms.federated.conic_program import ConicSolution, conic_shape
 
 INTEGRAL = 1e-6
@@ -22,19 +22,18 @@ INTEGRAL = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
-class Counts:
-    """Fixed iteration counts (N + S,), the prices at their vartheta, and the noise the programme charges.
+class Learning:
+    """The learning terms as a programme sees them: numbers and prices by name, and what J holds beside it.
 
-    The noise of a data processing unit is ``(squared D^2 + free) / x + linear D``, D and x in units of data;
-    ``constant`` is what J holds beside the programme, the aggregator's own part excepted.
+    ``iterations`` (N + S,) are the counts that a decision gets; a ``sliced`` programme bounds all counts.
     """
 
     iterations: NDArray
-    prices: Prices
-    squared: NDArray
-    free: NDArray
-    linear: NDArray
+    delay_price: float
     constant: float
+    numbers: dict[str, NDArray | float]
+    prices: dict[str, NDArray | float]
+    sliced: bool = False
 
 
 @dataclass(order=True)
@@ -62,20 +61,19 @@ class Settled:
 
 
 class AssociationSearch:
-    """Branch and bound for fixed counts; `run` may stop at the roots, after ``node_limit`` nodes or at a small gap."""
+    """Branch and bound for given learning terms."""
 
-    def __init__(self, coefficients: Coefficients, counts: Counts, aggregators: list[int]):
-        self.coefficients, self.counts, self.aggregators = coefficients, counts, aggregators
+    def __init__(self, coefficients: Coefficients, learning: Learning, aggregators: list[int]):
+        self.coefficients, self.learning, self.aggregators = coefficients, learning, aggregators
         self.once = coefficients.problem.bs_energy == "once"
-        self.reception = {a: coefficients.reception(a, counts.prices.delay) for a in aggregators}
+        self.reception = {a: coefficients.reception(a, learning.delay_price) for a in aggregators}
         self.solves = 0
-        self._numbers = coefficients.numbers | {
-            "most_samples": counts.iterations,
-            "least_samples": coefficients.problem.least_minibatch * counts.iterations,
-            "noise_of_points": np.sqrt(counts.squared),
-            "noise_of_count": np.sqrt(counts.free),
-        }
-        self._prices = coefficients.prices | {"D": counts.linear, "q": 1.0, "A": counts.prices.delay}
+        self._numbers = coefficients.numbers | learning.numbers
+        self._prices = coefficients.prices | learning.prices | {"A": learning.delay_price}
+
+    def relaxed_bound(self, aggregator: int) -> float:
+        """No decision with this aggregator costs less."""
+        return self._node(aggregator, *self._choices(aggregator)).bound
 
     def run(self, node_limit: int, tolerance: float) -> Settled:
         """Search until the gap is at most ``tolerance`` or ``node_limit`` nodes were split; 0 only rounds the roots."""
@@ -117,7 +115,7 @@ class AssociationSearch:
         )
         constant += float(c.relay_price[relays, aggregator].sum())
         listening = self.reception[aggregator].base_station
-        decision = c.decision(solution.variables, self.counts.iterations, aggregator, ue_to_bs, listening)
+        decision = c.decision(solution.variables, self.learning.iterations, aggregator, ue_to_bs, listening)
         value, bound = constant + solution.value, constant + solution.bound
         return Settled(decision, solution, value, bound, self.solves, [value])
 
@@ -170,7 +168,7 @@ class AssociationSearch:
     ) -> tuple[ConicSolution, float]:
         """The programme with these choices, and what J holds beside it."""
         c = self.coefficients
-        shape = conic_shape(c.ues, c.stations, c.centres, path_s.shape[1], shared_relay, False)
+        shape = conic_shape(c.ues, c.stations, c.centres, path_s.shape[1], shared_relay, self.learning.sliced)
         numbers = self._numbers | {
             "allowed": allowed,
             "path_time": path_s,
@@ -180,5 +178,5 @@ class AssociationSearch:
         if shared_relay:
             prices["r"] = c.relay_price[:, aggregator]
         self.solves += 1
-        constant = self.counts.constant + self.reception[aggregator].value + c.centre_upload_price(aggregator)
+        constant = self.learning.constant + self.reception[aggregator].value + c.centre_upload_price(aggregator)
         return shape.solve(numbers, prices), constant

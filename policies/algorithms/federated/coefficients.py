@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from rangym.envs.learning.convergence import norm1, norm2_squared
+from rangym.envs.learning.convergence import ConvergenceTerms, norm1, norm2_squared
 from rangym.envs.physics.federated_round import RoundDecision, energy_optimal_speed
 from rangym.policies.algorithms.federated.downlink import Downlink, optimal_downlink
 from rangym.policies.algorithms.federated.round_problem import RoundProblem
@@ -20,19 +20,24 @@ from rangym.policies.algorithms.federated.round_problem import RoundProblem
 
 @dataclass(frozen=True)
 class Prices:
-    """J as a function of the delay and of Xc, Xd, Xe, at one vartheta.
+    """J at one vartheta: constant + delay * tau + noise * (Xc + Xd + Xe) + energies; Xc holds vartheta as a factor.
 
-    J = constant + slope (vartheta' - vartheta) + delay * tau + noise * (Xc + Xd + Xe) + energies; Xc is itself
-    proportional to vartheta. ``slope_delay`` and ``slope`` give the derivative of J in vartheta: slope + slope_delay
-    tau, without that of Xc.
+    The other three are their derivatives in vartheta.
     """
 
     scale: float
     constant: float
     delay: float
     noise: float
-    slope: float
-    slope_delay: float
+    constant_slope: float
+    delay_slope: float
+    noise_slope: float
+
+    def slope(self, delay_s: float, terms: ConvergenceTerms) -> float:
+        """Derivative of J in vartheta where the delay and the terms are these."""
+        third = float(terms.xc)
+        sampled = self.noise_slope * (third + float(terms.xd) + float(terms.xe)) + self.noise * third / self.scale
+        return self.constant_slope + self.delay_slope * delay_s + sampled
 
 
 def prices(problem: RoundProblem, scale: float) -> Prices:
@@ -40,13 +45,13 @@ def prices(problem: RoundProblem, scale: float) -> Prices:
     constants = problem.learning_constants
     weight, step = problem.learning_weight, constants.step_size
     if problem.learning == "gap":
-        shrink = max(0.0, 1.0 - problem.contraction * step * scale / 2.0)
-        slope = -weight * problem.gap * problem.contraction * step / 2.0 if shrink > 0.0 else 0.0
+        kept = problem.gap * max(0.0, 1.0 - problem.contraction * step * scale / 2.0)
+        slope = -weight * problem.gap * problem.contraction * step / 2.0 if kept > 0.0 else 0.0
         delay = problem.delay_weight + weight * problem.drift_per_s
-        return Prices(scale, weight * problem.gap * shrink, delay, weight * step * scale / 4.0, slope, 0.0)
+        return Prices(scale, weight * kept, delay, weight * step * scale / 4.0, slope, 0.0, weight * step / 4.0)
     start = 4.0 * weight * problem.gap / (scale * step * constants.horizon)
     drift = 4.0 * weight * problem.drift_per_s / (scale * step)
-    return Prices(scale, start, problem.delay_weight + drift, weight, -start / scale, -drift / scale)
+    return Prices(scale, start, problem.delay_weight + drift, weight, -start / scale, -drift / scale, 0.0)
 
 
 class Coefficients:

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rangym.envs.learning.convergence import LearningConstants, convergence_terms, next_gap
+from rangym.envs.learning.convergence import ConvergenceTerms, LearningConstants, convergence_terms, next_gap
 from rangym.envs.physics.federated_round import (
     BS_ENERGY,
     ENERGIES,
     FederatedNetwork,
+    FederatedRound,
     RoundConditions,
     RoundDecision,
     federated_round,
@@ -89,26 +90,28 @@ class RoundProblem:
         """Cost of a joule of each of the six energies."""
         return {name: self.energy_weight * w for name, w in zip(ENERGIES, self.energy_weights, strict=True)}
 
-    def cost(self, decision: Mapping[str, NDArray]) -> NDArray:
-        """J of a decision, or of every entry of its leading axes."""
+    def evaluate(self, decision: Mapping[str, NDArray]) -> tuple[NDArray, FederatedRound, ConvergenceTerms]:
+        """J of a decision, or of every entry of its leading axes, and what it consists of."""
         made = federated_round(self.network, self.conditions, decision, self.bs_energy)
         constants = self.learning_constants
         iterations = np.concatenate([decision["ue_iterations"], decision["dc_iterations"]], axis=-1)
         minibatch = np.concatenate([decision["ue_minibatch"], decision["dc_minibatch"]], axis=-1)
-        drift = np.float64(self.drift_per_s)
+        drift, gap = np.float64(self.drift_per_s), np.float64(self.gap)
         terms = convergence_terms(
-            made.points, iterations, minibatch, self.gradient_noise, made.delay_s, drift, self.gap, constants
+            made.points, iterations, minibatch, self.gradient_noise, made.delay_s, drift, gap, constants
         )
-        if self.learning == "objective":
-            learned = terms.xi
-        else:
-            gap = np.float64(self.gap)
+        learned = terms.xi
+        if self.learning == "gap":
             learned = next_gap(gap, terms, made.delay_s, drift, self.contraction, constants.step_size)
         total = self.learning_weight * learned + self.delay_weight * made.delay_s
         energies = made.energies_j()
         for name, price in self.energy_prices.items():
             total = total + price * energies[name]
-        return total
+        return total, made, terms
+
+    def cost(self, decision: Mapping[str, NDArray]) -> NDArray:
+        """J of a decision, or of every entry of its leading axes."""
+        return self.evaluate(decision)[0]
 
     def violation(self, decision: Mapping[str, NDArray]) -> float:
         """By how much a decision leaves its ranges, as a share of the range; 0 or less where it keeps all of them."""
