@@ -85,7 +85,7 @@ def test_the_search_beats_every_common_count_of_a_brute_force_over_counts_on_a_t
     search = CountSearch(given)
     start = search.best_common()
     every = [
-        search._descend(np.array(counts, dtype=np.float64), start).value
+        search.descend(np.array(counts, dtype=np.float64), start).value
         for counts in itertools.product((1, 2, 3), repeat=4)
     ]
     assert eff_reference(given, sweeps=2).value <= min(every) * 1.02

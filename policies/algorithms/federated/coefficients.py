@@ -136,6 +136,11 @@ class Coefficients:
         fifth = 12.0 * step**2 * spread * iterations * (two - 1.0) / one / total
         return third, fifth
 
+    def step_sum(self, iterations: NDArray) -> NDArray:
+        """||a_i||_1 of each data processing unit."""
+        constants = self.problem.learning_constants
+        return norm1(iterations, constants.step_size, constants.proximal)
+
     def spread(self, iterations: NDArray) -> float:
         """Xd where every data processing unit with more than one point has one of these counts."""
         constants = self.problem.learning_constants

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rangym.envs.learning.convergence import norm1
 from rangym.envs.physics.federated_round import RoundDecision
 from rangym.policies.algorithms.federated.association import AssociationSearch, Learning
 from rangym.policies.algorithms.federated.coefficients import Coefficients, prices
@@ -62,7 +61,7 @@ def _counts(
     price = prices(coefficients.problem, scale)
     third, fifth = price.noise * coefficients.noise(iterations, scale)[0], price.noise * fifth
     constant = price.constant + price.noise * coefficients.spread(iterations) - float(fifth.sum()) - slope * scale
-    per_point = slope * steps(coefficients, iterations) * coefficients.unit / coefficients.total
+    per_point = slope * coefficients.step_sum(iterations) * coefficients.unit / coefficients.total
     numbers = {
         "most_samples": iterations,
         "least_samples": coefficients.problem.least_minibatch * iterations,
@@ -70,12 +69,6 @@ def _counts(
         "noise_of_count": np.sqrt(iterations * fifth * present / 2.0),
     }
     return Learning(iterations, price.delay, constant, numbers, {"D": per_point - third, "q": 1.0})
-
-
-def steps(coefficients: Coefficients, iterations: NDArray) -> NDArray:
-    """||a_i||_1 of each data processing unit."""
-    constants = coefficients.problem.learning_constants
-    return norm1(iterations, constants.step_size, constants.proximal)
 
 
 class CountSearch:
@@ -93,11 +86,11 @@ class CountSearch:
         c = self.coefficients
         iterations = np.full(c.ues + c.centres, float(count))
         constants = self.problem.learning_constants
-        scale = float(steps(c, iterations)[0]) if constants.theta_mode == "eff" else constants.server_scale
+        scale = float(c.step_sum(iterations)[0]) if constants.theta_mode == "eff" else constants.server_scale
         point = self._free(plain_counts(c, iterations, scale))
         if count > 1:
             free = self._free(counts_around(c, iterations, point.points, scale, 0.0))
-            point = self._descend(iterations, min(point, free, key=_value))
+            point = self.descend(iterations, min(point, free, key=_value))
         return self._seen(point)
 
     def best_common(self) -> Point:
@@ -132,11 +125,11 @@ class CountSearch:
         for ue_count in counts:
             for dc_count in counts[counts != ue_count]:
                 iterations = np.repeat([ue_count, dc_count], [c.ues, c.centres])
-                best = min(best, self._seen(self._descend(iterations, point, best.value)), key=_value)
+                best = min(best, self._seen(self.descend(iterations, point, best.value)), key=_value)
         if best is point or len(self.aggregators) == 1:
             return best
         free = self._free(counts_around(c, best.iterations, best.points, best.scale, best.slope))
-        return min(best, self._seen(self._descend(best.iterations, free)), key=_value)
+        return min(best, self._seen(self.descend(best.iterations, free)), key=_value)
 
     def singles(self) -> list[NDArray]:
         """Each data processing unit alone."""
@@ -149,7 +142,7 @@ class CountSearch:
             iterations[unit] = np.clip(iterations[unit] + step, 1.0, self.problem.most_iterations)
             if (iterations == point.iterations).all():
                 return point
-            moved = self._descend(iterations, point, point.value)
+            moved = self.descend(iterations, point, point.value)
             if moved.value >= point.value * (1.0 - 1e-6):
                 return point
             point = self._seen(moved)
@@ -161,7 +154,7 @@ class CountSearch:
         self.solves += search.solves
         return point_of(self.problem, decision)
 
-    def _descend(self, iterations: NDArray, point: Point, stop_above: float = np.inf) -> Point:
+    def descend(self, iterations: NDArray, point: Point, stop_above: float = np.inf) -> Point:
         """Programmes around the last decision, aggregator and association kept, while J falls.
 
         The first of them takes vartheta where the new counts move it. A first value above 1.02 ``stop_above`` ends it.
@@ -171,7 +164,7 @@ class CountSearch:
         for _ in range(self.descents):
             scale, slope = point.scale, point.slope
             if best is None and self.problem.learning_constants.theta_mode == "eff":
-                scale = float(point.points @ steps(c, iterations)) / c.total
+                scale = float(point.points @ c.step_sum(iterations)) / c.total
             search = AssociationSearch(c, counts_around(c, iterations, point.points, scale, slope), [aggregator])
             point = point_of(self.problem, search.settled(aggregator, point.decision["ue_to_bs"]).decision)
             self.solves += 1
