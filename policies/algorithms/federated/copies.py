@@ -40,6 +40,7 @@ class Copies:
         self.down = layout.at["down"] if not keep_integers else np.empty((model.coefficients.stations, 0), np.int64)
         self.rows = len(layout.row_owner)
         self.multipliers = np.zeros((layout.nodes, self.rows + len(self.first) + self.down.shape[1]))
+        self.norm = 0.0  # squared norm of the Jacobian at the first step
         self.most_copies = int(layout.copies[central_free].max())
 
     @property
@@ -60,8 +61,11 @@ class Copies:
         gradient = found.gradient / self.unit
         gradient += np.where(self.integer, penalty * (1.0 - 2.0 * w) / layout.copies[layout.source], 0.0)
         jacobian = found.jacobian * self.free
-        norm = np.linalg.eigvalsh(jacobian @ jacobian.T)[-1]
-        length = self.proximal * nodes / (norm + self.most_copies)
+        row_norm = np.einsum("rw,rw->r", jacobian, jacobian)
+        if self.norm == 0.0:
+            self.norm = float(np.linalg.eigvalsh(jacobian @ jacobian.T)[-1])
+        length = self.proximal * nodes / (np.maximum(row_norm, self.norm) + self.most_copies)
+        tie_length = self.proximal * nodes / (self.norm + self.most_copies)
         owner, rows = layout.row_owner, np.arange(self.rows)
         reached = w
         for _ in range(dual_steps):
@@ -73,7 +77,7 @@ class Copies:
             ascent = self.multipliers.copy()
             ascent[:, : self.rows] += length * (found.constraints / nodes + quadratic[:, None])
             ascent[owner, rows] += length * (jacobian @ change)
-            self._tie_ascent(ascent, reached, length)
+            self._tie_ascent(ascent, reached, tie_length)
             self.multipliers = self.averaging @ ascent
             np.maximum(self.multipliers[:, : self.rows], 0.0, out=self.multipliers[:, : self.rows])
         self.copies = w + self.relaxation * (reached - w)
