@@ -69,7 +69,7 @@ def test_actions_are_native_and_repeat_with_the_seed(env_id, name):
 
 @pytest.mark.parametrize("env_id, name", PAIRS)
 def test_a_policy_is_its_options_stored_untouched(env_id, name):
-    policy = policies.make(name)
+    policy = entry(name).policy_class()
     fields = [f.name for f in dataclasses.fields(policy)]
     assert fields == list(inspect.signature(type(policy)).parameters) == list(vars(policy))
     assert set(fields) - set(ranges(policy)) <= UNRANGED
