@@ -15,7 +15,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import rich  # noqa: F401  (SB3 needs these three only once it has started: better to miss them now)
 import tensorboard  # noqa: F401
@@ -33,6 +32,7 @@ from rangym.baselines.recipe import Recipe
 from rangym.baselines.vec_adapter import VectorAdapter
 from rangym.envs.core import SystemVectorEnv
 from rangym.envs.errors import WrongType, WrongValue
+from rangym.envs.registration import problem
 from rangym.evaluation.episode import Episode, make_env
 from rangym.evaluation.protocol import TUNING_SEEDS, training_seeds
 
@@ -96,9 +96,7 @@ class Learner:
     def run(self, progress: bool) -> Path:
         recipe = self.recipe
         self.out.mkdir(parents=True, exist_ok=True)
-        base = gym.make_vec(recipe.env_id, recipe.num_envs, scenario=recipe.scenario, **recipe.overrides)
-        if not isinstance(base, SystemVectorEnv):
-            raise WrongType(f"{recipe.env_id}: an environment of rangym wanted, got {type(base).__name__}")
+        base = SystemVectorEnv(problem(recipe.env_id).system, recipe.num_envs, recipe.scenario, **recipe.overrides)
         self.constants = self.policy_class.constants(base)
         env = VecMonitor(VectorAdapter(self.policy_class.view(base)))
         algorithm = ALGORITHMS[recipe.algorithm]

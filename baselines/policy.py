@@ -61,21 +61,14 @@ class Sb3Policy(Policy):
 
     @classmethod
     def shipped(cls) -> Path:
-        """The file of the agents that come with the package."""
-        path = SHIPPED / f"{cls.recipe}.npz"
-        if not path.exists():
-            raise WrongValue(
-                f"{cls.recipe}: its agents are not in this installation. A wheel leaves out negative results: in a "
-                f"clone of the repository they are baselines/agents/{path.name}, for the option agent=FILE; "
-                f"or train one: rangym train {cls.recipe} --out FOLDER"
-            )
-        return path
+        """The file of the agents that come with the package; a wheel leaves out those of negative results."""
+        return SHIPPED / f"{cls.recipe}.npz"
 
     def data_files(self) -> Sequence[Path]:
-        """The file that the agent is read from."""
-        if isinstance(self.agent, TrainedAgent):
-            return ()
-        return (Path(self.agent) if isinstance(self.agent, str | Path) else self.shipped(),)
+        """The file that the agent is read from; none where it did not come with the package, as `reset` will say."""
+        if isinstance(self.agent, str | Path):
+            return (Path(self.agent),)
+        return () if isinstance(self.agent, TrainedAgent) or not self.shipped().exists() else (self.shipped(),)
 
     @classmethod
     @abstractmethod
@@ -93,7 +86,13 @@ class Sb3Policy(Policy):
     def _chosen(self, rng: np.random.Generator) -> TrainedAgent:
         if isinstance(self.agent, TrainedAgent):
             return self.agent
-        (path,) = self.data_files()
+        path = Path(self.agent) if isinstance(self.agent, str | Path) else self.shipped()
+        if path == self.shipped() and not path.exists():
+            raise WrongValue(
+                f"{self.recipe}: its agents are not in this installation. A wheel leaves out negative results: in a "
+                f"clone of the repository they are baselines/agents/{path.name}, for the option agent=FILE; "
+                f"or train one: rangym train {self.recipe} --out FOLDER"
+            )
         agents = _loaded(path, path.stat().st_mtime_ns)
         if (name := agents[0].config["recipe"].get("name")) != self.recipe:
             raise WrongValue(f"agent: a file of the recipe {self.recipe!r} wanted, got {path} of {name!r}")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+
+from rangym.envs.params import Overrides
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,5 +35,5 @@ class Recipe:
     total_steps: int
     learning_rate: float
     hidden: tuple[int, ...]
-    kwargs: Mapping[str, Any]
-    overrides: Mapping[str, Any] = field(default_factory=dict)
+    kwargs: Mapping[str, object]
+    overrides: Overrides = field(default_factory=dict)

@@ -21,6 +21,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike
 
+from rangym.envs.errors import WrongType, WrongValue
 from rangym.envs.params import derive
 from rangym.envs.trace import Array, Slot, Trace
 
@@ -131,7 +132,7 @@ class SystemModel(ABC, Generic[P, S, D]):
 
     def action_masks(self, state: S, public: Slot) -> Array:
         """Which discrete choices make sense, ``(L, sum of the choices)`` bool, in sb3-contrib's layout."""
-        raise TypeError(f"{type(self).__name__} defines no action masks for {self.action_space}")
+        raise WrongType(f"{type(self).__name__} defines no action masks for {self.action_space}")
 
     def check_trace(self, trace: Trace) -> None:  # noqa: B027 (a system without constraints need not override it)
         """Refuse a replayed trace with values that make no sense here; names, shapes and NaN are checked before."""
@@ -142,7 +143,7 @@ class SystemModel(ABC, Generic[P, S, D]):
 
     def draw(self, figure: Figure, frame: Frame[S, D]) -> None:
         """Draw ``frame`` into a matplotlib figure."""
-        raise TypeError(f"{type(self).__name__} cannot be rendered")
+        raise WrongType(f"{type(self).__name__} cannot be rendered")
 
 
 System: TypeAlias = SystemModel[Any, Any, Any]
@@ -167,7 +168,7 @@ class _Episode(Generic[P, S, D]):
         self.observation_space = gym.spaces.Dict({**system.observation_space.spaces, "time": time})
         batched = batch_space(system.action_space, lanes)
         if not isinstance(batched, gym.spaces.Box):
-            raise TypeError(
+            raise WrongType(
                 f"{type(system).__name__}: a Box or MultiDiscrete action space wanted, got {system.action_space}"
             )
         self.action_space = batched
@@ -185,7 +186,7 @@ class _Episode(Generic[P, S, D]):
             [given] * self.lanes if isinstance(given, Trace) else list(given) if isinstance(given, Iterable) else []
         )
         if len(traces) != self.lanes or not all(isinstance(x, Trace) for x in traces):
-            raise ValueError(f"options['trace'] is one Trace or a sequence of {self.lanes}, got {_describe(given)}")
+            raise WrongValue(f"options['trace'] is one Trace or a sequence of {self.lanes}, got {_describe(given)}")
         for x in {id(x): x for x in traces}.values():
             x.check(self.system.shapes, self.system.reveal, self.system.horizon)
             self.system.check_trace(x)
@@ -230,7 +231,7 @@ class _Episode(Generic[P, S, D]):
         wanted = space.dtype
         if given.shape != space.shape or not np.can_cast(given.dtype, wanted, "same_kind"):
             lane = self.system.action_space
-            raise ValueError(
+            raise WrongValue(
                 f"action: {lane} wanted (shape {lane.shape}, {wanted}), got shape {given.shape[1:]}, {given.dtype}"
             )
         cast = given.astype(wanted)
@@ -238,7 +239,7 @@ class _Episode(Generic[P, S, D]):
         if not inside.all():
             bad = tuple(np.argwhere(~inside)[0])
             place = ", ".join(str(i) for i in bad[1:])
-            raise ValueError(f"action[{place}] = {cast[bad]} is outside {self.system.action_space}")
+            raise WrongValue(f"action[{place}] = {cast[bad]} is outside {self.system.action_space}")
         return cast
 
     def action_masks(self) -> Array:
@@ -278,7 +279,7 @@ def lane(tree: T, b: int) -> T:
         return entry
     if isinstance(tree, Mapping):
         return cast(T, {k: lane(v, b) for k, v in tree.items()})
-    raise TypeError(f"an array (L, ...) or a dictionary of arrays wanted, got {type(tree).__name__}")
+    raise WrongType(f"an array (L, ...) or a dictionary of arrays wanted, got {type(tree).__name__}")
 
 
 class SystemEnv(gym.Env[dict[str, Any], Array]):
@@ -347,7 +348,7 @@ class SystemVectorEnv(VectorEnv[dict[str, Array], Array, Array]):
         **overrides: object,
     ):
         if num_envs < 1:
-            raise ValueError(f"num_envs: at least 1 lane wanted, got {num_envs}")
+            raise WrongValue(f"num_envs: at least 1 lane wanted, got {num_envs}")
         self.render_mode = _checked_mode(render_mode, self.metadata["render_modes"])
         self.system, self.num_envs = build(system, scenario, overrides), num_envs
         self.scenario = None if isinstance(system, SystemModel) else scenario
@@ -379,7 +380,7 @@ class SystemVectorEnv(VectorEnv[dict[str, Array], Array, Array]):
                 else seed
             )
             if len(seeds) != self.num_envs:
-                raise ValueError(f"seed: one integer or a sequence of {self.num_envs} wanted, got {len(seeds)}")
+                raise WrongValue(f"seed: one integer or a sequence of {self.num_envs} wanted, got {len(seeds)}")
             self._rngs = [seeding.np_random(s)[0] for s in seeds]
         given = (options or {}).get("trace")
         return self._episode.draw(self._rngs) if given is None else self._episode.replay(given), {}
@@ -409,7 +410,7 @@ class SystemVectorEnv(VectorEnv[dict[str, Array], Array, Array]):
 
 def _checked_mode(mode: str | None, modes: Sequence[str]) -> str | None:
     if mode is not None and mode not in modes:
-        raise ValueError(f"render_mode: None or one of {modes} wanted, got {mode!r}")
+        raise WrongValue(f"render_mode: None or one of {modes} wanted, got {mode!r}")
     return mode
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from gymnasium.utils.env_checker import check_env
@@ -84,7 +85,7 @@ def _system_checks(system: str, scenario: str) -> Iterator[Check]:
     yield "observations show only what is public", lambda: _causal(env(), None)
 
 
-def lanes_equal_singles(system: str, scenario: str, seed: int = 7, **overrides: object) -> None:
+def lanes_equal_singles(system: str, scenario: str, seed: int = 7, **overrides: Any) -> None:
     """Raise unless lane b of a vector environment equals the single environment with seed + b, bit for bit, over two
     episodes: observations, rewards, ends, terms and metrics."""
     vector = SystemVectorEnv(system, LANES, scenario, **overrides)
@@ -115,9 +116,9 @@ def replay_equals(env: SystemEnv) -> None:
     env.action_space.seed(0)
     actions = [env.action_space.sample() for _ in range(env.system.horizon)]
 
-    def played(**how: object) -> list[tuple[Mapping[str, NDArray], float]]:
-        observation, reward = env.reset(**how)[0], 0.0  # type: ignore[arg-type]
-        seen = [(observation, reward)]
+    def played(**how: Any) -> list[tuple[Mapping[str, NDArray], float]]:
+        observation, reward = env.reset(**how)[0], 0.0
+        seen: list[tuple[Mapping[str, NDArray], float]] = [(observation, reward)]
         for action in actions:
             observation, reward, *_ = env.step(action)
             seen.append((observation, float(reward)))

@@ -20,6 +20,7 @@ from rangym.baselines.learner import ALGORITHMS, actor
 from rangym.baselines.policy import Sb3Policy, policy_class
 from rangym.baselines.recipes import RECIPES
 from rangym.baselines.vec_adapter import VectorAdapter
+from rangym.evaluation import Benchmark, evaluate
 from rangym.evaluation.episode import make_env, played
 from rangym.evaluation.identity import options_of
 from rangym.policies import Task
@@ -286,6 +287,10 @@ def test_weights_that_are_not_installed_are_named(monkeypatch, tmp_path):
     task = Task.of(gym.make(ENV, scenario="small"))
     with pytest.raises(ValueError, match="baselines/agents/ppo_flat.npz.*agent=FILE.*rangym train ppo_flat"):
         policies.make("ppo_flat:agent=3").reset(task, np.random.default_rng(0))
+    with pytest.raises(FileNotFoundError):
+        evaluate(f"ppo_flat:agent={tmp_path}/mine.npz", Benchmark(ENV, "small", [0]))
+    results = evaluate(["ppo_flat", "max_sinr"], Benchmark(ENV, "small", [0], {"horizon": 2}), bounds=False)
+    assert len(results.episodes) == 1 and "baselines/agents/ppo_flat.npz" in str(results.problems)
 
 
 def test_by_default_each_episode_draws_one_of_the_shipped_agents():

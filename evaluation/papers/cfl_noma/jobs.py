@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rangym.envs.params import Overrides
 from rangym.evaluation.grid import Job
 from rangym.evaluation.papers.cfl_noma import CflNomaPlan
 from rangym.evaluation.papers.cfl_noma.measure import ACCESSES
@@ -65,4 +66,5 @@ def setting(plan: CflNomaPlan) -> Iterator[str]:
 
 
 def _study(plan: CflNomaPlan) -> FederatedStudy:
-    return FederatedStudy(**plan.study)
+    given: Overrides = plan.study
+    return FederatedStudy(**given)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from rangym.envs.errors import WrongValue
 from rangym.envs.noma_allocation import NomaAllocation
 from rangym.envs.noma_allocation.params import SCENARIOS, NomaAllocationParams
 from rangym.envs.noma_allocation.scenario import sample
@@ -44,7 +46,7 @@ LEAST_TIME_S = 0.02
 
 
 def _round(
-    scenario: str, seed: int, **overrides: str | int
+    scenario: str, seed: int, **overrides: Any
 ) -> tuple[NomaAllocationParams, Mapping[str, NDArray], np.random.Generator]:
     """Parameters and slot of one round, and the generator for what follows."""
     params = dataclasses.replace(SCENARIOS[scenario], horizon=1, action="native", **overrides)
@@ -108,8 +110,10 @@ def energy(*, offload_s: float, seed: int) -> Row:
     p, slot, _ = _round("paper", seed, **SMALL)
     least = {}
     for access in ACCESSES:
-        limits = {"bits_per_hz": p.bits_per_hz, "deadline_s": offload_s, "access": access}
-        least[access] = subset_dp(upload_costs(slot["gain"], np.zeros(p.num_ues), **limits)).cost
+        costs = upload_costs(
+            slot["gain"], np.zeros(p.num_ues), bits_per_hz=p.bits_per_hz, deadline_s=offload_s, access=access
+        )
+        least[access] = subset_dp(costs).cost
     return {"energy": least}
 
 
@@ -160,7 +164,7 @@ def exhaustive_search(costs: PairCosts) -> float:
     """The least cost by trying all N!/2^K assignments of N = 2K users."""
     users, channels = costs.gain.shape
     if users != 2 * channels:
-        raise ValueError(f"costs: two users for each sub-channel wanted, got {users} for {channels}")
+        raise WrongValue(f"costs: two users for each sub-channel wanted, got {users} for {channels}")
     pairs = np.full((users, users), -1)
     first, second = np.triu_indices(users, 1)
     pairs[first, second] = np.arange(len(first))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rangym.envs.core import SystemEnv, Trace
+from rangym.envs.errors import WrongValue
+from rangym.envs.params import Overrides
 from rangym.envs.physics.channel import shannon_rate_mbps
 from rangym.evaluation import cards
 from rangym.evaluation.episode import Episode, episode_rng, make_env
@@ -20,7 +21,6 @@ from rangym.policies.cell_association.lda import Lda
 
 ENV_ID = "rangym/CellAssociation-v0"
 CHECKPOINTS = 200
-Overrides = Mapping[str, int | str]
 METRICS = ("f", "g", "h", "handovers", "ho_delay")
 
 
@@ -85,8 +85,8 @@ def play(
     env, trace = _environment(scenario, overrides, gamma, seed)
     params = env.system.params
     if params.handover_cost != "norm":
-        raise ValueError(f"handover_cost: the paper's 'norm' wanted, got {params.handover_cost!r}")
-    added = {} if forecaster is None else {"forecaster": registry.make(forecaster)}
+        raise WrongValue(f"handover_cost: the paper's 'norm' wanted, got {params.handover_cost!r}")
+    added: Overrides = {} if forecaster is None else {"forecaster": registry.make(forecaster)}
     player = registry.make(policy, **added)
     slots, relaxed = [], []
     previous = None
@@ -111,14 +111,14 @@ def bound(*, scenario: str, overrides: Overrides, gamma: float, seed: int) -> Ro
     env, trace = _environment(scenario, overrides, gamma, seed)
     found, ues = cards.bound(env.system, trace), env.system.params.num_ues
     if found.kind != "certified" or found.value is None or found.lower is None:
-        raise ValueError(f"scenario: one with a certified bound wanted, got {scenario!r} ({found.kind})")
+        raise WrongValue(f"scenario: one with a certified bound wanted, got {scenario!r} ({found.kind})")
     return {"upper": found.value * ues, "lower": found.lower * ues, "what": found.what}
 
 
 def timing(*, policy: str, num_ues: int, num_cells: int, horizon: int, slots: int, gamma: float, seed: int) -> Row:
     """CPU time of LDA's observe() and decide(), median over the slots, in ms (after a warm-up)."""
     rng = np.random.default_rng(seed)
-    options = words.parse(policy).options
+    options: Overrides = words.parse(policy).options
     lda = LDA(num_ues, num_cells, horizon, handover_weight=gamma, rng=rng, **options)
     delay = rng.uniform(0.05, 1.0, (num_ues, num_cells))
     elapsed = []

@@ -20,7 +20,7 @@ LEMMA_ALPHAS, LEMMA_SHARES = (2.0, 3.0, 4.0), (0.5, 0.9, 1.1, 2.0)
 """Path-loss exponents, and delta in units of the limit d^alpha / (2^alpha - 2)."""
 
 
-def jobs(plan: WkhmPlan, _: Rows) -> Iterator[Job]:
+def jobs(plan: WkhmPlan, rows: Rows) -> Iterator[Job]:
     """The comparisons, then the ablations, then what is about the theorems."""
     where = [(reading, "uniform") for reading in READINGS] + [("literal", "hotspot")]
     for seed in range(plan.seeds):

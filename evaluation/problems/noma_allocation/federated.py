@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rangym.envs.core import SystemEnv, Trace
+from rangym.envs.errors import WrongValue
 from rangym.envs.learning.datasets import Dataset, load
 from rangym.envs.learning.federated import ClientData, FederatedTraining, Network
 from rangym.envs.learning.partition import Partition, dirichlet_partition
@@ -73,14 +74,14 @@ class FederatedStudy:
     def __post_init__(self) -> None:
         check(self)
         if self.participants > self.num_ues:
-            raise ValueError(f"participants: at most num_ues = {self.num_ues} wanted, got {self.participants}")
+            raise WrongValue(f"participants: at most num_ues = {self.num_ues} wanted, got {self.participants}")
         if self.num_clusters is not None and self.num_clusters > self.participants:
-            raise ValueError(
+            raise WrongValue(
                 f"num_clusters: 1..{self.participants}, one participant for each, wanted, got {self.num_clusters}"
             )
         given = {"num_ues", "horizon", "num_clusters", "schedule", "action", "access", "power"} & self.overrides.keys()
         if given:
-            raise ValueError(f"overrides: {min(given)!r} follows from the study or from who uploads how")
+            raise WrongValue(f"overrides: {min(given)!r} follows from the study or from who uploads how")
         self.env()  # wrong scenarios and parameters are refused here
 
     def env(self, **overrides: object) -> SystemEnv:
@@ -102,7 +103,7 @@ class Allocation:
             return
         known = [ALL_SERVED, *registry.names(ENV_ID)]
         if words.parse(self.policy).name not in known:
-            raise ValueError(f"policy: one of {known} wanted, got {self.policy!r}{nearest(self.policy, known)}")
+            raise WrongValue(f"policy: one of {known} wanted, got {self.policy!r}{nearest(self.policy, known)}")
 
     def env(self, study: FederatedStudy) -> SystemEnv:
         """The study's environment under this allocation; what the policy's definition needs comes first."""
@@ -152,7 +153,7 @@ def shared_clusters(method: str, by_counts: NDArray, rng: np.random.Generator) -
         return by_counts
     if method == "random_clusters":
         return rng.permutation(by_counts)
-    raise ValueError(f"method: one of {list(METHODS)} wanted, got {method!r}{nearest(str(method), METHODS)}")
+    raise WrongValue(f"method: one of {list(METHODS)} wanted, got {method!r}{nearest(str(method), METHODS)}")
 
 
 def draw_participants(clusters: NDArray, participants: int, rounds: int, rng: np.random.Generator) -> NDArray:
@@ -219,7 +220,7 @@ def _train(
             accuracy = training.accuracy(data.x_test, data.y_test, partition.shares)
             personal[number], overall[number] = accuracy.personal.mean(), accuracy.overall.mean()
     if not np.isfinite(training.models).all():
-        raise ValueError(f"training diverged at learning rate {learning_rate}")
+        raise WrongValue(f"training diverged at learning rate {learning_rate}")
     return {
         "seed_range": seed_range(seed),
         "versions": versions(),
@@ -295,7 +296,7 @@ def federated(
     try:
         chosen = chosen_rates(methods, concentrations, learning_rates, tried.rows.values())
     except ValueError as error:
-        raise ValueError(f"{error}: {failed[:1]}") from None
+        raise WrongValue(f"{error}: {failed[:1]}") from None
     stored, new = done(trainings(study, chosen, allocations, seeds), "federated")
     return FederatedResults(
         tuple(stored.rows.values()),
@@ -363,7 +364,7 @@ def chosen_rates(
     if len(learning_rates) == 1:
         return dict.fromkeys(pairs, float(learning_rates[0]))
     if lost := [pair for pair in pairs if pair not in best]:
-        raise ValueError(f"learning_rates: no trial of {lost[0]} succeeded")
+        raise WrongValue(f"learning_rates: no trial of {lost[0]} succeeded")
     return {pair: best[pair] for pair in pairs}
 
 
@@ -393,9 +394,9 @@ def _check(
 ) -> None:
     """Refuse here what would otherwise fail in every job."""
     if outside := [seed for seed in seeds if seed not in EVALUATION_SEEDS]:
-        raise ValueError(f"seeds: evaluation seeds 0..{EVALUATION_SEEDS.stop - 1} wanted, got {outside[0]}")
+        raise WrongValue(f"seeds: evaluation seeds 0..{EVALUATION_SEEDS.stop - 1} wanted, got {outside[0]}")
     if outside := [seed for seed in tuning_seeds if seed not in TUNING_SEEDS]:
-        raise ValueError(f"tuning_seeds: {TUNING_SEEDS.start}..{TUNING_SEEDS.stop - 1} wanted, got {outside[0]}")
+        raise WrongValue(f"tuning_seeds: {TUNING_SEEDS.start}..{TUNING_SEEDS.stop - 1} wanted, got {outside[0]}")
     for name, values in (
         ("methods", methods),
         ("concentrations", concentrations),
@@ -405,10 +406,10 @@ def _check(
         ("tuning_seeds", tuning_seeds),
     ):
         if not values:
-            raise ValueError(f"{name}: at least one wanted, got none")
+            raise WrongValue(f"{name}: at least one wanted, got none")
     for name, numbers in (("concentrations", concentrations), ("learning_rates", learning_rates)):
         if wrong := [v for v in numbers if not (np.isfinite(v) and v > 0)]:
-            raise ValueError(f"{name}: positive numbers wanted, got {wrong[0]!r}")
+            raise WrongValue(f"{name}: positive numbers wanted, got {wrong[0]!r}")
     for method in methods:
         shared_clusters(method, np.zeros(1, dtype=np.int64), np.random.default_rng(0))
     for allocation in allocations:
