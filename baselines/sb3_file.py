@@ -66,7 +66,7 @@ class Sb3File(Policy):
             raise RuntimeError("act() was called before reset()")
         return self._player.act(observation)
 
-    def _model(self):  # type: ignore[no-untyped-def]
+    def _model(self):
         warnings.warn(f"{self.file} {WARNING}", stacklevel=2)
         try:
             module = importlib.import_module(ALGORITHMS[self.algorithm])

@@ -77,7 +77,7 @@ def _own(policy):
 
 @pytest.mark.parametrize("env_id, name", PAIRS)
 def test_a_policy_is_its_options_stored_untouched(env_id, name):
-    policy = policies.make(name)
+    policy = entry(name).policy_class()
     fields = [f.name for f in dataclasses.fields(policy)]
     assert fields == list(inspect.signature(type(policy)).parameters) == list(_own(policy))
     assert set(fields) - set(ranges(policy)) <= UNRANGED
