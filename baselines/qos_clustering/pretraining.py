@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import nn
 from tqdm import tqdm  # type: ignore[import-untyped]
 
+from rangym.envs.errors import WrongValue
 from rangym.envs.learning.gaussians import encode
 from rangym.envs.params import check, nearest, ranged
 from rangym.envs.qos_clustering.calibration import (
@@ -120,7 +121,7 @@ class Pretraining:
         if resume:
             self._read_checkpoint()
         elif self._checkpoint.exists():
-            raise ValueError(f"{self.out} holds a run already: resume it or name another folder")
+            raise WrongValue(f"{self.out} holds a run already: resume it or name another folder")
         self.commands.append(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]))
 
     def run(self, progress: bool = True) -> Path:
@@ -195,11 +196,11 @@ class Pretraining:
 
     def _read_checkpoint(self) -> None:
         if not self._checkpoint.exists():
-            raise ValueError(f"{self.out} holds no checkpoint to resume from")
+            raise WrongValue(f"{self.out} holds no checkpoint to resume from")
         past = torch.load(self._checkpoint, weights_only=True)
         was, wanted = json.loads(past["recipe"]), json.loads(json.dumps(dataclasses.asdict(self.recipe)))
         if was | {"epochs": None} != wanted | {"epochs": None}:
-            raise ValueError(f"{self.out} holds another run: {wanted} wanted, got {was}")
+            raise WrongValue(f"{self.out} holds another run: {wanted} wanted, got {was}")
         self.network.load_state_dict(past["network"])
         self.optimiser.load_state_dict(past["optimiser"])
         self.curve, self.commands = past["curve"], past["commands"]
@@ -208,7 +209,7 @@ class Pretraining:
 def pretrain(name: str, out: str | Path, *, epochs: int | None = None, resume: bool = False, progress: bool = True):
     """Train the predictor of that name in the folder ``out``; returns the path of its arrays."""
     if name not in RECIPES:
-        raise ValueError(f"name: one of {sorted(RECIPES)} wanted, got {name!r}{nearest(name, RECIPES)}")
+        raise WrongValue(f"name: one of {sorted(RECIPES)} wanted, got {name!r}{nearest(name, RECIPES)}")
     recipe = RECIPES[name] if epochs is None else dataclasses.replace(RECIPES[name], epochs=epochs)
     return Pretraining(recipe, out, resume).run(progress)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rangym.envs.errors import WrongValue
 from rangym.envs.physics.random import box_muller
 from rangym.envs.physics.units import NEPERS_PER_DB, db_to_linear, linear_to_db
 from rangym.envs.qos_clustering import concepts
@@ -120,7 +121,7 @@ def draw_day(settings: DaySettings, rng: np.random.Generator) -> Day:
         rows[t] = period.sample(moments[t, :, 0].astype(np.int64), rng)
     count = moments[..., 0].astype(np.int64)
     for i in np.flatnonzero(count.max(axis=0) < MIN_ROWS):
-        raise ValueError(
+        raise WrongValue(
             f"num_vehicles, sampling_s: at least {MIN_ROWS} rows in some period of every cell wanted, got "
             f"{count[:, i].max()} in cell {i} with {s.num_vehicles} vehicles every {s.sampling_s:g} s"
         )

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rangym.envs.errors import WrongValue
 from rangym.envs.learning import gaussians
 from rangym.envs.qos_clustering.concepts import GROUPS
 from rangym.envs.qos_clustering.generator import Day
@@ -134,7 +135,7 @@ class Predictor:
     def library(self, num_heads: int) -> Library:
         """The library of ``num_heads`` heads; refused where there is none."""
         if num_heads not in self.libraries:
-            raise ValueError(
+            raise WrongValue(
                 f"num_heads: one of {sorted(self.libraries)}, the libraries of predictor {self.config['name']!r}, "
                 f"wanted, got {num_heads}"
             )
@@ -168,7 +169,7 @@ def load(name: str) -> Predictor:
     arrays, described = path.with_suffix(".npz"), path.with_suffix(".json")
     for file in (arrays, described):
         if not file.is_file():
-            raise ValueError(f"predictor: one of {list(SHIPPED)} or a file wanted, got {name!r} ({file} is not there)")
+            raise WrongValue(f"predictor: one of {list(SHIPPED)} or a file wanted, got {name!r} ({file} is not there)")
     # A file that is written anew is another predictor.
     return _load(arrays, described, arrays.stat().st_mtime_ns, described.stat().st_mtime_ns)
 
@@ -181,14 +182,14 @@ def _load(arrays: Path, described: Path, *_modified: int) -> Predictor:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             found = {name: archive[name] for name in archive.files}
     except Exception as error:  # json, zipfile, zlib and NumPy each raise their own kind for a foreign file
-        raise ValueError(f"{arrays}: not a predictor ({type(error).__name__}: {error})") from error
+        raise WrongValue(f"{arrays}: not a predictor ({type(error).__name__}: {error})") from error
     for key in ("format", "name", "label_delay", "skip", "sha256"):
         if not isinstance(config, dict) or key not in config:
-            raise ValueError(f"{described}: the entry {key!r} is missing")
+            raise WrongValue(f"{described}: the entry {key!r} is missing")
     if config["format"] != FORMAT:
-        raise ValueError(f"{described}: format {FORMAT} wanted, got {config['format']!r}")
+        raise WrongValue(f"{described}: format {FORMAT} wanted, got {config['format']!r}")
     if (got := hashlib.sha256(data).hexdigest()) != config["sha256"]:
-        raise ValueError(f"{arrays}: SHA-256 {config['sha256']} wanted, got {got}: not the file that was saved")
+        raise WrongValue(f"{arrays}: SHA-256 {config['sha256']} wanted, got {got}: not the file that was saved")
     return _checked(found, config, arrays)
 
 
@@ -216,22 +217,22 @@ def _checked(found: Mapping[str, NDArray], config: Mapping[str, object], path: P
     }
     wanted |= {f"{name}.{count}" for name in LIBRARY_ARRAYS for count in counts}
     if depth == 0 or found.keys() != wanted:
-        raise ValueError(f"{path}: arrays {sorted(wanted)} wanted, got {sorted(found)}")
+        raise WrongValue(f"{path}: arrays {sorted(wanted)} wanted, got {sorted(found)}")
     shapes = _shapes(found, depth, counts, bool(config["skip"]))
     for name, shape in shapes.items():
         values = found[name]
         if values.shape != shape:
-            raise ValueError(f"{path}: {name} of shape {shape} wanted, got {values.shape}")
+            raise WrongValue(f"{path}: {name} of shape {shape} wanted, got {values.shape}")
         if values.dtype.kind not in "fi" or not np.isfinite(values).all():
-            raise ValueError(f"{path}: {name} of finite numbers wanted, got {values.dtype} with NaN or infinity")
+            raise WrongValue(f"{path}: {name} of finite numbers wanted, got {values.dtype} with NaN or infinity")
         values.setflags(write=False)
     for name in ("input_scale", "target_scale"):
         if found[name].min() <= 0:
-            raise ValueError(f"{path}: {name} above 0 wanted, got {found[name].min()}")
+            raise WrongValue(f"{path}: {name} above 0 wanted, got {found[name].min()}")
     for count in counts:
         group = found[f"head_of_group.{count}"]
         if group.dtype.kind != "i" or group.min() < 0 or group.max() >= count:
-            raise ValueError(f"{path}: head_of_group.{count} within 0..{count - 1} wanted, got {group}")
+            raise WrongValue(f"{path}: head_of_group.{count} within 0..{count - 1} wanted, got {group}")
     layers = tuple((found[f"weight{k}"], found[f"bias{k}"]) for k in range(depth))
     return Predictor(
         base=Base(found["input_mean"], found["input_scale"], layers, bool(config["skip"])),

@@ -10,6 +10,7 @@ from gymnasium.spaces import Box, Dict, MultiDiscrete, Space
 from numpy.typing import NDArray
 
 from rangym.envs.core import Frame, Outcome, Slot, SystemModel, Trace
+from rangym.envs.errors import WrongValue
 from rangym.envs.learning.gaussians import hellinger_kernel
 from rangym.envs.learning.heads import (
     HeadMemory,
@@ -190,7 +191,7 @@ class QosClustering(SystemModel[QosClusteringParams, ClusteringState, NDArray[np
         if "known_features" in self.shapes and len(rngs) > MAX_FEATURE_LANES:
             numbers = sum(int(np.prod(shape)) for shape in self.shapes.values())
             size = len(rngs) * (self.horizon + 2) * numbers * BYTES_PER_NUMBER
-            raise ValueError(
+            raise WrongValue(
                 f"num_envs: at most {MAX_FEATURE_LANES} lanes with eta above 0 or observe='statistics' wanted, got "
                 f"{len(rngs)}, whose traces would take {size / 2**20:.0f} MiB"
             )
@@ -203,12 +204,12 @@ class QosClustering(SystemModel[QosClusteringParams, ClusteringState, NDArray[np
             low, high = limits.get(field, (0, np.inf))
             values = trace.slots[field]
             if values.min() < low or values.max() > high:
-                raise ValueError(
+                raise WrongValue(
                     f"trace: {field!r} within [{low:.3g}, {high:.3g}] wanted, got [{values.min()}, {values.max()}]"
                 )
         groups = trace.constants["site_group"]
         if groups.dtype.kind not in "iu" or groups.min() < 0 or groups.max() >= len(scenario.GROUPS):
-            raise ValueError(f"trace: 'site_group' of integers 0..{len(scenario.GROUPS) - 1} wanted, got {groups}")
+            raise WrongValue(f"trace: 'site_group' of integers 0..{len(scenario.GROUPS) - 1} wanted, got {groups}")
 
     def initial(self, slot: Slot) -> ClusteringState:
         lanes, cells = slot["load"].shape
