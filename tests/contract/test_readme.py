@@ -37,7 +37,11 @@ def test_every_cell_of_the_results_table_is_a_mean_of_the_published_rows():
     assert cells == 15
 
 
-def test_the_example_runs(capsys):
-    code = re.search(r"```python\n(.*?)```", README, re.S)[1]
-    exec(code, {})
-    assert 0.5 < float(capsys.readouterr().out) < 1.6
+def test_the_examples_run_one_after_the_other(capsys):
+    names, printed = {}, []
+    for code in re.findall(r"```python\n(.*?)```", README, re.S):
+        exec(code, names)
+        printed.append(capsys.readouterr().out)
+    assert len(printed) == 2
+    assert 0.5 < float(printed[0]) < 1.6
+    assert "a3:offset_db=6" in printed[1] and "bound:" in printed[1]

@@ -6,7 +6,7 @@ import pytest
 
 import rangym  # noqa: F401
 from rangym import policies
-from rangym.evaluation.bounds import bound
+from rangym.evaluation.cards import bound
 from rangym.evaluation.protocol import Benchmark
 from rangym.evaluation.runner import evaluate
 from rangym.policies import Task
