@@ -174,7 +174,7 @@ class AssociationSearch:
             "path_time": path_s,
             "centre_time": c.between_s[:, aggregator],
         }
-        prices: dict[str, NDArray | float] = self._prices | {"I": path_price}
+        prices: dict[str, NDArray | float] = {**self._prices, "I": path_price}
         if shared_relay:
             prices["r"] = c.relay_price[:, aggregator]
         self.solves += 1
