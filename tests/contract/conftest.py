@@ -28,6 +28,12 @@ FORMS = {
         {"access": "oma_equal", "power": "fixed", "num_ues": 7, "schedule": "proportional", "num_clusters": 2},
         {"power": "agent", "num_ues": 3, "schedule": "round_robin", "num_clusters": 2},
     ],
+    "rangym/QosClustering-v0": [
+        {},
+        {"eta": 0.003},
+        {"observe": "statistics"},
+        {"drift": "events", "kappa": 0.0},
+    ],
 }
 
 

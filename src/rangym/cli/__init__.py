@@ -18,6 +18,7 @@ COMMANDS = {
     "check": ("rangym.cli.check", "what a problem or a policy of your own must keep"),
     "tune": ("rangym.cli.tune", "a policy's options, on the tuning seeds"),
     "train": ("rangym.cli.train", "a reinforcement-learning agent"),
+    "pretrain": ("rangym.cli.pretrain", "a predictor of QosClustering"),
     "reproduce": ("rangym.cli.reproduce", "a paper's claims beside what we measure"),
     "federated": ("rangym.cli.federated", "clustered federated learning over NOMA"),
     "render": ("rangym.cli.render", "an episode as an animated GIF"),
