@@ -77,6 +77,8 @@ class Frame(Generic[S, D]):
     decision: D | None
     metrics: Mapping[str, Array]
     rewards: Sequence[float] = field(default_factory=list)
+    terms: Sequence[Mapping[str, Array]] = field(default_factory=list)
+    """Of every slot so far, as the rewards."""
 
 
 class SystemModel(ABC, Generic[P, S, D]):
@@ -198,6 +200,7 @@ class _Episode(Generic[P, S, D]):
         self.decision: D | None = None
         self.outcome = Outcome({}, {})
         self.rewards: list[Array] = []
+        self.terms: list[Mapping[str, Array]] = []
         return self._observe(trace)
 
     def _observe(self, trace: Trace) -> dict[str, Array]:
@@ -223,6 +226,7 @@ class _Episode(Generic[P, S, D]):
             reward = reward + term
         self.decision, self.outcome = decision, outcome
         self.rewards.append(reward)
+        self.terms.append(outcome.terms)
         return self._observe(self.trace), reward, outcome
 
     def _checked(self, action: ArrayLike) -> Array:
@@ -252,9 +256,8 @@ class _Episode(Generic[P, S, D]):
             raise RuntimeError("render() was called before reset()")
         metrics = lane(self.outcome.metrics, b)
         decision = None if self.decision is None else lane(self.decision, b)
-        return Frame(
-            self.t, self.trace.lane(b), lane(self.state, b), decision, metrics, [float(r[b]) for r in self.rewards]
-        )
+        rewards, terms = [float(r[b]) for r in self.rewards], [lane(x, b) for x in self.terms]
+        return Frame(self.t, self.trace.lane(b), lane(self.state, b), decision, metrics, rewards, terms)
 
     @property
     def ended(self) -> tuple[bool, bool]:
@@ -282,6 +285,15 @@ def lane(tree: T, b: int) -> T:
     raise WrongType(f"an array (L, ...) or a dictionary of arrays wanted, got {type(tree).__name__}")
 
 
+def _read_only(tree: T) -> T:
+    """Views of every array in a (nested) dictionary, or of one array, that cannot be written to."""
+    if isinstance(tree, Mapping):
+        return cast(T, {k: _read_only(v) for k, v in tree.items()})
+    view = np.asarray(tree).view()
+    view.flags.writeable = False
+    return cast(T, view)
+
+
 class SystemEnv(gym.Env[dict[str, Any], Array]):
     """A system model as a Gymnasium environment; its documentation is the system model's own.
 
@@ -306,6 +318,13 @@ class SystemEnv(gym.Env[dict[str, Any], Array]):
         if self._episode.trace is None:
             raise RuntimeError("there is no trace before reset()")
         return self._episode.trace.lane(0)
+
+    @property
+    def decision(self) -> Any:
+        """The decision that the last step decoded from its action, read-only."""
+        if self._episode.trace is None or self._episode.decision is None:
+            raise RuntimeError("there is no decision before the first step of an episode")
+        return _read_only(lane(self._episode.decision, 0))
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, object] | None = None
