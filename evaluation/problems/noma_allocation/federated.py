@@ -241,7 +241,7 @@ def uploads(study: FederatedStudy, allocation: Allocation, trace: Trace, seed: i
     policy = registry.make(allocation.policy)
     metrics = [step.metrics for step in Episode(allocation.env(study), policy, episode_rng(policy, seed), trace)]
     served = np.array([slot["served"] for slot in metrics], dtype=bool)
-    return served, float(np.mean([slot["energy_tx"] for slot in metrics]))
+    return served, float(np.mean([slot["energy_tx_j"] for slot in metrics]))
 
 
 @dataclass(frozen=True)
