@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 import rich  # noqa: F401  (SB3 needs these three only once it has started: better to miss them now)
-import tensorboard  # type: ignore[import-untyped]  # noqa: F401
+import tensorboard  # noqa: F401
 import torch
-import tqdm  # type: ignore[import-untyped]  # noqa: F401
+import tqdm  # noqa: F401
 from sb3_contrib import MaskablePPO
 from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.callbacks import BaseCallback

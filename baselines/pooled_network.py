@@ -67,11 +67,11 @@ class PooledActorCritic(ActorCriticPolicy):
     The actor's last layer is shared by the items, and so is the standard deviation of each of the A entries.
     """
 
-    def __init__(self, observation_space: Box, action_space: Box, *args: Any, **kwargs: Any):
+    def __init__(self, observation_space: Box, action_space: Box, lr_schedule: Schedule, **kwargs: Any):
         if len(observation_space.shape) != 2 or len(action_space.shape) != 2:
             raise WrongValue(f"boxes (K, F) and (K, A) wanted, got {observation_space} and {action_space}")
         self._sizes = (*observation_space.shape, action_space.shape[1])
-        super().__init__(observation_space, action_space, *args, **kwargs)
+        super().__init__(observation_space, action_space, lr_schedule, **kwargs)
 
     def _build_mlp_extractor(self) -> None:
         items, features, _ = self._sizes

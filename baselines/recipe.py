@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from rangym.envs.params import Overrides
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
@@ -34,4 +36,4 @@ class Recipe:
     learning_rate: float
     hidden: tuple[int, ...]
     kwargs: Mapping[str, object]
-    overrides: Mapping[str, object] = field(default_factory=dict)
+    overrides: Overrides = field(default_factory=dict)

@@ -21,6 +21,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike
 
+from rangym.envs.errors import WrongType, WrongValue
 from rangym.envs.params import derive
 from rangym.envs.trace import Array, Slot, Trace
 
@@ -33,6 +34,7 @@ __all__ = [
     "Frame",
     "Outcome",
     "Slot",
+    "State",
     "System",
     "SystemEnv",
     "SystemModel",
@@ -42,12 +44,14 @@ __all__ = [
     "lane",
 ]
 
+State: TypeAlias = dict[str, Array]
+"""The state of a problem that declares no TypedDict for it."""
 P = TypeVar("P", bound="DataclassInstance")
 """A problem's frozen parameters."""
 S = TypeVar("S", bound=Mapping[str, object])
-"""Its state: a TypedDict of arrays ``(L, ...)``."""
+"""Its state: a TypedDict of arrays ``(L, ...)``, with shape and unit beside each, or `State`."""
 D = TypeVar("D")
-"""Its decision: an array, or a TypedDict of arrays, ``(L, ...)``."""
+"""Its decision: an array or a TypedDict of arrays, ``(L, ...)``."""
 T = TypeVar("T")
 
 
@@ -73,6 +77,8 @@ class Frame(Generic[S, D]):
     decision: D | None
     metrics: Mapping[str, Array]
     rewards: Sequence[float] = field(default_factory=list)
+    terms: Sequence[Mapping[str, Array]] = field(default_factory=list)
+    """Of every slot so far, as the rewards."""
 
 
 class SystemModel(ABC, Generic[P, S, D]):
@@ -128,7 +134,7 @@ class SystemModel(ABC, Generic[P, S, D]):
 
     def action_masks(self, state: S, public: Slot) -> Array:
         """Which discrete choices make sense, ``(L, sum of the choices)`` bool, in sb3-contrib's layout."""
-        raise TypeError(f"{type(self).__name__} defines no action masks for {self.action_space}")
+        raise WrongType(f"{type(self).__name__} defines no action masks for {self.action_space}")
 
     def check_trace(self, trace: Trace) -> None:  # noqa: B027 (a system without constraints need not override it)
         """Refuse a replayed trace with values that make no sense here; names, shapes and NaN are checked before."""
@@ -139,7 +145,7 @@ class SystemModel(ABC, Generic[P, S, D]):
 
     def draw(self, figure: Figure, frame: Frame[S, D]) -> None:
         """Draw ``frame`` into a matplotlib figure."""
-        raise TypeError(f"{type(self).__name__} cannot be rendered")
+        raise WrongType(f"{type(self).__name__} cannot be rendered")
 
 
 System: TypeAlias = SystemModel[Any, Any, Any]
@@ -164,7 +170,7 @@ class _Episode(Generic[P, S, D]):
         self.observation_space = gym.spaces.Dict({**system.observation_space.spaces, "time": time})
         batched = batch_space(system.action_space, lanes)
         if not isinstance(batched, gym.spaces.Box):
-            raise TypeError(
+            raise WrongType(
                 f"{type(system).__name__}: a Box or MultiDiscrete action space wanted, got {system.action_space}"
             )
         self.action_space = batched
@@ -182,7 +188,7 @@ class _Episode(Generic[P, S, D]):
             [given] * self.lanes if isinstance(given, Trace) else list(given) if isinstance(given, Iterable) else []
         )
         if len(traces) != self.lanes or not all(isinstance(x, Trace) for x in traces):
-            raise ValueError(f"options['trace'] is one Trace or a sequence of {self.lanes}, got {_describe(given)}")
+            raise WrongValue(f"options['trace'] is one Trace or a sequence of {self.lanes}, got {_describe(given)}")
         for x in {id(x): x for x in traces}.values():
             x.check(self.system.shapes, self.system.reveal, self.system.horizon)
             self.system.check_trace(x)
@@ -194,6 +200,7 @@ class _Episode(Generic[P, S, D]):
         self.decision: D | None = None
         self.outcome = Outcome({}, {})
         self.rewards: list[Array] = []
+        self.terms: list[Mapping[str, Array]] = []
         return self._observe(trace)
 
     def _observe(self, trace: Trace) -> dict[str, Array]:
@@ -219,6 +226,7 @@ class _Episode(Generic[P, S, D]):
             reward = reward + term
         self.decision, self.outcome = decision, outcome
         self.rewards.append(reward)
+        self.terms.append(outcome.terms)
         return self._observe(self.trace), reward, outcome
 
     def _checked(self, action: ArrayLike) -> Array:
@@ -227,7 +235,7 @@ class _Episode(Generic[P, S, D]):
         wanted = space.dtype
         if given.shape != space.shape or not np.can_cast(given.dtype, wanted, "same_kind"):
             lane = self.system.action_space
-            raise ValueError(
+            raise WrongValue(
                 f"action: {lane} wanted (shape {lane.shape}, {wanted}), got shape {given.shape[1:]}, {given.dtype}"
             )
         cast = given.astype(wanted)
@@ -235,7 +243,7 @@ class _Episode(Generic[P, S, D]):
         if not inside.all():
             bad = tuple(np.argwhere(~inside)[0])
             place = ", ".join(str(i) for i in bad[1:])
-            raise ValueError(f"action[{place}] = {cast[bad]} is outside {self.system.action_space}")
+            raise WrongValue(f"action[{place}] = {cast[bad]} is outside {self.system.action_space}")
         return cast
 
     def action_masks(self) -> Array:
@@ -248,9 +256,8 @@ class _Episode(Generic[P, S, D]):
             raise RuntimeError("render() was called before reset()")
         metrics = lane(self.outcome.metrics, b)
         decision = None if self.decision is None else lane(self.decision, b)
-        return Frame(
-            self.t, self.trace.lane(b), lane(self.state, b), decision, metrics, [float(r[b]) for r in self.rewards]
-        )
+        rewards, terms = [float(r[b]) for r in self.rewards], [lane(x, b) for x in self.terms]
+        return Frame(self.t, self.trace.lane(b), lane(self.state, b), decision, metrics, rewards, terms)
 
     @property
     def ended(self) -> tuple[bool, bool]:
@@ -270,9 +277,21 @@ def _describe(value: object) -> str:
 
 def lane(tree: T, b: int) -> T:
     """Entry b of every array in a (nested) dictionary of arrays, or of one array."""
+    if isinstance(tree, np.ndarray):  # most are, and asking for a Mapping first costs more than the entry
+        entry: T = tree[b]
+        return entry
     if isinstance(tree, Mapping):
         return cast(T, {k: lane(v, b) for k, v in tree.items()})
-    return cast(T, cast(Array, tree)[b])
+    raise WrongType(f"an array (L, ...) or a dictionary of arrays wanted, got {type(tree).__name__}")
+
+
+def _read_only(tree: T) -> T:
+    """Views of every array in a (nested) dictionary, or of one array, that cannot be written to."""
+    if isinstance(tree, Mapping):
+        return cast(T, {k: _read_only(v) for k, v in tree.items()})
+    view = np.asarray(tree).view()
+    view.flags.writeable = False
+    return cast(T, view)
 
 
 class SystemEnv(gym.Env[dict[str, Any], Array]):
@@ -299,6 +318,13 @@ class SystemEnv(gym.Env[dict[str, Any], Array]):
         if self._episode.trace is None:
             raise RuntimeError("there is no trace before reset()")
         return self._episode.trace.lane(0)
+
+    @property
+    def decision(self) -> Any:
+        """The decision that the last step decoded from its action, read-only."""
+        if self._episode.trace is None or self._episode.decision is None:
+            raise RuntimeError("there is no decision before the first step of an episode")
+        return _read_only(lane(self._episode.decision, 0))
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, object] | None = None
@@ -341,7 +367,7 @@ class SystemVectorEnv(VectorEnv[dict[str, Array], Array, Array]):
         **overrides: object,
     ):
         if num_envs < 1:
-            raise ValueError(f"num_envs: at least 1 lane wanted, got {num_envs}")
+            raise WrongValue(f"num_envs: at least 1 lane wanted, got {num_envs}")
         self.render_mode = _checked_mode(render_mode, self.metadata["render_modes"])
         self.system, self.num_envs = build(system, scenario, overrides), num_envs
         self.scenario = None if isinstance(system, SystemModel) else scenario
@@ -373,7 +399,7 @@ class SystemVectorEnv(VectorEnv[dict[str, Array], Array, Array]):
                 else seed
             )
             if len(seeds) != self.num_envs:
-                raise ValueError(f"seed: one integer or a sequence of {self.num_envs} wanted, got {len(seeds)}")
+                raise WrongValue(f"seed: one integer or a sequence of {self.num_envs} wanted, got {len(seeds)}")
             self._rngs = [seeding.np_random(s)[0] for s in seeds]
         given = (options or {}).get("trace")
         return self._episode.draw(self._rngs) if given is None else self._episode.replay(given), {}
@@ -403,7 +429,7 @@ class SystemVectorEnv(VectorEnv[dict[str, Array], Array, Array]):
 
 def _checked_mode(mode: str | None, modes: Sequence[str]) -> str | None:
     if mode is not None and mode not in modes:
-        raise ValueError(f"render_mode: None or one of {modes} wanted, got {mode!r}")
+        raise WrongValue(f"render_mode: None or one of {modes} wanted, got {mode!r}")
     return mode
 
 

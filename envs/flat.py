@@ -9,6 +9,8 @@ import numpy as np
 from gymnasium.spaces import Box, Dict
 from numpy.typing import NDArray
 
+from rangym.envs.errors import WrongType
+
 
 class Flatten:
     """Maps a Dict of bounded boxes to one float32 vector: each entry linearly from its bounds to [-1, 1].
@@ -18,11 +20,11 @@ class Flatten:
 
     def __init__(self, space: gym.Space):
         if not isinstance(space, Dict):
-            raise TypeError(f"observation: a Dict of bounded boxes wanted, got {space}")
+            raise WrongType(f"observation: a Dict of bounded boxes wanted, got {space}")
         boxes = []
         for name, box in space.spaces.items():
             if not isinstance(box, Box) or not box.is_bounded():
-                raise TypeError(f"observation {name!r}: a Box with finite bounds wanted, got {box}")
+                raise WrongType(f"observation {name!r}: a Box with finite bounds wanted, got {box}")
             boxes.append(box)
         self.names = tuple(space.spaces)
         self._dims = [len(box.shape) for box in boxes]

@@ -7,9 +7,11 @@ import difflib
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
+
+from rangym.envs.errors import WrongType, WrongValue
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 Params = TypeVar("Params", bound="DataclassInstance")
 Uses = Mapping[str, tuple[object, ...]]
+Overrides: TypeAlias = Mapping[str, Any]
+"""Parameters or options by name, of every type that one may have; `derive` and `check` look at each."""
 
 
 KINDS = {int: "an integer", float: "a number", str: "a text", bool: "True or False", tuple: "a tuple"}
@@ -120,7 +124,7 @@ def check(instance: DataclassInstance) -> None:
         value = getattr(instance, name)
         if not allowed.allows(value):
             close = nearest(value, (w for w in allowed.words if isinstance(w, str))) if isinstance(value, str) else ""
-            raise ValueError(f"{name}: {allowed} wanted, got {value!r}{close}")
+            raise WrongValue(f"{name}: {allowed} wanted, got {value!r}{close}")
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:
@@ -137,17 +141,17 @@ def derive(scenarios: Mapping[str, Params], scenario: str, overrides: Mapping[st
     """
     if scenario not in scenarios:
         close = nearest(str(scenario), scenarios)
-        raise ValueError(f"scenario: one of {sorted(scenarios)} wanted, got {scenario!r}{close}")
+        raise WrongValue(f"scenario: one of {sorted(scenarios)} wanted, got {scenario!r}{close}")
     names = [f.name for f in dataclasses.fields(scenarios[scenario])]
     for key in overrides:
         if key not in names:
-            raise TypeError(f"unknown parameter {key!r}{nearest(key, names)} (parameters: {', '.join(names)})")
+            raise WrongType(f"unknown parameter {key!r}{nearest(key, names)} (parameters: {', '.join(names)})")
     params = dataclasses.replace(scenarios[scenario], **{k: frozen(v) for k, v in overrides.items()})
     for key, allowed in ranges(params).items():
         if key in overrides and not allowed.is_used(params):
             others = dict.fromkeys(other for uses in allowed.only for other in uses)
             have = ", ".join(f"{other}={getattr(params, other)!r}" for other in others)
-            raise ValueError(f"{key}: used with {allowed.usage()} only, got {have}")
+            raise WrongValue(f"{key}: used with {allowed.usage()} only, got {have}")
     return params
 
 
@@ -161,7 +165,7 @@ def frozen(value: object) -> object:
 def require(ok: bool, name: str, wanted: str, got: object) -> None:
     """Refuse a combination of fields with their names, what was wanted and what came."""
     if not ok:
-        raise ValueError(f"{name}: {wanted} wanted, got {got!r}")
+        raise WrongValue(f"{name}: {wanted} wanted, got {got!r}")
 
 
 def is_number(value: object) -> bool:

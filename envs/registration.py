@@ -23,6 +23,7 @@ OURS = {
     "rangym/CellAssociation-v0": ("cell_association", "CellAssociation"),
     "rangym/NodePlacement-v0": ("node_placement", "NodePlacement"),
     "rangym/NomaAllocation-v0": ("noma_allocation", "NomaAllocation"),
+    "rangym/QosClustering-v0": ("qos_clustering", "QosClustering"),
 }
 """Gymnasium id -> folder of the problem, and the class in its module ``system``."""
 

@@ -45,7 +45,12 @@ def _changed(cls: type, base: type) -> set[str]:
 
 
 def zero_policy(env_id: str, scenario: str) -> str:
-    """The policy whose mean reward scores 0: ``random``, but for scenarios where most actions mean nothing."""
+    """The policy whose mean reward scores 0: ``random``, but for scenarios where most actions mean nothing.
+
+    Also ``random`` for rows of a problem that is not registered here, such as a colleague's.
+    """
+    if env_id not in PROBLEMS:
+        return "random"
     return card_of(problem(env_id).system_class)[0].zero_policy.get(scenario, "random")
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rangym.envs.errors import WrongValue
 from rangym.evaluation.progress import progress
 
 Job = dict[str, Any]
@@ -63,7 +64,7 @@ def run_grid(
     every finished row. ``path`` None keeps the rows in memory only.
     """
     if workers == 0 or workers < -1:
-        raise ValueError(f"workers: a number of processes, or -1 for one a core, wanted, got {workers}")
+        raise WrongValue(f"workers: a number of processes, or -1 for one a core, wanted, got {workers}")
     wanted = {job_key(job): job for job in jobs}
     stored = Stored({}, {}, ()) if path is None else read(path)
     todo = [(key, job) for key, job in wanted.items() if key not in stored.rows]

@@ -25,6 +25,8 @@ from rangym.envs.errors import WrongValue
 from rangym.policies.base import Policy
 
 DIGITS = 12
+DIRECTORIES = ("rangym", "rangym.envs.registration", "rangym.policies.registry")
+"""They say where parts are found, and these are hashed themselves: a new problem must not touch the others' rows."""
 EPISODE = "rangym.evaluation.episode"
 """The module that plays an episode and takes its means: with the system and the policy all that makes a row."""
 
@@ -152,7 +154,7 @@ def _is_package(name: str) -> bool:
 
 
 def _is_ours(name: str, home: Path) -> bool:
-    if name == "rangym":  # the front door holds the version and the registration: no result depends on it
+    if name in DIRECTORIES:
         return False
     if name.split(".")[0] in sys.stdlib_module_names:
         return False

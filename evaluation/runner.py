@@ -181,7 +181,12 @@ class _Work:
             fields = {"value": found.value, "kind": found.kind, "what": found.what, "lower": found.lower}
             return plain({**common, "bound": fields})
         policy = copy.deepcopy(self.players[words.spell(job["policy"], job["options"])])
-        env = make_env(job["env_id"], job["scenario"], {**overrides, **job["policy_overrides"]})
+        own = {**overrides, **job["policy_overrides"]}
+        env = make_env(job["env_id"], job["scenario"], own)
+        if {*trace.constants, *trace.slots} != set(env.system.shapes):
+            if given is not None:
+                raise WrongValue(f"traces: {policy.name} needs fields that a trace recorded without it does not have")
+            trace = _same_episode(trace, _drawn(job["env_id"], job["scenario"], json.dumps(own), seed))
         return plain({**common, "role": policy.role, **played(env, policy, trace, seed)})
 
 
@@ -190,6 +195,14 @@ def _drawn(env_id: str, scenario: str, overrides: str, seed: int) -> Trace:
     env = make_env(env_id, scenario, json.loads(overrides))
     env.reset(seed=seed)
     return env.trace
+
+
+def _same_episode(trace: Trace, own: Trace) -> Trace:
+    """``own``, drawn under a policy's overrides: it has other fields beside those of ``trace``, which are the same."""
+    for name in trace.slots.keys() & own.slots.keys():
+        if not np.array_equal(trace.slots[name], own.slots[name]):
+            raise WrongValue(f"overrides: a trace that they leave unchanged wanted, got another {name!r}")
+    return own
 
 
 @functools.cache

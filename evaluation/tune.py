@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rangym.envs.errors import WrongValue
+from rangym.envs.params import Overrides
 from rangym.evaluation.identity import options_of
 from rangym.evaluation.protocol import TUNING_SEEDS, Benchmark
 from rangym.evaluation.results import Results
@@ -55,7 +56,7 @@ def tune(
     grid: Mapping[str, Sequence[Any]],
     *,
     seeds: Iterable[int] = TUNING_SEEDS[:16],
-    overrides: Mapping[str, object] | None = None,
+    overrides: Overrides | None = None,
     workers: int = 1,
     out: str | Path | None = None,
 ) -> Tuning:

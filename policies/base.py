@@ -14,6 +14,7 @@ import gymnasium as gym
 import numpy as np
 
 from rangym.envs.core import Array, System, SystemEnv, SystemVectorEnv, Trace, lane
+from rangym.envs.errors import WrongType, WrongValue
 from rangym.envs.params import check
 
 Observation = Mapping[str, Array]
@@ -46,11 +47,11 @@ class Task:
         """The task of one lane of ``env``, holding no more than ``knowledge`` grants."""
         shell: object = env.unwrapped
         if not isinstance(shell, SystemEnv | SystemVectorEnv):
-            raise TypeError(f"env: a rangym environment wanted, got {type(shell).__name__}")
+            raise WrongType(f"env: a rangym environment wanted, got {type(shell).__name__}")
         trace = None
         if knowledge is Knowledge.ORACLE:
             if isinstance(shell, SystemVectorEnv):
-                raise TypeError("an oracle needs the trace of one lane: give it the single environment")
+                raise WrongType("an oracle needs the trace of one lane: give it the single environment")
             trace = shell.trace
         # A copy, so that nothing a policy does to its model reaches the environment, `reveal` least of all.
         system = None if knowledge is Knowledge.OBSERVATION else copy.copy(shell.system)
@@ -62,22 +63,22 @@ class Task:
     def model(self, kind: type[Model]) -> Model:
         """The system model, for a policy of the problem ``kind`` (or of a subclass)."""
         if self.system is None:
-            raise TypeError("the policy needs the model: reset(Task.of(env, Knowledge.MODEL), rng)")
+            raise WrongType("the policy needs the model: reset(Task.of(env, Knowledge.MODEL), rng)")
         if not isinstance(self.system, kind):
-            raise TypeError(f"task: the model of a {kind.__name__} wanted, got {type(self.system).__name__}")
+            raise WrongType(f"task: the model of a {kind.__name__} wanted, got {type(self.system).__name__}")
         return self.system
 
     def episode(self) -> Trace:
         """The running episode's trace, for an oracle."""
         if self.trace is None:
-            raise ValueError("an oracle needs the episode's trace: Task.of(env, Knowledge.ORACLE)")
+            raise WrongValue("an oracle needs the episode's trace: Task.of(env, Knowledge.ORACLE)")
         return self.trace
 
     def box(self, field: str) -> gym.spaces.Box:
         """The space of one field of the observation."""
         box = self.observation_space.spaces.get(field)
         if not isinstance(box, gym.spaces.Box):
-            raise TypeError(f"task: an observation with the field {field!r} wanted, got {self.observation_space}")
+            raise WrongType(f"task: an observation with the field {field!r} wanted, got {self.observation_space}")
         return box
 
 
@@ -95,8 +96,8 @@ class Policy(ABC):
 
     knowledge: ClassVar[Knowledge] = Knowledge.OBSERVATION
     stream: ClassVar[str | None] = None
-    """Names the policy's random stream beside the trace, ``"module:Class"`` by default; a class that has moved keeps its
-    old name here, and with it the episodes of its published rows."""
+    """Names the policy's random stream beside the trace, ``"module:Class"`` by default. A class that has moved keeps
+    its old name here, and with it the episodes of published rows."""
     # Without annotations, so that they are no fields.
     name = ""
     """The name in tables; `rangym.policies.make` sets it, and ``role`` and ``overrides``, from the registry."""
@@ -127,9 +128,9 @@ class Policy(ABC):
     def bind(self, task: Task, rng: np.random.Generator | int = 0) -> Self:
         """A copy that knows its task, ready for `predict`."""
         if self.knowledge is Knowledge.ORACLE:
-            raise TypeError(f"{type(self).__name__} is an oracle: predict() has no trace to give it; use evaluate()")
+            raise WrongType(f"{type(self).__name__} is an oracle: predict() has no trace to give it; use evaluate()")
         if self.knowledge is Knowledge.MODEL and task.system is None:
-            raise TypeError(f"{type(self).__name__} needs the model: bind(Task.of(env, Knowledge.MODEL))")
+            raise WrongType(f"{type(self).__name__} needs the model: bind(Task.of(env, Knowledge.MODEL))")
         bound = copy.copy(self)
         bound._bound = (task, np.random.default_rng(rng))
         return bound
@@ -185,4 +186,4 @@ class Random(Policy):
             return self._rng.integers(space.nvec)
         if isinstance(space, gym.spaces.Box):
             return self._rng.uniform(space.low, space.high).astype(space.dtype)
-        raise TypeError(f"random: a MultiDiscrete or Box action space wanted, got {space}")
+        raise WrongType(f"random: a MultiDiscrete or Box action space wanted, got {space}")

@@ -41,12 +41,12 @@ class Predictor(Policy):
     """
 
     model: Model
-    name: InitVar[str] = "predictor"  # type: ignore[assignment]
+    name: InitVar[str] = "predictor"
     flat: bool = False
     deterministic: bool = True
-    overrides: InitVar[Mapping[str, object]] = {}  # type: ignore[assignment]  # noqa: RUF008
+    overrides: InitVar[Mapping[str, object]] = {}  # noqa: RUF008
 
-    def __post_init__(self, name: str, overrides: Mapping[str, object]) -> None:  # type: ignore[override]
+    def __post_init__(self, name: str, overrides: Mapping[str, object]) -> None:
         super().__post_init__()
         if not callable(getattr(self.model, "predict", None)):
             raise WrongType(f"model: an object with predict() wanted, got {type(self.model).__name__}")

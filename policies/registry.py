@@ -31,17 +31,17 @@ class Entry:
     Attributes
     ----------
     target : ``"module:Class"``.
+    source : where the rule is from, in a few words.
     role : reference, heuristic, oracle, random, agent or user.
     knowledge : observation, model or oracle; repeats the class's own (a test compares them), so that lists need not
-        import it. Empty: ask the class.
-    source : where the rule is from, in a few words.
+        import it; empty where it was not said.
     overrides : environment parameters that the policy's definition needs; they leave the trace unchanged.
     """
 
     target: str
-    role: str = "user"
-    knowledge: str = ""
     source: str = ""
+    role: str = "heuristic"
+    knowledge: str = "observation"
     overrides: Mapping[str, object] = field(default_factory=dict)
 
     @property
@@ -58,7 +58,7 @@ class Entry:
 
 
 EVERYWHERE: dict[str, Entry] = {
-    "random": Entry("rangym.policies.base:Random", "random", "observation", "uniform over the action space"),
+    "random": Entry("rangym.policies.base:Random", "uniform over the action space", "random"),
     "sb3": Entry(
         "rangym.baselines.sb3_file:Sb3File", "agent", "observation", "a file of stable-baselines3: it is code"
     ),
@@ -91,7 +91,9 @@ def _entries_of(p: Problem) -> dict[str, Entry]:
         listed = resolve(where) if isinstance(where, str) else where or {}
         if not isinstance(listed, Mapping):
             raise WrongType(f"policies of {p.env_id}: a dictionary wanted, got {type(listed).__name__}")
-        found |= {name: e if isinstance(e, Entry) else Entry(e) for name, e in listed.items()}
+        found |= {
+            name: e if isinstance(e, Entry) else Entry(e, role="user", knowledge="") for name, e in listed.items()
+        }
     return found
 
 
@@ -112,7 +114,7 @@ def _entry(name: str) -> Entry:
     if ":" not in name:
         listed = ", ".join(known)
         raise WrongValue(f"policy: one of {listed}, or module:Class, wanted, got {name!r}{nearest(name, known)}")
-    return Entry(name)
+    return Entry(name, role="user", knowledge="")
 
 
 def make(word: str, *, scenario: str | None = None, **options: object) -> Policy:
@@ -209,4 +211,4 @@ def register(
         raise WrongValue(f"register: an identifier and 'module:Class' wanted, got {name!r} and {target!r}")
     if env_id is not None:
         registration.problem(env_id)
-    _NAMED[name] = (env_id, Entry(target, source=source, overrides=overrides or {}))
+    _NAMED[name] = (env_id, Entry(target, source, "user", "", overrides or {}))

@@ -41,10 +41,10 @@ def parse(text: str) -> Word:
     name, colon, rest = (part.strip() for part in text.partition(":"))
     if colon and rest and rest != TUNED and "=" not in rest.partition(":")[0]:
         if not rest.partition(":")[0].isidentifier():
-            raise WrongValue(f"policy {text!r}: options are key=value, got {rest!r}")
+            raise WrongValue(f"policy {text!r}: options are KEY=VALUE, got {rest!r}")
         target, colon, rest = rest.partition(":")
         if not colon and "." not in name and not target[:1].isupper():  # `a3:offset_db` is an option without a value
-            raise WrongValue(f"policy {text!r}: options are key=value, got {target!r}")
+            raise WrongValue(f"policy {text!r}: options are KEY=VALUE, got {target!r}")
         name = f"{name}:{target}"
     if not name or (colon and not rest):
         raise WrongValue(f"policy {text!r}: NAME, NAME:tuned, NAME:key=value,... or module:Class wanted")
@@ -75,9 +75,9 @@ def key_values(parts: list[str], who: str) -> dict[str, object]:
     for part in parts:
         key, equals, value = part.partition("=")
         if not (key.strip() and equals and value.strip()):
-            raise WrongValue(f"{who} key=value, got {part!r}")
+            raise WrongValue(f"{who} KEY=VALUE, got {part!r}")
         if key.strip() in found:
-            raise WrongValue(f"{who} key=value, each key once, got {key.strip()!r} twice")
+            raise WrongValue(f"{who} KEY=VALUE, each key once, got {key.strip()!r} twice")
         found[key.strip()] = literal(value)
     return found
 

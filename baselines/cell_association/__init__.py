@@ -61,20 +61,13 @@ RECIPES: dict[str, Recipe] = {
 AGENTS: dict[str, Entry] = {
     "ppo_shared": Entry(
         "rangym.baselines.cell_association.per_ue:SharedPpo",
-        "agent",
-        "observation",
         "PPO, one policy shared by all UEs; trained on small",
+        "agent",
     ),
     "ppo_flat": Entry(
-        "rangym.baselines.cell_association.per_ue:FlatPpo",
-        "agent",
-        "observation",
-        "PPO over all UEs at once; trained on small",
+        "rangym.baselines.cell_association.per_ue:FlatPpo", "PPO over all UEs at once; trained on small", "agent"
     ),
     "ppo_maskable": Entry(
-        "rangym.baselines.cell_association.per_ue:MaskablePpo",
-        "agent",
-        "observation",
-        "MaskablePPO over all UEs; trained on small",
+        "rangym.baselines.cell_association.per_ue:MaskablePpo", "MaskablePPO over all UEs; trained on small", "agent"
     ),
 }

@@ -85,29 +85,27 @@ RECIPES: dict[str, Recipe] = {
 AGENTS: dict[str, Entry] = {
     "ppo_tracking": Entry(
         "rangym.baselines.node_placement.per_node:TrackingPpo",
+        "PPO correcting K-means, one policy shared by nodes; small",
         "agent",
         "model",
-        "PPO correcting K-means, one policy shared by nodes; small",
     ),
     "ppo_tracking_drift": Entry(
-        "rangym.baselines.node_placement.per_node:TrackingPpoDrift", "agent", "model", "the same; trained on drift"
+        "rangym.baselines.node_placement.per_node:TrackingPpoDrift", "the same; trained on drift", "agent", "model"
     ),
     "ppo_direct": Entry(
         "rangym.baselines.node_placement.per_node:DirectPpo",
+        "the same without K-means; trained on small",
         "agent",
         "model",
-        "the same without K-means; trained on small",
     ),
     "ppo_plain": Entry(
         "rangym.baselines.node_placement.per_node:FlatNodesPpo",
-        "agent",
-        "observation",
         "PPO over the flat observation; trained on small",
+        "agent",
     ),
     "sac_plain": Entry(
         "rangym.baselines.node_placement.per_node:FlatNodesSac",
-        "agent",
-        "observation",
         "SAC over the flat observation; trained on small",
+        "agent",
     ),
 }

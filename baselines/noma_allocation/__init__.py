@@ -40,19 +40,19 @@ RECIPES: dict[str, Recipe] = {
     ),
 }
 
+SCORES = {"action": "scores"}
+
 AGENTS: dict[str, Entry] = {
     "ppo_pairs": Entry(
         "rangym.baselines.noma_allocation.pairs:PairsPpo",
-        "agent",
-        "observation",
         "PPO, one policy scores all pairs; trained on small",
-        {"action": "scores"},
+        "agent",
+        overrides=SCORES,
     ),
     "ppo_pairs_tight": Entry(
         "rangym.baselines.noma_allocation.pairs:PairsPpoTight",
-        "agent",
-        "observation",
         "PPO, one policy scores all pairs; trained on tight",
-        {"action": "scores"},
+        "agent",
+        overrides=SCORES,
     ),
 }

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from rangym.envs.cell_association.radio_map import RadioMap, centroids
+from rangym.envs.errors import WrongValue
 
 EARTH_RADIUS_M = 6_371_008.8
 MAX_LEG_M, MAX_LEG_S, MAX_LEG_MPS = 150.0, 600.0, 45.0
@@ -95,7 +96,7 @@ def build_map(
     location, sinr_db, num_pairs = _table(chosen, cells)
     heard = ~np.isnan(sinr_db).all(axis=0)
     if heard.sum() < 2:
-        raise ValueError(f"drive logs: 2 cells with {MIN_PAIR_ROWS} rows in one bin wanted, got {heard.sum()}")
+        raise WrongValue(f"drive logs: 2 cells with {MIN_PAIR_ROWS} rows in one bin wanted, got {heard.sum()}")
     cells, sinr_db = cells[heard], sinr_db[:, heard]
     tracks = _tracks(drives, positions, window, cKDTree(location))
     corner = np.array(window[:2])
@@ -174,7 +175,7 @@ def _mean_position(drives: Sequence[Drive]) -> tuple[float, float]:
     at = np.concatenate([np.stack([d.latitude_deg, d.longitude_deg], axis=1) for d in drives])
     at = at[~np.isnan(at).any(axis=1)]
     if len(at) == 0:
-        raise ValueError("drive logs: no row has a position")
+        raise WrongValue("drive logs: no row has a position")
     latitude, longitude = np.rint(at.mean(axis=0) / ORIGIN_GRID_DEG) * ORIGIN_GRID_DEG
     return float(latitude), float(longitude)
 
@@ -206,7 +207,7 @@ def _measurements(drives: Sequence[Drive], positions: Sequence[NDArray]) -> tupl
     in_5g_or_lte = positioned & (every["rat"] > 0) & ~np.isnan(every["snr_db"])
     used = in_5g_or_lte & (every["rsrp_dbm"] > MIN_RSRP_DBM) & (every["cell"] > 0)
     if not used.any():
-        raise ValueError(
+        raise WrongValue(
             f"drive logs: no measurement: of {len(used)} seconds {positioned.sum()} have a position, "
             f"{in_5g_or_lte.sum()} of these an SNR in 5G or LTE, and none of these a RAWCELLID and an RSRP above "
             f"{MIN_RSRP_DBM:g} dBm"
@@ -237,7 +238,7 @@ def _choose_cells(samples: _Samples, num_cells: int, min_drives: int) -> NDArray
         if len(seen) >= MIN_CELL_ROWS and len(np.unique(seen.drive)) >= min_drives:
             ranked.append((-len(np.unique(seen.bin, axis=0)), -len(seen), cell))
     if len(ranked) < 2:
-        raise ValueError(
+        raise WrongValue(
             f"drive logs: at least 2 cells with {MIN_CELL_ROWS} rows from {min_drives} drives in the window wanted, "
             f"got {len(ranked)} of {len(np.unique(samples.cell))} cells; more drives along the same roads are needed"
         )
@@ -290,5 +291,5 @@ def _tracks(
                 x, y = (np.interp(seconds, time, position[first:end, axis]) for axis in (0, 1))
                 tracks.append((d, np.stack([x, y], axis=1)))
     if not tracks:
-        raise ValueError(f"drive logs: no run of {MIN_TRACK_S} s within {RADIUS_M:g} m of measured locations")
+        raise WrongValue(f"drive logs: no run of {MIN_TRACK_S} s within {RADIUS_M:g} m of measured locations")
     return tracks

@@ -13,6 +13,7 @@ from rangym.envs.cell_association.layout import MAX_DELAY_SLOTS
 from rangym.envs.cell_association.params import SCENARIOS, CellAssociationParams
 from rangym.envs.cell_association.scenario import sample_lanes
 from rangym.envs.core import Array, Frame, Outcome, Slot, SystemModel, Trace
+from rangym.envs.errors import WrongValue
 from rangym.envs.physics.channel import shannon_rate_mbps
 from rangym.envs.physics.sharing import load_cost
 
@@ -226,4 +227,4 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
 
 def _within(name: str, values: NDArray, low: float, high: float, unit: str) -> None:
     if values.min() < low or values.max() > high:
-        raise ValueError(f"trace: {name!r} within [{low}, {high}] {unit} wanted, got [{values.min()}, {values.max()}]")
+        raise WrongValue(f"trace: {name!r} within [{low}, {high}] {unit} wanted, got [{values.min()}, {values.max()}]")

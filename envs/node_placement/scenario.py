@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster.vq import kmeans2
 
+from rangym.envs.errors import WrongValue
 from rangym.envs.node_placement.params import NodePlacementParams
 from rangym.envs.physics.mobility import fold
 from rangym.envs.trace import Trace
@@ -62,7 +63,7 @@ def static_users(law: str, num_ues: int, side_m: float, rng: np.random.Generator
         centre = a * (np.stack(np.divmod(np.arange(n) % 9, 3), axis=1) + 0.5) / 3.0
         users = centre + 0.04 * a * rng.standard_normal((n, 2))
     else:
-        raise ValueError(f"law: a law without motion wanted, got {law!r}")
+        raise WrongValue(f"law: a law without motion wanted, got {law!r}")
     return np.clip(users, 0.0, a)
 
 

@@ -10,6 +10,7 @@ from gymnasium.spaces import Box, Dict
 from numpy.typing import NDArray
 
 from rangym.envs.core import Frame, Outcome, Slot, SystemModel, Trace
+from rangym.envs.errors import WrongValue
 from rangym.envs.node_placement import scenario
 from rangym.envs.node_placement.params import SCENARIOS, NodePlacementParams
 from rangym.envs.physics.power_law import PowerLaw, SharedRates, jain_index, shared_rates
@@ -127,7 +128,7 @@ class NodePlacement(SystemModel[NodePlacementParams, PlacementState, PlacementDe
     def check_trace(self, trace: Trace) -> None:
         for name, values in {**trace.constants, **trace.slots}.items():
             if values.min() < 0 or values.max() > self.params.side_m:
-                raise ValueError(
+                raise WrongValue(
                     f"trace: {name!r} within [0, {self.params.side_m}] m wanted, got [{values.min()}, {values.max()}]"
                 )
 

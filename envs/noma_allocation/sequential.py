@@ -8,6 +8,7 @@ from gymnasium.spaces import Box, Dict, Discrete
 from numpy.typing import NDArray
 
 from rangym.envs.core import SystemEnv
+from rangym.envs.errors import WrongType, WrongValue
 from rangym.envs.noma_allocation.system import NomaAllocation
 
 
@@ -32,9 +33,9 @@ class Sequential(gym.Wrapper, gym.utils.RecordConstructorArgs):
         shell = env.unwrapped
         inner = env.observation_space
         if not (isinstance(shell, SystemEnv) and isinstance(shell.system, NomaAllocation) and isinstance(inner, Dict)):
-            raise TypeError(f"env: a NomaAllocation environment wanted, got {shell}")
+            raise WrongType(f"env: a NomaAllocation environment wanted, got {shell}")
         if shell.system.params.action != "native":
-            raise ValueError(f"env: action='native' wanted, got {shell.system.params.action!r}")
+            raise WrongValue(f"env: action='native' wanted, got {shell.system.params.action!r}")
         gym.utils.RecordConstructorArgs.__init__(self)
         gym.Wrapper.__init__(self, env)
         ues, channels = shell.system.params.num_ues, shell.system.params.num_subchannels
@@ -56,7 +57,7 @@ class Sequential(gym.Wrapper, gym.utils.RecordConstructorArgs):
     def step(self, action):
         action = int(action)
         if not self.action_space.contains(action):
-            raise ValueError(f"action: a sub-channel 0..{self._channels - 1} wanted, got {action}")
+            raise WrongValue(f"action: a sub-channel 0..{self._channels - 1} wanted, got {action}")
         if self._queue:
             self._subchannel[self._queue.pop(0)] = action
         if self._queue:

@@ -10,6 +10,7 @@ from gymnasium.spaces import Box, Dict, MultiDiscrete
 from numpy.typing import NDArray
 
 from rangym.envs.core import Frame, Outcome, Slot, SystemModel, Trace
+from rangym.envs.errors import WrongValue
 from rangym.envs.noma_allocation import scenario
 from rangym.envs.noma_allocation.params import SCENARIOS, NomaAllocationParams
 from rangym.envs.physics.energy import computing_energy_j
@@ -145,12 +146,12 @@ class NomaAllocation(SystemModel[NomaAllocationParams, AllocationState, Allocati
         ):
             values = trace.slots[field]
             if values.min() < low or values.max() > high:
-                raise ValueError(
+                raise WrongValue(
                     f"trace: {field!r} within [{low:.3g}, {high:.3g}] wanted, got [{values.min()}, {values.max()}]"
                 )
 
         if not np.isin(trace.slots["scheduled"], (0, 1)).all():
-            raise ValueError("trace: 'scheduled' is 0 or 1, got something between")
+            raise WrongValue("trace: 'scheduled' is 0 or 1, got something between")
 
     def initial(self, slot: Slot) -> AllocationState:
         return {"rounds_since_served": np.zeros(slot["scheduled"].shape, dtype=np.int64)}

@@ -30,7 +30,8 @@ class PathLossModel:
     """A TR 38.901 path loss, in dB of the 3D distance in metres and the carrier in GHz.
 
     LOS up to the breakpoint: ``los_intercept + los_slope log10 d + 20 log10 f``, beyond it 40 dB a decade;
-    NLOS: ``nlos_intercept + nlos_slope log10 d + nlos_carrier_slope log10 f``, and never below LOS.
+    NLOS: ``nlos_intercept + nlos_slope log10 d + nlos_carrier_slope log10 f``, and never below LOS. With
+    ``dual_slope=False`` the first branch of LOS holds at every distance.
     """
 
     base_station_height_m: float
@@ -40,6 +41,7 @@ class PathLossModel:
     nlos_slope: float
     nlos_carrier_slope: float
     los_decay_m: float
+    dual_slope: bool = True
 
     def breakpoint_m(self, carrier_ghz: float) -> float:
         """Horizontal breakpoint distance d'_BP = 4 (h_BS - h_E)(h_UT - h_E) f / c in metres, at ``carrier_ghz``."""
@@ -79,6 +81,8 @@ class PathLossModel:
         height = self.base_station_height_m - USER_HEIGHT_M
         log_break = math.log10(math.hypot(self.breakpoint_m(carrier_ghz), height))
         loss = self.los_slope * log_d + (self.los_intercept + 20.0 * math.log10(carrier_ghz))
+        if not self.dual_slope:
+            return loss
         return loss + (40.0 - self.los_slope) * np.maximum(log_d - log_break, 0.0)
 
     def _nlos(self, log_d: NDArray, los: NDArray, carrier_ghz: float) -> NDArray:
@@ -113,6 +117,23 @@ def correlated_shadowing_db(normal: NDArray, moved_m: NDArray, deviation_db: flo
     for t in range(1, shadowing.shape[1]):
         shadowing[:, t] += keep[t - 1] * shadowing[:, t - 1]
     return shadowing
+
+
+def correlated_field(
+    rng: np.random.Generator, x_m: NDArray, y_m: NDArray, correlation_m: float, waves: int = 24
+) -> NDArray:
+    """A smooth random field of mean 0 and variance 1 on the grid of ``y_m`` and ``x_m``, ``(len(y), len(x))``.
+
+    It is the sum of ``waves`` plane waves sqrt(2 / waves) cos(k_x x + k_y y + phase) with wave numbers
+    N(0, 1 / correlation_m) per axis and uniform phases, so its correlation at distance d is
+    exp(-d^2 / (2 correlation_m^2)), over draws of the field.
+    """
+    k_x, k_y = rng.normal(0.0, 1.0 / correlation_m, (2, waves))
+    phase = rng.uniform(0.0, 2.0 * math.pi, waves)
+    # cos(a + b) = Re(e^ia e^ib): the grid costs one matrix product.
+    along_y = np.exp(1j * (np.multiply.outer(y_m, k_y) + phase))
+    along_x = np.exp(1j * np.multiply.outer(k_x, x_m))
+    return math.sqrt(2.0 / waves) * (along_y @ along_x).real
 
 
 def power_law_gain(distance_m: NDArray, exponent: float, carrier_ghz: float) -> NDArray:

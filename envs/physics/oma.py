@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rangym.envs.errors import WrongValue
 from rangym.envs.physics.energy import LN2, MAX_EFFICIENCY, PairEnergy, snr_needed, upload_energy
 from rangym.envs.physics.sic import FixedUpload
 
@@ -67,7 +68,7 @@ def tdma_pair(
     [1.0, 1.0, 1.0]
     """
     if split not in ("optimal", "equal"):
-        raise ValueError(f"split: 'optimal' or 'equal' wanted, got {split!r}")
+        raise WrongValue(f"split: 'optimal' or 'equal' wanted, got {split!r}")
     h1, h2, lone, joint = _arrays(gain_early, gain_late, lone_s, joint_s)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         if split == "equal":

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rangym.envs.errors import WrongValue
 from rangym.envs.physics.energy import LN2, snr_needed, upload_energy
 from rangym.envs.physics.oma import OmaPair, fdma_at_power, fdma_pair, tdma_at_power, tdma_pair
 from rangym.envs.physics.sic import PairPower, noma_at_power, noma_pair
@@ -72,7 +73,7 @@ def pair_upload(
     `PairUpload` of the same leading axes.
     """
     if access not in ACCESS:
-        raise ValueError(f"access: one of {list(ACCESS)} wanted, got {access!r}")
+        raise WrongValue(f"access: one of {list(ACCESS)} wanted, got {access!r}")
     gain, window = np.asarray(gain, dtype=np.float64), np.asarray(window_s, dtype=np.float64)
     present = np.asarray(present, dtype=bool)
     # The early user comes first inside; `swapped` turns everything back at the end.

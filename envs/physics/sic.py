@@ -30,6 +30,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rangym.envs.errors import WrongValue
 from rangym.envs.physics.energy import LN2, PairEnergy, snr_needed
 
 ORDERS = ("best", "strong_first", "early_first")
@@ -86,9 +87,9 @@ def noma_pair(
     [0.010921, 0.003789, 0.01783]
     """
     if order not in ORDERS:
-        raise ValueError(f"order: one of {list(ORDERS)} wanted, got {order!r}")
+        raise WrongValue(f"order: one of {list(ORDERS)} wanted, got {order!r}")
     if form not in FORMS:
-        raise ValueError(f"form: one of {list(FORMS)} wanted, got {form!r}")
+        raise WrongValue(f"form: one of {list(FORMS)} wanted, got {form!r}")
     h1, h2, lone, joint = np.broadcast_arrays(
         *(np.asarray(x, dtype=np.float64) for x in (gain_early, gain_late, lone_s, joint_s))
     )
@@ -116,13 +117,13 @@ def _check(h1: NDArray, h2: NDArray, lone: NDArray, bits_per_hz: float, max_powe
     for name, gain in (("gain_early", h1), ("gain_late", h2)):
         if not (np.isfinite(gain) & (gain > 0)).all():
             bad = gain[~(np.isfinite(gain) & (gain > 0))].flat[0]
-            raise ValueError(f"{name}: finite gains above 0 wanted, got {bad}")
+            raise WrongValue(f"{name}: finite gains above 0 wanted, got {bad}")
     if not (lone >= 0).all():
-        raise ValueError(f"lone_s: at least 0 s wanted (the early user is ready first), got {lone.min()}")
+        raise WrongValue(f"lone_s: at least 0 s wanted (the early user is ready first), got {lone.min()}")
     if not (np.isfinite(bits_per_hz) and bits_per_hz > 0):
-        raise ValueError(f"bits_per_hz: a finite number above 0 wanted, got {bits_per_hz!r}")
+        raise WrongValue(f"bits_per_hz: a finite number above 0 wanted, got {bits_per_hz!r}")
     if not max_power_w > 0:
-        raise ValueError(f"max_power_w: above 0 W wanted, got {max_power_w!r}")
+        raise WrongValue(f"max_power_w: above 0 W wanted, got {max_power_w!r}")
 
 
 def _early_first(h1: NDArray, h2: NDArray, lone: NDArray, joint: NDArray, c: float, cap: float) -> PairPower:

@@ -6,8 +6,10 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
+from rangym.envs import registration
+from rangym.envs.errors import WrongValue
 from rangym.envs.params import nearest
 
 PLANS = ("full", "quick")
@@ -44,6 +46,8 @@ class Paper:
     claims : function from the rows to the paper's claims, in the order of its text; it judges rows and runs nothing.
     figures : file name -> its drawing.
     readings : label of a reading -> what it is.
+    parts : packages and modules that the measures use by name, such as the policies of a problem; together with the
+        modules that the measures import they are the code that a row depends on.
     setting : function from the plan to lines that say what is run: scenarios, seeds, horizons.
     impossible : function from the rows to a line for each that cannot be, an error of ours; none where empty.
     """
@@ -57,11 +61,12 @@ class Paper:
     figures: Mapping[str, Drawing]
     readings: Mapping[str, str]
     setting: str
+    parts: tuple[str, ...] = ()
     impossible: str = ""
 
     def __post_init__(self) -> None:
         if sorted(self.plans) != sorted(PLANS):
-            raise ValueError(f"plans: {' and '.join(PLANS)} wanted, got {sorted(self.plans)}")
+            raise WrongValue(f"plans: {' and '.join(PLANS)} wanted, got {sorted(self.plans)}")
 
     @property
     def folder(self) -> str:
@@ -70,8 +75,7 @@ class Paper:
 
 def resolve(target: str) -> Callable[..., Any]:
     """The function that "module:function" names."""
-    module, _, name = target.partition(":")
-    return getattr(importlib.import_module(module), name)
+    return cast(Callable[..., Any], registration.resolve(target))
 
 
 def names() -> list[str]:
@@ -83,8 +87,8 @@ def names() -> list[str]:
 def find(name: str) -> Paper:
     """The paper of that name."""
     if name not in names():
-        raise ValueError(f"paper: one of {names()} wanted, got {name!r}{nearest(name, names())}")
+        raise WrongValue(f"paper: one of {names()} wanted, got {name!r}{nearest(name, names())}")
     paper = importlib.import_module(f"rangym.evaluation.papers.{name.replace('-', '_')}").PAPER
     if paper.name != name:
-        raise ValueError(f"name: {name!r}, as the folder, wanted, got {paper.name!r}")
+        raise WrongValue(f"name: {name!r}, as the folder, wanted, got {paper.name!r}")
     return paper

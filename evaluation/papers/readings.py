@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rangym.envs.errors import WrongValue
 from rangym.evaluation.papers.verdicts import (
     NOT_REPRODUCED,
     NOT_TESTABLE,
@@ -28,7 +29,7 @@ class Reading:
 
     def __post_init__(self) -> None:
         if self.verdict not in (REPRODUCED, NOT_REPRODUCED, NOT_TESTABLE):
-            raise ValueError(
+            raise WrongValue(
                 f"verdict: {REPRODUCED!r}, {NOT_REPRODUCED!r} or {NOT_TESTABLE!r} wanted, got {self.verdict!r}"
             )
 
@@ -58,7 +59,7 @@ class Claim:
 
     def __post_init__(self) -> None:
         if not self.readings:
-            raise ValueError(f"readings: at least one wanted for {self.statement!r}, got none")
+            raise WrongValue(f"readings: at least one wanted for {self.statement!r}, got none")
 
     @property
     def measured(self) -> str:

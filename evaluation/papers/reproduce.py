@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import importlib
-import inspect
+import pkgutil
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from rangym.evaluation.grid import Cell as Job
-from rangym.evaluation.grid import Row, run_grid
+from rangym.evaluation import identity
+from rangym.evaluation.grid import Job, Row, run_grid
 from rangym.evaluation.papers.paper import Paper, Plan, find, resolve
 from rangym.evaluation.papers.rows import Rows
 from rangym.evaluation.papers.tables import Reproduction
-from rangym.evaluation.runner import source_hash, versions
+from rangym.evaluation.runner import versions
 
 DEFAULT_OUT = "results/reproduce"
 ROWS = "rows.jsonl.xz"
 """The rows behind the claims; ``rows.jsonl`` beside them, which a run goes on from, may hold others as well."""
 MOST_PROBLEMS = 20
-IDENTITY = ("source", "measured_by")
 
 
 def reproduce(paper: str | Paper, quick: bool = False, workers: int = 1, out: str | Path = DEFAULT_OUT) -> int:
@@ -39,9 +37,12 @@ def run(paper: Paper, plan: Plan, workers: int, out: Path, command: str) -> int:
     """`reproduce` for any plan; everything is written into ``out``."""
     start, computed, rows = time.monotonic(), 0, Rows({})
     measure = functools.partial(measured, dict(paper.measures))
+    code = {
+        kind: identity.code_of(target.partition(":")[0], *_modules(paper)) for kind, target in paper.measures.items()
+    }
     done: list[Row] = []
     for stage in paper.jobs:
-        jobs = [{**job, **identity(paper.measures[job["row"]])} for job in resolve(stage)(plan, rows)]
+        jobs = [{**job, "code": code[job["row"]]} for job in resolve(stage)(plan, rows)]
         stored, ran = run_grid(measure, jobs, out / "rows.jsonl", workers=workers, title=paper.name)
         if _failed(map(_problem, stored.errors.values())):
             return 1
@@ -60,17 +61,16 @@ def run(paper: Paper, plan: Plan, workers: int, out: Path, command: str) -> int:
 
 def measured(measures: Mapping[str, str], job: Job) -> Row:
     """What one job measures."""
-    arguments = {k: v for k, v in job.items() if k not in ("row", *IDENTITY)}
+    arguments = {k: v for k, v in job.items() if k not in ("row", "code")}
     return {"versions": versions(), **resolve(measures[job["row"]])(**arguments)}
 
 
-@functools.cache
-def identity(measure: str) -> dict[str, str]:
-    """What a row depends on beside its job's arguments: the code that simulates, and the code that measures."""
-    file = inspect.getsourcefile(importlib.import_module(measure.partition(":")[0]))
-    if file is None:
-        raise ValueError(f"measures: a module with a source file wanted, got {measure!r}")
-    return dict(zip(IDENTITY, (source_hash(), hashlib.sha256(Path(file).read_bytes()).hexdigest()[:12]), strict=True))
+def _modules(paper: Paper) -> Iterator[str]:
+    """The modules that ``paper.parts`` names, those of its packages included."""
+    for part in paper.parts:
+        yield part
+        path = getattr(importlib.import_module(part), "__path__", [])
+        yield from (found.name for found in pkgutil.walk_packages(path, f"{part}."))
 
 
 def judged(paper: Paper, plan: Plan, rows: Rows, command: str, figures: Mapping[str, str]) -> Reproduction:
@@ -108,7 +108,7 @@ def command_line(name: str, quick: bool, workers: int, out: str | Path) -> str:
 
 def _problem(row: Row) -> str:
     """A failed job in one line."""
-    hidden = ("key", "row", "error", "where", *IDENTITY)
+    hidden = ("key", "row", "code", "error", "where")
     arguments = ", ".join(f"{name} {value}" for name, value in row.items() if name not in hidden)
     return f"{row['row']}, {arguments}: {row['error']} ({row['where']})"
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rangym.evaluation.grid import Cell as Job
-from rangym.evaluation.grid import Row
+from rangym.envs.errors import WrongValue
+from rangym.evaluation.grid import Job, Row
 
 
 def job(kind: str, /, **arguments: object) -> Job:
@@ -50,9 +50,9 @@ class Rows:
         """The rows of a kind with these arguments (None: without it), one a seed and in the order of the seeds."""
         found = [row for row in self.by_kind.get(kind, ()) if all(row.get(k) == v for k, v in arguments.items())]
         if not found:
-            raise ValueError(f"rows: some of kind {kind!r} with {arguments} wanted, got none")
+            raise WrongValue(f"rows: some of kind {kind!r} with {arguments} wanted, got none")
         if len({row.get("seed") for row in found}) < len(found):
-            raise ValueError(f"rows: one a seed of kind {kind!r} with {arguments} wanted, got several")
+            raise WrongValue(f"rows: one a seed of kind {kind!r} with {arguments} wanted, got several")
         return sorted(found, key=lambda row: row.get("seed", 0))
 
     def values(self, kind: str, /, *path: str, **arguments: object) -> NDArray[np.float64]:

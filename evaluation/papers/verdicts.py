@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rangym.envs.errors import WrongValue
 from rangym.evaluation.statistics import Interval, paired_difference
 
 REPRODUCED, NOT_REPRODUCED, NOT_TESTABLE = "reproduced", "not reproduced", "not testable"
@@ -29,7 +30,7 @@ def number_verdict(measured: Interval, low: float, high: float | None = None) ->
     """A printed number ``low``, or a range from ``low`` to ``high``."""
     high = low if high is None else high
     if low > high:
-        raise ValueError(f"low, high: an ascending range wanted, got {low} and {high}")
+        raise WrongValue(f"low, high: an ascending range wanted, got {low} and {high}")
     margin_low, margin_high = TOLERANCE * abs(low), TOLERANCE * abs(high)
     if low - margin_low <= measured.value <= high + margin_high:
         return REPRODUCED

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from rangym.envs.cell_association.system import CellAssociation
 from rangym.envs.core import Trace
+from rangym.envs.errors import WrongValue
 from rangym.envs.params import ranged
 from rangym.envs.physics.channel import shannon_rate_mbps
 from rangym.policies.algorithms.association.assignment import optimal_assignment
@@ -81,7 +82,7 @@ class StaticOracle(Policy):
     def reset(self, task: Task, rng: np.random.Generator) -> None:
         trace = task.episode()
         if not is_static(trace):
-            raise ValueError(
+            raise WrongValue(
                 "static_oracle: a trace whose SINR is the same in every slot wanted (scenario 'static'), got one that "
                 "changes; use the policy 'hindsight'"
             )

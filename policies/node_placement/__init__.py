@@ -3,71 +3,54 @@
 from rangym.policies.registry import Entry
 
 POLICIES = {
-    "static": Entry(
-        "rangym.policies.node_placement.layouts:Static", "heuristic", "model", "nodes stay where they start"
-    ),
-    "grid": Entry("rangym.policies.node_placement.layouts:Grid", "heuristic", "model", "nodes in even rows"),
+    "static": Entry("rangym.policies.node_placement.layouts:Static", "nodes stay where they start", knowledge="model"),
+    "grid": Entry("rangym.policies.node_placement.layouts:Grid", "nodes in even rows", knowledge="model"),
     "k_means": Entry(
-        "rangym.policies.node_placement.clusterings:KMeans",
-        "heuristic",
-        "model",
-        "Lloyd's K-means of the present users",
+        "rangym.policies.node_placement.clusterings:KMeans", "Lloyd's K-means of the present users", knowledge="model"
     ),
     "constrained_k_means": Entry(
         "rangym.policies.node_placement.clusterings:ConstrainedKMeans",
-        "heuristic",
-        "model",
         "Bradley et al.: K-means with equal loads",
+        knowledge="model",
     ),
     "k_centers": Entry(
         "rangym.policies.node_placement.clusterings:KCenters",
-        "heuristic",
-        "model",
         "Gonzalez: least largest distance, within 2",
+        knowledge="model",
     ),
     "khm": Entry(
         "rangym.policies.node_placement.clusterings:KHarmonicMeans",
-        "heuristic",
-        "model",
         "Zhang: K-harmonic means (p=2: fuzzy c-means)",
+        knowledge="model",
     ),
     "gmm": Entry(
-        "rangym.policies.node_placement.clusterings:GaussianMixture",
-        "heuristic",
-        "model",
-        "means of a Gaussian mixture",
+        "rangym.policies.node_placement.clusterings:GaussianMixture", "means of a Gaussian mixture", knowledge="model"
     ),
     "wkhm": Entry(
         "rangym.policies.node_placement.clusterings:Wkhm",
+        "Ghatak: weighted K-harmonic means, corrected",
         "reference",
         "model",
-        "Ghatak: weighted K-harmonic means, corrected",
     ),
     "harmonic": Entry(
-        "rangym.policies.node_placement.clusterings:Harmonic", "heuristic", "model", "alpha-fair received power"
+        "rangym.policies.node_placement.clusterings:Harmonic", "alpha-fair received power", knowledge="model"
     ),
     "greedy_step": Entry(
-        "rangym.policies.node_placement.searches:GreedyStep", "heuristic", "model", "best next step on the true utility"
+        "rangym.policies.node_placement.searches:GreedyStep", "best next step on the true utility", knowledge="model"
     ),
     "swap": Entry(
-        "rangym.policies.node_placement.searches:Swap",
-        "heuristic",
-        "model",
-        "one-swap local search on the true utility",
+        "rangym.policies.node_placement.searches:Swap", "one-swap local search on the true utility", knowledge="model"
     ),
     "cma": Entry(
-        "rangym.policies.node_placement.searches:Cma", "heuristic", "model", "Hansen: CMA-ES on the true utility"
+        "rangym.policies.node_placement.searches:Cma", "Hansen: CMA-ES on the true utility", knowledge="model"
     ),
     "mpc": Entry(
-        "rangym.policies.node_placement.horizon:Mpc",
-        "heuristic",
-        "model",
-        "receding horizon, users at constant velocity",
+        "rangym.policies.node_placement.horizon:Mpc", "receding horizon, users at constant velocity", knowledge="model"
     ),
     "mpc_oracle": Entry(
         "rangym.policies.node_placement.horizon:MpcOracle",
-        "oracle",
-        "oracle",
         "receding horizon on the true users to come",
+        "oracle",
+        "oracle",
     ),
 }

@@ -2,68 +2,55 @@
 
 from rangym.policies.registry import Entry
 
+FIXED = {"action": "native", "power": "fixed"}
+KKT = {"action": "native", "power": "kkt"}
+TDMA = {"action": "native", "power": "kkt", "access": "oma_opt"}
+
 POLICIES = {
     "random_fixed": Entry(
-        "rangym.policies.noma_allocation.rules:RandomPairs",
-        "heuristic",
-        "observation",
-        "random pairs at full power (R-F)",
-        {"action": "native", "power": "fixed"},
+        "rangym.policies.noma_allocation.rules:RandomPairs", "random pairs at full power (R-F)", overrides=FIXED
     ),
     "random_kkt": Entry(
-        "rangym.policies.noma_allocation.rules:RandomPairs",
-        "heuristic",
-        "observation",
-        "random pairs, least energy",
-        {"action": "native", "power": "kkt"},
+        "rangym.policies.noma_allocation.rules:RandomPairs", "random pairs, least energy", overrides=KKT
     ),
-    "max_gain": Entry(
-        "rangym.policies.noma_allocation.rules:MaxGain",
-        "heuristic",
-        "observation",
-        "greatest sum of SNR in dB",
-        {"action": "native", "power": "kkt"},
-    ),
+    "max_gain": Entry("rangym.policies.noma_allocation.rules:MaxGain", "greatest sum of SNR in dB", overrides=KKT),
     "2es_kkt": Entry(
         "rangym.policies.noma_allocation.matching:TwoSidedExchange",
+        "Lin et al., Algorithm 2 with Definition 3",
         "reference",
         "model",
-        "Lin et al., Algorithm 2 with Definition 3",
-        {"action": "native", "power": "kkt"},
+        overrides=KKT,
     ),
     "mba_fixed": Entry(
         "rangym.policies.noma_allocation.matching:SwapMatching",
+        "Lin et al., MBA at full power",
         "reference",
         "model",
-        "Lin et al., MBA at full power",
-        {"action": "native", "power": "fixed"},
+        overrides=FIXED,
     ),
     "mba_kkt": Entry(
         "rangym.policies.noma_allocation.matching:SwapMatching",
+        "Lin et al., swaps that lower the sum",
         "reference",
         "model",
-        "Lin et al., swaps that lower the sum",
-        {"action": "native", "power": "kkt"},
+        overrides=KKT,
     ),
     "ils_kkt": Entry(
         "rangym.policies.noma_allocation.matching:IteratedLocalSearch",
-        "heuristic",
-        "model",
         "alternating Hungarian, swaps, restarts",
-        {"action": "native", "power": "kkt"},
+        knowledge="model",
+        overrides=KKT,
     ),
     "oma_matching": Entry(
         "rangym.policies.noma_allocation.matching:SwapMatching",
-        "heuristic",
-        "model",
         "swaps, optimal TDMA",
-        {"action": "native", "power": "kkt", "access": "oma_opt"},
+        knowledge="model",
+        overrides=TDMA,
     ),
     "exact": Entry(
         "rangym.policies.noma_allocation.matching:Exact",
-        "heuristic",
-        "model",
         "optimum of the round, dynamic programme",
-        {"action": "native", "power": "kkt"},
+        knowledge="model",
+        overrides=KKT,
     ),
 }

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rangym.envs.errors import WrongValue
 from rangym.envs.noma_allocation.params import NomaAllocationParams
 from rangym.envs.noma_allocation.system import NomaAllocation
 from rangym.envs.params import ranged
@@ -99,7 +100,7 @@ class Exact(_CostMatching):
         super().reset(task, rng)
         size = max(self._params.num_ues, 2 * self._params.num_subchannels)
         if size > MAX_DP_USERS:
-            raise ValueError(f"exact: at most {MAX_DP_USERS} users and places wanted, got {size}; use ils_kkt")
+            raise WrongValue(f"exact: at most {MAX_DP_USERS} users and places wanted, got {size}; use ils_kkt")
 
     def _match(self, costs: PairCosts) -> Matching:
         return subset_dp(costs)

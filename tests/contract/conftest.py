@@ -4,7 +4,7 @@ import gymnasium as gym
 import pytest
 
 import rangym  # noqa: F401  (registers the environments)
-from rangym.envs.registration import SYSTEMS
+from rangym.envs.registration import OURS
 
 FORMS = {
     "rangym/CellAssociation-v0": [
@@ -28,11 +28,17 @@ FORMS = {
         {"access": "oma_equal", "power": "fixed", "num_ues": 7, "schedule": "proportional", "num_clusters": 2},
         {"power": "agent", "num_ues": 3, "schedule": "round_robin", "num_clusters": 2},
     ],
+    "rangym/QosClustering-v0": [
+        {},
+        {"eta": 0.003},
+        {"observe": "statistics"},
+        {"drift": "events", "kappa": 0.0},
+    ],
 }
 
 
 def _cases():
-    for env_id in SYSTEMS:
+    for env_id in OURS:
         for overrides in FORMS.get(env_id, [{}]):
             name = env_id.split("/")[1] + "".join(f"-{v}" for v in overrides.values())
             yield pytest.param((env_id, {"scenario": "tiny", **overrides}), id=name)

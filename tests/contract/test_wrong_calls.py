@@ -120,9 +120,9 @@ TRACES = {
 POLICIES = {
     "unknown policy": (lambda: policies.make("max_snr"), "policy: one of .*'max_snr'; did you mean 'max_sinr'"),
     "unknown option": (lambda: policies.make("a3:offset=3"), "a3: unknown option 'offset'; did you mean 'offset_db'"),
-    "option without value": (lambda: policies.make("a3:offset_db"), "options are key=value, got 'offset_db'"),
+    "option without value": (lambda: policies.make("a3:offset_db"), "options are KEY=VALUE, got 'offset_db'"),
     "predict without task": (lambda: policies.make("max_sinr").predict({}), r"policy.bind\(Task.of"),
-    "policy of another problem": (lambda: policies.bind("k_means", _make()), "k_means is for .*NodePlacement"),
+    "policy of another problem": (lambda: policies.bind("k_means", _make()), "'k_means' is for .*NodePlacement"),
     "other coding": (lambda: policies.bind("mba_fixed", _noma()), "mba_fixed needs gym.make.*action='native'"),
     "name taken": (lambda: policies.register("lda", "m:C"), "'lda' is taken"),
     "no class": (lambda: policies.register("mine", "module.Class"), "'module:Class' wanted"),

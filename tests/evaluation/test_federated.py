@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rangym.cli import main
+from rangym.envs.errors import WrongValue
 from rangym.evaluation.grid import read
 from rangym.evaluation.problems.noma_allocation import federated as fl
 from rangym.evaluation.problems.noma_allocation.federated import (
@@ -191,7 +192,7 @@ def test_command_without_options_asks_for_the_functions_defaults(monkeypatch):
 
     def recorded(study, **options):
         asked.update(options, study=study)
-        raise ValueError("enough")
+        raise WrongValue("enough")
 
     recorded.__signature__ = inspect.signature(federated)
     monkeypatch.setattr(fl, "federated", recorded)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from rangym import policies
-from rangym.evaluation import Protocol, evaluate, runner
+from rangym.evaluation import Benchmark, evaluate, identity, runner
+from rangym.evaluation.episode import episode_rng
 from rangym.evaluation.results import Results
 from rangym.evaluation.summary import summarise_all, text_report
 from rangym.policies import registry
@@ -15,35 +16,35 @@ CELL = "rangym/CellAssociation-v0"
 
 
 def test_a_bound_is_computed_again_when_its_code_changes(tmp_path, monkeypatch):
-    protocol, out = Protocol(CELL, "tiny", range(2)), tmp_path / "rows.jsonl"
-    assert evaluate(["max_sinr"], protocol, out=out).computed == 4
-    assert evaluate(["max_sinr"], protocol, out=out).computed == 0
-    monkeypatch.setattr(runner, "bound_hash", lambda: "other")
-    assert evaluate(["max_sinr"], protocol, out=out).computed == 2
+    benchmark, out = Benchmark(CELL, "tiny", range(2)), tmp_path / "rows.jsonl"
+    assert evaluate(["max_sinr"], benchmark, out=out).computed == 4
+    assert evaluate(["max_sinr"], benchmark, out=out).computed == 0
+    monkeypatch.setattr(runner, "_bound_code", lambda system: "other")
+    assert evaluate(["max_sinr"], benchmark, out=out).computed == 2
 
 
 def test_rows_on_other_maps_of_the_same_name_are_other_traces():
     row = {"row": "episode", "env_id": CELL, "scenario": "measured", "overrides": {"map": "m.npz"}, "seed": 0}
     row |= {"policy": "max_sinr", "options": {}, "reward": 1.0}
-    rows = [{**row, "map_sha256": "a"}, {**row, "map_sha256": "b", "policy": "a3"}]
+    rows = [{**row, "files": {"m.npz": "a"}}, {**row, "files": {"m.npz": "b"}, "policy": "a3"}]
     found = Results(tuple(rows), (), ()).comparisons
     assert [list(c.rows) for c in found] == [["max_sinr"], ["a3"]]
 
 
 def test_a_report_says_when_its_rows_come_from_several_versions_of_the_code(tmp_path, monkeypatch):
-    protocol, out = Protocol(CELL, "tiny", range(2)), tmp_path / "rows.jsonl"
-    evaluate(["max_sinr"], protocol, out=out, bounds=False)
+    benchmark, out = Benchmark(CELL, "tiny", range(2)), tmp_path / "rows.jsonl"
+    evaluate(["max_sinr"], benchmark, out=out, bounds=False)
     assert "CAUTION" not in text_report(summarise_all(Results.load(out))[0])
-    monkeypatch.setattr(runner, "source_hash", lambda: "other")
-    evaluate(["random"], protocol, out=out, bounds=False)
+    monkeypatch.setattr(identity, "code_of", lambda *parts: "other")
+    evaluate(["random"], benchmark, out=out, bounds=False)
     assert "CAUTION" in text_report(summarise_all(Results.load(out))[0])
 
 
 def test_the_policys_generator_does_not_show_the_traces_seed():
-    rng = runner.episode_rng(registry.entry("random"), 7)
+    random = policies.make("random")
+    rng = episode_rng(random, 7)
     assert 7 not in np.atleast_1d(rng.bit_generator.seed_seq.entropy).tolist()
-    again = runner.episode_rng(registry.entry("random"), 7)
-    assert rng.random() == again.random() != runner.episode_rng(registry.entry("random"), 8).random()
+    assert rng.random() == episode_rng(random, 7).random() != episode_rng(random, 8).random()
 
 
 def test_a_policy_of_ones_own_is_evaluated_by_its_name(tmp_path, monkeypatch):
@@ -54,15 +55,15 @@ def test_a_policy_of_ones_own_is_evaluated_by_its_name(tmp_path, monkeypatch):
         "    def act(self, observation): import numpy; return numpy.zeros(self.n, int)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(registry, "ENTRIES", dict(registry.ENTRIES))
+    monkeypatch.setattr(registry, "_NAMED", {})
     policies.register("first", "own_policy:First", CELL, source="cell 0")
-    results = evaluate(["first", "max_sinr"], Protocol(CELL, "tiny", range(2)))
+    results = evaluate(["first", "max_sinr"], Benchmark(CELL, "tiny", range(2)))
     assert not results.problems and results.rewards("first").shape == (2,)
-    with pytest.raises(TypeError, match="registry names wanted, got First"):
-        evaluate([sys.modules["own_policy"].First], Protocol(CELL, "tiny", range(2)))
+    with pytest.raises(TypeError, match="Policy objects wanted, got First"):
+        evaluate([sys.modules["own_policy"].First], Benchmark(CELL, "tiny", range(2)))
 
 
 def test_numpy_parameters_are_parameters():
-    plain = evaluate(["max_sinr"], Protocol(CELL, "tiny", range(1), {"num_ues": 5}), bounds=False)
-    numpy = evaluate(["max_sinr"], Protocol(CELL, "tiny", range(1), {"num_ues": np.int64(5)}), bounds=False)
+    plain = evaluate(["max_sinr"], Benchmark(CELL, "tiny", range(1), {"num_ues": 5}), bounds=False)
+    numpy = evaluate(["max_sinr"], Benchmark(CELL, "tiny", range(1), {"num_ues": np.int64(5)}), bounds=False)
     np.testing.assert_array_equal(plain.rewards("max_sinr"), numpy.rewards("max_sinr"))

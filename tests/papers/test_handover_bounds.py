@@ -10,7 +10,8 @@ import pytest
 
 import rangym  # noqa: F401 (registers the environments)
 from rangym.envs.core import Trace
-from rangym.evaluation.bounds import Bound, bound
+from rangym.evaluation.bounds import Bound
+from rangym.evaluation.cards import bound
 from rangym.evaluation.results import EXCESS
 from rangym.policies import Task, make
 from rangym.policies.algorithms.association import handover_planning

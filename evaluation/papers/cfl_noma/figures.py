@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from rangym.evaluation.papers.cfl_noma.claims import CASES, OFFLOADS_S, QUALITY, Data
-from rangym.evaluation.papers.cfl_noma.rows import ACCESSES, STRATEGIES
+from rangym.evaluation.papers.cfl_noma.claims import QUALITY
+from rangym.evaluation.papers.cfl_noma.jobs import CASES, OFFLOADS_S
+from rangym.evaluation.papers.cfl_noma.measure import ACCESSES, STRATEGIES
+from rangym.evaluation.papers.rows import Rows
 from rangym.evaluation.statistics import mean_interval
 
 # Okabe and Ito's colours; marker and hatch say it a second time.
@@ -18,30 +17,12 @@ RULES = ("random", "2es", "users", "subchannels", "sum", "local search")
 CASE_COLORS = ("#0072B2", "#56B4E9", "#D55E00", "#E69F00")
 
 
-def save(data: Data, out: Path) -> dict[str, str]:
-    """Write all figures into ``out``; returns file name -> what it shows."""
-    out.mkdir(parents=True, exist_ok=True)
-    shown = {}
-    for name, (draw, what) in {
-        "energy.png": (
-            _energy,
-            "Energy of the best assignment of 10 users against the transmit time; median, quartiles.",
-        ),
-        "quality.png": (_quality, "Least energy over energy reached, 10 users; mean and 95 % interval."),
-        "served.png": (_served, "Users served of 20 in the scenario `tight`; mean and 95 % interval."),
-    }.items():
-        figure = draw(data)
-        figure.savefig(out / name, dpi=110, metadata={"Software": f"matplotlib {matplotlib.__version__}"})
-        shown[name] = what
-    return shown
-
-
-def _energy(data: Data) -> Figure:
+def energy(rows: Rows) -> Figure:
     figure = Figure(figsize=(6.4, 4.2), layout="constrained")
     axes = figure.subplots()
     for access in ACCESSES:
         color, marker = ACCESS_STYLES[access]
-        values = np.array([data.values("energy", "energy", t, of=access) for t in OFFLOADS_S]) * 1e3
+        values = np.array([rows.values("energy", "energy", access, offload_s=t) for t in OFFLOADS_S]) * 1e3
         low, middle, high = np.quantile(values, (0.25, 0.5, 0.75), axis=1)
         axes.plot(OFFLOADS_S, middle, color=color, marker=marker, label=access)
         axes.fill_between(OFFLOADS_S, low, high, color=color, alpha=0.15, linewidth=0)
@@ -53,12 +34,12 @@ def _energy(data: Data) -> Figure:
     return figure
 
 
-def _quality(data: Data) -> Figure:
+def quality(rows: Rows) -> Figure:
     figure = Figure(figsize=(8.4, 4.2), layout="constrained")
     axes = figure.subplots()
     width = 0.8 / len(CASES)
     for n, ((fading, times), color) in enumerate(zip(CASES, CASE_COLORS, strict=True)):
-        found = [mean_interval(data.values("quality", "matching", fading, times, of=rule)) for rule in RULES]
+        found = [mean_interval(rows.values("matching", "quality", rule, fading=fading, times=times)) for rule in RULES]
         place = np.arange(len(RULES)) + (n - 1.5) * width
         label = f"{'flat' if fading == 'flat' else 'independent'} fading, {times} times"
         errors = [i.half_width for i in found]
@@ -71,12 +52,15 @@ def _quality(data: Data) -> Figure:
     return figure
 
 
-def _served(data: Data) -> Figure:
+def served(rows: Rows) -> Figure:
     figure = Figure(figsize=(7.4, 4.2), layout="constrained")
     axes = figure.subplots()
     width = 0.8 / len(ACCESSES)
     for n, access in enumerate(ACCESSES):
-        found = [mean_interval(data.values("served", "strategies", "tight", access, of=name)) for name in STRATEGIES]
+        found = [
+            mean_interval(rows.values("strategies", "served", name, scenario="tight", access=access))
+            for name in STRATEGIES
+        ]
         place = np.arange(len(STRATEGIES)) + (n - 1) * width
         errors = [i.half_width for i in found]
         axes.bar(place, [i.value for i in found], width, yerr=errors, color=ACCESS_STYLES[access][0], label=access)

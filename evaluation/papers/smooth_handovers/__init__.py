@@ -71,6 +71,12 @@ PAPER = Paper(
         "adaptive": "as default, but the meta step follows the gains seen so far",
         "fair": "experts pay for fractional moves as forecasters do for whole handovers (`fair_surrogate`)",
     },
+    parts=(
+        "rangym.envs.cell_association",
+        "rangym.evaluation.problems.cell_association",
+        "rangym.policies.base",
+        "rangym.policies.cell_association",
+    ),
     setting="rangym.evaluation.papers.smooth_handovers.jobs:setting",
     impossible="rangym.evaluation.papers.smooth_handovers.series:beyond_bounds",
 )

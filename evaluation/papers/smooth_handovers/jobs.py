@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rangym.evaluation import runner
-from rangym.evaluation.grid import Cell as Job
+from rangym.evaluation.episode import make_env
+from rangym.evaluation.grid import Job
 from rangym.evaluation.papers.rows import Rows, job
 from rangym.evaluation.papers.smooth_handovers import HandoverPlan
 from rangym.evaluation.papers.smooth_handovers.measure import ENV_ID
@@ -97,9 +97,9 @@ def _desk(plan: HandoverPlan, seed: int) -> Iterator[Job]:
 
 
 def setting(plan: HandoverPlan) -> Iterator[str]:
-    desk = runner.make_env(ENV_ID, "desk", plan.desk).system.params
+    desk = make_env(ENV_ID, "desk", plan.desk).system.params
     for name in ("static", "volatile"):
-        here = runner.make_env(ENV_ID, name, plan.synthetic).system.params
+        here = make_env(ENV_ID, name, plan.synthetic).system.params
         yield (
             f"{name}: {here.num_ues} UEs, {here.num_cells} cells, T = {here.horizon}, gamma = {SYNTHETIC_GAMMA:g}, "
             f"seeds 0..{plan.seeds - 1}."

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rangym.envs.core import SystemEnv, Trace
+from rangym.envs.errors import WrongValue
+from rangym.envs.params import Overrides
 from rangym.envs.physics.channel import shannon_rate_mbps
-from rangym.evaluation import runner
+from rangym.evaluation import cards
+from rangym.evaluation.episode import Episode, episode_rng, make_env
 from rangym.evaluation.grid import Row
-from rangym.policies import registry
+from rangym.policies import registry, words
 from rangym.policies.algorithms.association.lda import LDA
-from rangym.policies.base import Task
 from rangym.policies.cell_association.lda import Lda
 
 ENV_ID = "rangym/CellAssociation-v0"
 CHECKPOINTS = 200
-Overrides = Mapping[str, int | str]
 METRICS = ("f", "g", "h", "handovers", "ho_delay")
 
 
@@ -85,21 +85,15 @@ def play(
     env, trace = _environment(scenario, overrides, gamma, seed)
     params = env.system.params
     if params.handover_cost != "norm":
-        raise ValueError(f"handover_cost: the paper's 'norm' wanted, got {params.handover_cost!r}")
-    entry = registry.entry(policy)
-    options = registry.parse_options(policy)
-    if forecaster is not None:
-        options["forecaster"] = registry.make(forecaster)
-    player = entry.policy_class(**options)
-    observation, _ = env.reset(options={"trace": trace})
-    player.reset(Task.of(env, player.knowledge), runner.episode_rng(entry, seed))
+        raise WrongValue(f"handover_cost: the paper's 'norm' wanted, got {params.handover_cost!r}")
+    added: Overrides = {} if forecaster is None else {"forecaster": registry.make(forecaster)}
+    player = registry.make(policy, **added)
     slots, relaxed = [], []
     previous = None
-    for t in range(params.horizon):
-        observation, _, _, _, info = env.step(player.act(observation))
-        slots.append([info["metrics"][name] for name in METRICS])
+    for t, step in enumerate(Episode(env, player, episode_rng(player, seed), trace), 1):
+        slots.append([step.metrics[name] for name in METRICS])
         if isinstance(player, Lda):
-            slot, mixture = trace.slot(t + 1), player.mixture.astype(np.float64)
+            slot, mixture = trace.slot(t), player.mixture.astype(np.float64)
             log_rate = np.log10(shannon_rate_mbps(slot["sinr_db"], slot["bandwidth_mhz"]))
             before = mixture if previous is None else previous
             h = relaxed_handover(mixture, before, slot["handover_delay"], params.handover_weight)
@@ -114,19 +108,17 @@ def _sums(values: NDArray, kept: NDArray) -> list[float]:
 
 def bound(*, scenario: str, overrides: Overrides, gamma: float, seed: int) -> Row:
     """What no association exceeds, and the best one known, in units of f per slot."""
-    from rangym.evaluation import bounds
-
     env, trace = _environment(scenario, overrides, gamma, seed)
-    found, ues = bounds.bound(env.system, trace), env.system.params.num_ues
+    found, ues = cards.bound(env.system, trace), env.system.params.num_ues
     if found.kind != "certified" or found.value is None or found.lower is None:
-        raise ValueError(f"scenario: one with a certified bound wanted, got {scenario!r} ({found.kind})")
+        raise WrongValue(f"scenario: one with a certified bound wanted, got {scenario!r} ({found.kind})")
     return {"upper": found.value * ues, "lower": found.lower * ues, "what": found.what}
 
 
 def timing(*, policy: str, num_ues: int, num_cells: int, horizon: int, slots: int, gamma: float, seed: int) -> Row:
     """CPU time of LDA's observe() and decide(), median over the slots, in ms (after a warm-up)."""
     rng = np.random.default_rng(seed)
-    options = registry.parse_options(policy)
+    options: Overrides = words.parse(policy).options
     lda = LDA(num_ues, num_cells, horizon, handover_weight=gamma, rng=rng, **options)
     delay = rng.uniform(0.05, 1.0, (num_ues, num_cells))
     elapsed = []
@@ -141,6 +133,6 @@ def timing(*, policy: str, num_ues: int, num_cells: int, horizon: int, slots: in
 
 
 def _environment(scenario: str, overrides: Overrides, gamma: float, seed: int) -> tuple[SystemEnv, Trace]:
-    env = runner.make_env(ENV_ID, scenario, {**overrides, "handover_weight": gamma})
+    env = make_env(ENV_ID, scenario, {**overrides, "handover_weight": gamma})
     env.reset(seed=seed)
     return env, env.trace

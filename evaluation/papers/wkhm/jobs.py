@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rangym.evaluation import runner
-from rangym.evaluation.grid import Cell as Job
+from rangym.evaluation.episode import make_env
+from rangym.evaluation.grid import Job
 from rangym.evaluation.papers.rows import Rows, job
 from rangym.evaluation.papers.wkhm import WkhmPlan
 from rangym.evaluation.papers.wkhm.measure import ENV_ID, READINGS
@@ -20,7 +20,7 @@ LEMMA_ALPHAS, LEMMA_SHARES = (2.0, 3.0, 4.0), (0.5, 0.9, 1.1, 2.0)
 """Path-loss exponents, and delta in units of the limit d^alpha / (2^alpha - 2)."""
 
 
-def jobs(plan: WkhmPlan, _: Rows) -> Iterator[Job]:
+def jobs(plan: WkhmPlan, rows: Rows) -> Iterator[Job]:
     """The comparisons, then the ablations, then what is about the theorems."""
     where = [(reading, "uniform") for reading in READINGS] + [("literal", "hotspot")]
     for seed in range(plan.seeds):
@@ -42,7 +42,7 @@ def jobs(plan: WkhmPlan, _: Rows) -> Iterator[Job]:
 
 
 def setting(plan: WkhmPlan) -> Iterator[str]:
-    p = runner.make_env(ENV_ID, "static_uniform", {}).system.params
+    p = make_env(ENV_ID, "static_uniform", {}).system.params
     yield (
         f"static_uniform: {p.num_ues} users and {p.num_nodes} nodes in {p.side_m:g} m x {p.side_m:g} m, seeds "
         f"0..{plan.seeds - 1} (ablations 0..{plan.ablation_seeds - 1}, theorems 0..{plan.theorem_seeds - 1}); every "

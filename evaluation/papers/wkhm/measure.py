@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,21 +10,22 @@ from scipy.optimize import brentq
 from scipy.stats import t as student
 
 from rangym.envs.node_placement.system import NodePlacement
+from rangym.envs.params import Overrides
 from rangym.envs.physics.units import linear_to_db
-from rangym.evaluation import runner
+from rangym.evaluation.episode import make_env
 from rangym.evaluation.grid import Row
 from rangym.policies.algorithms.placement.clustering import constrained_k_means, k_centers, k_means
 from rangym.policies.algorithms.placement.harmonic import k_harmonic_means
 from rangym.policies.algorithms.placement.placement import Placement
 from rangym.policies.algorithms.placement.wkhm import wkhm
+from rangym.policies.base import Knowledge, Task
 
-Options = Mapping[str, float | str | None]
 ENV_ID = "rangym/NodePlacement-v0"
 SIDE_M = 100.0
 PAPER_EPS = 1e-6
 # Readings of the paper: how WKHM moves, and the radio. The paper has one letter for both regularisers.
 NO_HEIGHT = {"height_difference_m": PAPER_EPS**0.5, "max_spectral_efficiency": None}
-READINGS: dict[str, tuple[Options, Options]] = {
+READINGS: dict[str, tuple[Overrides, Overrides]] = {
     "literal": ({"form": "printed", "eps": PAPER_EPS}, NO_HEIGHT),
     "3 m, cap": ({"form": "printed", "eps": PAPER_EPS}, {}),
     "corrected": ({"form": "corrected", "eps": 9.0}, {}),
@@ -38,17 +39,18 @@ EPS_VALUES = (1e-7, 1e-6, 1e-5)
 THEOREM_STEPS = 300
 
 
-def drawn(law: str, seed: int, overrides: Options) -> tuple[NodePlacement, NDArray, NDArray]:
+def drawn(law: str, seed: int, overrides: Overrides) -> tuple[NodePlacement, NDArray, NDArray]:
     """The system, its users (N, 2) and the nodes' uniform start (K, 2); radio overrides leave both as they are."""
-    env = runner.make_env(ENV_ID, f"static_{law}", overrides)
+    env = make_env(ENV_ID, f"static_{law}", overrides)
     env.reset(seed=seed)
-    system: NodePlacement = env.system  # type: ignore[assignment]
+    system = Task.of(env, Knowledge.MODEL).model(NodePlacement)
     return system, env.trace.slots["user_position_m"][1], env.trace.constants["initial_node_position_m"]
 
 
-def moved(users: NDArray, start: NDArray, **options: float | str | None) -> Placement:
+def moved(users: NDArray, start: NDArray, **options: Any) -> Placement:
     """WKHM in the area, p = 2 and q = 4 unless said, as in Fig. 3c."""
-    return wkhm(users, start, **{"p": 2.0, "q": 4.0, "area": (0.0, SIDE_M), **options})
+    given: Overrides = {"p": 2.0, "q": 4.0, "area": (0.0, SIDE_M), **options}
+    return wkhm(users, start, **given)
 
 
 def comparison(*, reading: str, law: str, seed: int) -> Row:

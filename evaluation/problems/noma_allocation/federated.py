@@ -23,12 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rangym.envs.core import SystemEnv, Trace
+from rangym.envs.errors import WrongValue
 from rangym.envs.learning.datasets import Dataset, load
 from rangym.envs.learning.federated import ClientData, FederatedTraining, Network
 from rangym.envs.learning.partition import Partition, dirichlet_partition
-from rangym.envs.params import nearest
+from rangym.envs.params import check, nearest, ranged
 from rangym.evaluation.episode import Episode, episode_rng, make_env
-from rangym.evaluation.grid import Job, Row, run_grid
+from rangym.evaluation.grid import Job, Row, Stored, run_grid
 from rangym.evaluation.identity import code_of
 from rangym.evaluation.protocol import EVALUATION_SEEDS, TUNING_SEEDS, seed_range
 from rangym.evaluation.runner import versions
@@ -38,6 +39,7 @@ ENV_ID = "rangym/NomaAllocation-v0"
 METHODS = ("fedavg", "cfl", "random_clusters")
 ALL_SERVED = "all_served"
 LEARNING_RATES = (0.05, 0.1, 0.2, 0.5, 1.0)
+TUNED_ON = TUNING_SEEDS[:3]
 LAST_ROUNDS = 10
 """Accuracies are means over the last rounds: single rounds jump with who takes part."""
 
@@ -59,33 +61,30 @@ class FederatedStudy:
 
     dataset: str = "digits"
     dataset_path: str | None = None
-    num_ues: int = 100
-    participants: int = 20
-    rounds: int = 60
-    hidden: tuple[int, ...] = (64,)
-    batch_size: int = 10
-    epochs: int = 1
-    num_clusters: int | None = None
+    num_ues: int = ranged(100, low=1)
+    participants: int = ranged(20, low=1)
+    rounds: int = ranged(60, low=1)
+    hidden: tuple[int, ...] = ranged((64,), low=1, length=0)
+    batch_size: int = ranged(10, low=1)
+    epochs: int = ranged(1, low=1)
+    num_clusters: int | None = ranged(None, kind=int, low=1, optional=True)
     scenario: str = "tight"
-    overrides: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("num_ues", "participants", "rounds", "batch_size", "epochs"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"{name}: an integer of at least 1 wanted, got {value!r}")
+        check(self)
         if self.participants > self.num_ues:
-            raise ValueError(f"participants: at most num_ues = {self.num_ues} wanted, got {self.participants}")
-        if self.num_clusters is not None and not 1 <= self.num_clusters <= self.participants:
-            raise ValueError(
+            raise WrongValue(f"participants: at most num_ues = {self.num_ues} wanted, got {self.participants}")
+        if self.num_clusters is not None and self.num_clusters > self.participants:
+            raise WrongValue(
                 f"num_clusters: 1..{self.participants}, one participant for each, wanted, got {self.num_clusters}"
             )
         given = {"num_ues", "horizon", "num_clusters", "schedule", "action", "access", "power"} & self.overrides.keys()
         if given:
-            raise ValueError(f"overrides: {min(given)!r} follows from the study or from who uploads how")
+            raise WrongValue(f"overrides: {min(given)!r} follows from the study or from who uploads how")
         self.env()  # wrong scenarios and parameters are refused here
 
-    def env(self, **overrides: Any) -> SystemEnv:
+    def env(self, **overrides: object) -> SystemEnv:
         """NomaAllocation with the study's users and rounds."""
         given = {**self.overrides, **overrides, "num_ues": self.num_ues, "horizon": self.rounds}
         return make_env(ENV_ID, self.scenario, given)
@@ -104,7 +103,7 @@ class Allocation:
             return
         known = [ALL_SERVED, *registry.names(ENV_ID)]
         if words.parse(self.policy).name not in known:
-            raise ValueError(f"policy: one of {known} wanted, got {self.policy!r}{nearest(self.policy, known)}")
+            raise WrongValue(f"policy: one of {known} wanted, got {self.policy!r}{nearest(self.policy, known)}")
 
     def env(self, study: FederatedStudy) -> SystemEnv:
         """The study's environment under this allocation; what the policy's definition needs comes first."""
@@ -154,7 +153,7 @@ def shared_clusters(method: str, by_counts: NDArray, rng: np.random.Generator) -
         return by_counts
     if method == "random_clusters":
         return rng.permutation(by_counts)
-    raise ValueError(f"method: one of {list(METHODS)} wanted, got {method!r}{nearest(str(method), METHODS)}")
+    raise WrongValue(f"method: one of {list(METHODS)} wanted, got {method!r}{nearest(str(method), METHODS)}")
 
 
 def draw_participants(clusters: NDArray, participants: int, rounds: int, rng: np.random.Generator) -> NDArray:
@@ -172,19 +171,34 @@ def draw_participants(clusters: NDArray, participants: int, rounds: int, rng: np
     return chosen
 
 
-def run_cell(job: Job) -> Row:
+def run_job(job: Job) -> Row:
+    """`train` for a job of the grid."""
+    return train(**{name: value for name, value in job.items() if name != "code"})
+
+
+def train(
+    *,
+    study: Mapping[str, Any],
+    method: str,
+    concentration: float,
+    allocation: Mapping[str, str],
+    learning_rate: float,
+    seed: int,
+) -> Row:
     """One federated training: a method under an allocation, on the users of one seed."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # comes with scikit-learn
+    from threadpoolctl import threadpool_limits  # comes with scikit-learn
 
+    shared = FederatedStudy(**_tuples(study))
+    population = _population(json.dumps(study, sort_keys=True), concentration, seed)
     with threadpool_limits(1):  # the matrices are small: threads cost ten times what they gain
-        return _train(job)
+        return _train(shared, population, method, Allocation(**allocation), learning_rate, seed)
 
 
-def _train(job: Job) -> Row:
-    study = FederatedStudy(**_tuples(job["study"]))
-    population = _population(json.dumps(job["study"], sort_keys=True), job["concentration"], job["seed"])
-    data, partition, seed = _dataset(study.dataset, study.dataset_path), population.partition, job["seed"]
-    clusters = shared_clusters(job["method"], population.clusters, np.random.default_rng([seed, 2]))
+def _train(
+    study: FederatedStudy, population: Population, method: str, allocation: Allocation, learning_rate: float, seed: int
+) -> Row:
+    data, partition = _dataset(study.dataset, study.dataset_path), population.partition
+    clusters = shared_clusters(method, population.clusters, np.random.default_rng([seed, 2]))
     chosen = draw_participants(clusters, study.participants, study.rounds + 2, np.random.default_rng([seed, 3]))
     trace = Trace({**population.trace.constants, "cluster": clusters}, {**population.trace.slots, "scheduled": chosen})
     training = FederatedTraining(
@@ -194,9 +208,9 @@ def _train(job: Job) -> Row:
         np.random.default_rng([seed, 4]),
         batch_size=study.batch_size,
         epochs=study.epochs,
-        learning_rate=job["learning_rate"],
+        learning_rate=learning_rate,
     )
-    served, energy_j = uploads(study, Allocation(**job["allocation"]), trace, seed)
+    served, energy_j = uploads(study, allocation, trace, seed)
     tenth = slice(LAST_ROUNDS - 1, None, LAST_ROUNDS)
     reported = {*range(study.rounds)[-LAST_ROUNDS:], *range(study.rounds)[tenth]}
     personal, overall = np.zeros((2, study.rounds))
@@ -206,7 +220,7 @@ def _train(job: Job) -> Row:
             accuracy = training.accuracy(data.x_test, data.y_test, partition.shares)
             personal[number], overall[number] = accuracy.personal.mean(), accuracy.overall.mean()
     if not np.isfinite(training.models).all():
-        raise ValueError(f"training diverged at learning rate {job['learning_rate']}")
+        raise WrongValue(f"training diverged at learning rate {learning_rate}")
     return {
         "seed_range": seed_range(seed),
         "versions": versions(),
@@ -259,7 +273,7 @@ def federated(
     allocations: Sequence[Allocation] = (Allocation(),),
     learning_rates: Sequence[float] = LEARNING_RATES,
     seeds: Iterable[int] = range(5),
-    tuning_seeds: Iterable[int] = TUNING_SEEDS[:3],
+    tuning_seeds: Iterable[int] = TUNED_ON,
     workers: int = 1,
     out: str | Path | None = None,
 ) -> FederatedResults:
@@ -273,49 +287,85 @@ def federated(
     players = [type(registry.make(a.policy)) for a in allocations if a.policy != ALL_SERVED]
     code = code_of(__name__, *players)
 
-    def job(method: str, concentration: float, allocation: Allocation, rate: float, seed: int) -> Job:
-        return {
-            "study": json.loads(json.dumps(asdict(study))),
-            "code": code,
-            "method": method,
-            "concentration": float(concentration),
-            "allocation": asdict(allocation),
-            "learning_rate": float(rate),
-            "seed": seed,
-        }
+    def done(jobs: Iterable[Job], title: str) -> tuple[Stored, int]:
+        return run_grid(run_job, [{**job, "code": code} for job in jobs], out, workers=workers, title=title)
 
-    chosen = {(m, float(c)): float(learning_rates[0]) for c in concentrations for m in methods}
-    tuning: tuple[Row, ...] = ()
-    problems: list[str] = []
-    torn: tuple[int, ...] = ()
-    computed = 0
-    if len(learning_rates) > 1:
-        trials = [
-            job(method, concentration, Allocation(), rate, seed)
-            for seed in tuning_seeds
-            for concentration in concentrations
-            for method in methods
-            for rate in learning_rates
-        ]
-        stored, computed = run_grid(run_cell, trials, out, workers=workers, title="federated, learning rates")
-        tuning, torn = tuple(stored.rows.values()), stored.torn
-        problems += [_problem(row) for row in stored.errors.values()]
-        found = best_rates(tuning)
-        if lost := [pair for pair in chosen if pair not in found]:
-            raise ValueError(f"learning_rates: no trial of {lost[0]} succeeded: {problems[:1]}")
-        chosen = found
-    jobs = [
-        job(method, concentration, allocation, chosen[method, float(concentration)], seed)
+    tuning = trials(study, methods, concentrations, learning_rates, tuning_seeds)
+    tried, computed = done(tuning, "federated, learning rates")
+    failed = [_problem(row) for row in tried.errors.values()]
+    try:
+        chosen = chosen_rates(methods, concentrations, learning_rates, tried.rows.values())
+    except ValueError as error:
+        raise WrongValue(f"{error}: {failed[:1]}") from None
+    stored, new = done(trainings(study, chosen, allocations, seeds), "federated")
+    return FederatedResults(
+        tuple(stored.rows.values()),
+        chosen,
+        tuple(tried.rows.values()),
+        (*failed, *(_problem(row) for row in stored.errors.values())),
+        tried.torn or stored.torn,
+        computed + new,
+    )
+
+
+def trials(
+    study: FederatedStudy,
+    methods: Sequence[str],
+    concentrations: Sequence[float],
+    learning_rates: Sequence[float],
+    seeds: Sequence[int],
+) -> list[Job]:
+    """The trainings that learning rates are chosen from, everybody served; none where there is nothing to choose."""
+    if len(learning_rates) == 1:
+        return []
+    return [
+        _job(study, method, concentration, Allocation(), rate, seed)
         for seed in seeds
         for concentration in concentrations
         for method in methods
+        for rate in learning_rates
+    ]
+
+
+def trainings(
+    study: FederatedStudy,
+    rates: Mapping[tuple[str, float], float],
+    allocations: Sequence[Allocation],
+    seeds: Sequence[int],
+) -> list[Job]:
+    """Every (method, concentration) of ``rates``, at its learning rate, under every allocation."""
+    return [
+        _job(study, method, concentration, allocation, rate, seed)
+        for seed in seeds
+        for (method, concentration), rate in rates.items()
         for allocation in allocations
     ]
-    stored, new = run_grid(run_cell, jobs, out, workers=workers, title="federated")
-    problems += [_problem(row) for row in stored.errors.values()]
-    return FederatedResults(
-        tuple(stored.rows.values()), chosen, tuning, tuple(problems), torn or stored.torn, computed + new
-    )
+
+
+def _job(
+    study: FederatedStudy, method: str, concentration: float, allocation: Allocation, rate: float, seed: int
+) -> Job:
+    return {
+        "study": json.loads(json.dumps(asdict(study))),
+        "method": method,
+        "concentration": float(concentration),
+        "allocation": asdict(allocation),
+        "learning_rate": float(rate),
+        "seed": seed,
+    }
+
+
+def chosen_rates(
+    methods: Sequence[str], concentrations: Sequence[float], learning_rates: Sequence[float], tried: Iterable[Row]
+) -> dict[tuple[str, float], float]:
+    """(method, concentration) -> learning rate: the best one `trials` found, or the only one there is."""
+    best = best_rates(tried)
+    pairs = [(method, float(c)) for c in concentrations for method in methods]
+    if len(learning_rates) == 1:
+        return dict.fromkeys(pairs, float(learning_rates[0]))
+    if lost := [pair for pair in pairs if pair not in best]:
+        raise WrongValue(f"learning_rates: no trial of {lost[0]} succeeded")
+    return {pair: best[pair] for pair in pairs}
 
 
 def best_rates(rows: Iterable[Row]) -> dict[tuple[str, float], float]:
@@ -344,9 +394,9 @@ def _check(
 ) -> None:
     """Refuse here what would otherwise fail in every job."""
     if outside := [seed for seed in seeds if seed not in EVALUATION_SEEDS]:
-        raise ValueError(f"seeds: evaluation seeds 0..{EVALUATION_SEEDS.stop - 1} wanted, got {outside[0]}")
+        raise WrongValue(f"seeds: evaluation seeds 0..{EVALUATION_SEEDS.stop - 1} wanted, got {outside[0]}")
     if outside := [seed for seed in tuning_seeds if seed not in TUNING_SEEDS]:
-        raise ValueError(f"tuning_seeds: {TUNING_SEEDS.start}..{TUNING_SEEDS.stop - 1} wanted, got {outside[0]}")
+        raise WrongValue(f"tuning_seeds: {TUNING_SEEDS.start}..{TUNING_SEEDS.stop - 1} wanted, got {outside[0]}")
     for name, values in (
         ("methods", methods),
         ("concentrations", concentrations),
@@ -356,10 +406,10 @@ def _check(
         ("tuning_seeds", tuning_seeds),
     ):
         if not values:
-            raise ValueError(f"{name}: at least one wanted, got none")
+            raise WrongValue(f"{name}: at least one wanted, got none")
     for name, numbers in (("concentrations", concentrations), ("learning_rates", learning_rates)):
         if wrong := [v for v in numbers if not (np.isfinite(v) and v > 0)]:
-            raise ValueError(f"{name}: positive numbers wanted, got {wrong[0]!r}")
+            raise WrongValue(f"{name}: positive numbers wanted, got {wrong[0]!r}")
     for method in methods:
         shared_clusters(method, np.zeros(1, dtype=np.int64), np.random.default_rng(0))
     for allocation in allocations:
@@ -373,5 +423,5 @@ def _problem(row: Row) -> str:
     return f"{where}: {row['error']} ({row['where']})"
 
 
-def _tuples(fields: Mapping[str, Any]) -> dict[str, Any]:
+def _tuples(fields: Mapping[str, object]) -> dict[str, Any]:
     return {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}

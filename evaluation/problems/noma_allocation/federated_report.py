@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from rangym.envs.errors import WrongValue
 from rangym.evaluation.grid import Row, Stored
 from rangym.evaluation.problems.noma_allocation.federated import ALL_SERVED, METHODS, best_rates
 from rangym.evaluation.statistics import Interval, mean_interval, paired_difference
@@ -35,7 +36,7 @@ def stored_report(stored: Stored) -> str:
     """The table of a results file."""
     rows = list(stored.rows.values())
     if not rows or any("concentration" not in row for row in rows):
-        raise ValueError("rows of `rangym federated` wanted, got none or others")
+        raise WrongValue("rows of `rangym federated` wanted, got none or others")
     return text_report(
         [row for row in rows if row["seed_range"] == "evaluation"],
         [row for row in rows if row["seed_range"] == "tuning"],

@@ -19,6 +19,7 @@ import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rangym.envs.errors import WrongValue
 from rangym.envs.physics.sharing import load_cost as equal_share_load_cost
 
 MAX_SWEEPS = 1000
@@ -69,11 +70,11 @@ def optimal_assignment(
     """
     value = np.ascontiguousarray(value, dtype=np.float64)
     if value.ndim != 2 or min(value.shape) < 1:
-        raise ValueError(f"value: an (I, J) array with I, J >= 1 wanted, got shape {value.shape}")
+        raise WrongValue(f"value: an (I, J) array with I, J >= 1 wanted, got shape {value.shape}")
     num_ues, num_cells = value.shape
     scale = float(np.abs(value).max())
     if not np.isfinite(scale):
-        raise ValueError("value: finite numbers wanted, got NaN or infinity")
+        raise WrongValue("value: finite numbers wanted, got NaN or infinity")
     if load_cost is None:
         phi = equal_share_load_cost(num_ues)
     else:
@@ -84,7 +85,7 @@ def optimal_assignment(
     else:
         cell = np.array(start)
         if cell.shape != (num_ues,) or cell.dtype.kind not in "iu" or cell.min() < 0 or cell.max() >= num_cells:
-            raise ValueError(f"start: ({num_ues},) cells 0..{num_cells - 1} wanted, got {cell.dtype} {cell.shape}")
+            raise WrongValue(f"start: ({num_ues},) cells 0..{num_cells - 1} wanted, got {cell.dtype} {cell.shape}")
         cell = cell.astype(np.int64)
     # Rounding of the arc sums stays far below this; I times it bounds the distance to the optimum.
     tolerance = 1e-13 * max(1.0, scale, float(np.abs(phi[-1] - phi[-2])))
@@ -99,11 +100,11 @@ def optimal_assignment(
 
 def _check_convex(phi: NDArray, num_ues: int) -> None:
     if phi.shape != (num_ues + 1,) or not np.isfinite(phi).all():
-        raise ValueError(f"load_cost: a finite table of {num_ues + 1} entries wanted, got shape {phi.shape}")
+        raise WrongValue(f"load_cost: a finite table of {num_ues + 1} entries wanted, got shape {phi.shape}")
     slack = 1e-12 * max(1.0, float(np.abs(phi).max()))
     if num_ues > 1 and np.diff(phi, 2).min() < -slack:
         y = int(np.diff(phi, 2).argmin()) + 1
-        raise ValueError(f"load_cost: a convex table wanted, got {phi[y - 1 : y + 2]} at loads {y - 1}..{y + 1}")
+        raise WrongValue(f"load_cost: a convex table wanted, got {phi[y - 1 : y + 2]} at loads {y - 1}..{y + 1}")
 
 
 @numba.njit(cache=True)

@@ -29,6 +29,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rangym.envs.errors import WrongValue
 from rangym.envs.physics.sharing import load_cost
 from rangym.policies.algorithms.association.assignment import optimal_assignment
 from rangym.policies.algorithms.association.handover_kernels import (
@@ -158,20 +159,20 @@ def _proved(bound: float) -> float:
 def _checked(value, delay, gamma, weight, iterations):
     value = np.ascontiguousarray(value, dtype=np.float64)
     if value.ndim != 3 or min(value.shape) < 1 or not np.isfinite(value).all():
-        raise ValueError(f"value: a finite (N, I, J) array wanted, got shape {value.shape}")
+        raise WrongValue(f"value: a finite (N, I, J) array wanted, got shape {value.shape}")
     stages, ues, cells = value.shape
     delay = np.ascontiguousarray(delay, dtype=np.float64)
     if delay.shape not in ((1, ues, cells), (stages, ues, cells)) or not (
         np.isfinite(delay).all() and delay.min() >= 0
     ):
-        raise ValueError(f"delay: non-negative (1 or {stages}, {ues}, {cells}) wanted, got shape {delay.shape}")
+        raise WrongValue(f"delay: non-negative (1 or {stages}, {ues}, {cells}) wanted, got shape {delay.shape}")
     if not (np.isfinite(gamma) and gamma >= 0):
-        raise ValueError(f"gamma: a finite number of at least 0 wanted, got {gamma!r}")
+        raise WrongValue(f"gamma: a finite number of at least 0 wanted, got {gamma!r}")
     weight = np.ones(stages) if weight is None else np.ascontiguousarray(weight, dtype=np.float64)
     if weight.shape != (stages,) or not weight.min() > 0:
-        raise ValueError(f"weight: ({stages},) positive numbers of slots wanted, got shape {weight.shape}")
+        raise WrongValue(f"weight: ({stages},) positive numbers of slots wanted, got shape {weight.shape}")
     if iterations < 0:
-        raise ValueError(f"iterations: at least 0 wanted, got {iterations!r}")
+        raise WrongValue(f"iterations: at least 0 wanted, got {iterations!r}")
     return value, delay, weight
 
 

@@ -34,6 +34,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rangym.envs.errors import WrongType, WrongValue
 from rangym.policies.algorithms.association import lda_kernels as kernels
 
 ROUNDINGS = ("coupled", "independent", "shared", "argmax")
@@ -90,7 +91,7 @@ class LDASwitches:
             ("fair_surrogate", (True, False)),
         ):
             if getattr(self, name) not in allowed:
-                raise ValueError(f"{name}: one of {list(allowed)} wanted, got {getattr(self, name)!r}")
+                raise WrongValue(f"{name}: one of {list(allowed)} wanted, got {getattr(self, name)!r}")
         _positive("step_scale", self.step_scale)
         if self.meta_step not in ("theory", "adaptive"):
             _positive("meta_step", self.meta_step, "'theory', 'adaptive' or a positive number")
@@ -128,7 +129,7 @@ def theory_constants(
     d_a, g_a = math.sqrt(a) * d, math.sqrt(a) * g
     diameter = d if form == "corrected" else d_a
     if diameter == 0:
-        raise ValueError(f"form {form!r} has zero step sizes without a handover cost; form 'corrected' does not")
+        raise WrongValue(f"form {form!r} has zero step sizes without a handover cost; form 'corrected' does not")
     experts = math.ceil(math.log2(math.sqrt(1 + 2 * horizon))) + 1
     slowest = diameter / math.sqrt(horizon * (g * g + 2 * g_a))
     nu = (2 * g * d + d_a) ** 2 * (d_a + 1 / 8)
@@ -183,10 +184,10 @@ class LDA:
     ):
         for name, value, least in (("num_ues", num_ues, 1), ("num_cells", num_cells, 2), ("horizon", horizon, 1)):
             if not isinstance(value, int | np.integer) or value < least:
-                raise ValueError(f"{name}: an integer of at least {least} wanted, got {value!r}")
+                raise WrongValue(f"{name}: an integer of at least {least} wanted, got {value!r}")
         for name, real in (("handover_weight", handover_weight), ("max_delay", max_delay)):
             if not (math.isfinite(real) and real >= 0):
-                raise ValueError(f"{name}: a number of at least 0 wanted, got {real!r}")
+                raise WrongValue(f"{name}: a number of at least 0 wanted, got {real!r}")
         self.switches = LDASwitches(**switches)
         self.num_ues, self.num_cells, self.handover_weight = int(num_ues), int(num_cells), float(handover_weight)
         self.has_forecaster = forecaster
@@ -225,7 +226,7 @@ class LDA:
             raise RuntimeError("decide() twice in one slot: observe() comes in between")
         if self.has_forecaster != (proposal is not None):
             wanted = "a proposal" if self.has_forecaster else "no proposal"
-            raise TypeError(f"decide: {wanted} wanted (forecaster={self.has_forecaster})")
+            raise WrongType(f"decide: {wanted} wanted (forecaster={self.has_forecaster})")
         if proposal is not None:
             self._propose(np.asarray(proposal))
         self._mixture = self._mixture[::-1]
@@ -237,7 +238,7 @@ class LDA:
     def _propose(self, proposal: NDArray) -> None:
         shape, cells = (self.num_ues,), self.num_cells
         if proposal.shape != shape or proposal.dtype.kind not in "iu" or proposal.min() < 0 or proposal.max() >= cells:
-            raise ValueError(f"proposal: {shape} integers in 0..{cells - 1} wanted, got {proposal!r}")
+            raise WrongValue(f"proposal: {shape} integers in 0..{cells - 1} wanted, got {proposal!r}")
         self._experts[:, -1] = proposal[:, None] == np.arange(cells)
         if self.slot == 0:
             self._previous[:, -1] = self._experts[:, -1]
@@ -257,7 +258,7 @@ class LDA:
             raise RuntimeError("observe() needs the decide() of its slot first")
         log_rate, delay = self._checked("log_rate", log_rate), self._checked("delay", delay)
         if delay.min() < 0:
-            raise ValueError(f"delay: at least 0 wanted, got {delay.min()}")
+            raise WrongValue(f"delay: at least 0 wanted, got {delay.min()}")
         point, load = self._mixture[0], self._load
         if self.switches.gradient_at == "sample":
             point = (self._association[:, None] == np.arange(self.num_cells)).astype(np.float32)
@@ -288,9 +289,9 @@ class LDA:
     def _checked(self, name: str, values: ArrayLike) -> NDArray:
         array = np.ascontiguousarray(values, np.float64)
         if array.shape != (self.num_ues, self.num_cells):
-            raise ValueError(f"{name}: shape {(self.num_ues, self.num_cells)} wanted, got {array.shape}")
+            raise WrongValue(f"{name}: shape {(self.num_ues, self.num_cells)} wanted, got {array.shape}")
         if not np.isfinite(array).all():
-            raise ValueError(f"{name}: finite numbers wanted, got NaN or infinity")
+            raise WrongValue(f"{name}: finite numbers wanted, got NaN or infinity")
         return array
 
     @property
@@ -332,4 +333,4 @@ class DoublingLDA(LDA):
 
 def _positive(name: str, value: str | float, wanted: str = "a positive number") -> None:
     if isinstance(value, bool | str) or not (math.isfinite(value) and value > 0):
-        raise ValueError(f"{name}: {wanted} wanted, got {value!r}")
+        raise WrongValue(f"{name}: {wanted} wanted, got {value!r}")

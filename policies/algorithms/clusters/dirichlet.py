@@ -30,6 +30,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
 from scipy.special import betaln, digamma, gammaln, xlogy
 
+from rangym.envs.errors import WrongValue
+
 LOG_ALPHA_BOUND = 12.0
 """Estimates stay within exp(-12) .. exp(12)."""
 
@@ -88,7 +90,7 @@ def supremum(counts: ArrayLike) -> float:
     """Least upper bound of `log_likelihood` over alpha for one count vector (C,): sum n ln(n/V); never attained."""
     n = _checked_counts(counts)
     if len(n) != 1:
-        raise ValueError(f"counts: one count vector wanted, got {len(n)}")
+        raise WrongValue(f"counts: one count vector wanted, got {len(n)}")
     return _multinomial(n[0])
 
 
@@ -104,9 +106,9 @@ def fit_map(counts: ArrayLike, *, shape: float = 1.5, rate: float = 0.1) -> Diri
     (True, 9)
     """
     if not (math.isfinite(shape) and shape >= 1):
-        raise ValueError(f"shape: a number of at least 1 wanted, got {shape!r}")
+        raise WrongValue(f"shape: a number of at least 1 wanted, got {shape!r}")
     if not (math.isfinite(rate) and rate > 0):
-        raise ValueError(f"rate: a positive number wanted, got {rate!r}")
+        raise WrongValue(f"rate: a positive number wanted, got {rate!r}")
     n = _checked_counts(counts)
     return _fit(n, shape - 1.0, rate, n)
 
@@ -171,7 +173,7 @@ def class_profiles(counts: ArrayLike, feature: str = "map") -> NDArray:
         return np.stack([fit_map(row).shares for row in n])
     if feature == "hellinger":
         return np.sqrt(n / n.sum(axis=1, keepdims=True))
-    raise ValueError(f"feature: one of ['map', 'hellinger'] wanted, got {feature!r}")
+    raise WrongValue(f"feature: one of ['map', 'hellinger'] wanted, got {feature!r}")
 
 
 def _fit(n: NDArray, log_power: float, rate: float, weights: NDArray) -> DirichletFit:
@@ -212,18 +214,18 @@ def _log_rising(a: NDArray, n: NDArray) -> NDArray:
 def _checked(alpha: ArrayLike, counts: ArrayLike) -> tuple[NDArray, NDArray]:
     n, a = _checked_counts(counts), np.asarray(alpha, dtype=np.float64)
     if a.shape != n.shape[1:]:
-        raise ValueError(f"alpha: shape {n.shape[1:]}, one value a class, wanted, got {a.shape}")
+        raise WrongValue(f"alpha: shape {n.shape[1:]}, one value a class, wanted, got {a.shape}")
     if not (np.isfinite(a).all() and (a > 0).all()):
-        raise ValueError(f"alpha: positive finite numbers wanted, got {a.tolist()}")
+        raise WrongValue(f"alpha: positive finite numbers wanted, got {a.tolist()}")
     return a, n
 
 
 def _checked_counts(counts: ArrayLike) -> NDArray:
     n = np.atleast_2d(np.asarray(counts, dtype=np.float64))
     if n.ndim != 2 or n.shape[1] < 2 or len(n) == 0:
-        raise ValueError(f"counts: shape (C,) or (U, C) with C >= 2 classes wanted, got {np.shape(counts)}")
+        raise WrongValue(f"counts: shape (C,) or (U, C) with C >= 2 classes wanted, got {np.shape(counts)}")
     if not (np.isfinite(n).all() and (n >= 0).all() and (n == np.round(n)).all()):
-        raise ValueError("counts: whole numbers of at least 0 wanted")
+        raise WrongValue("counts: whole numbers of at least 0 wanted")
     if (n.sum(axis=1) == 0).any():
-        raise ValueError(f"counts: at least one sample in each vector wanted, vector {n.sum(axis=1).argmin()} has none")
+        raise WrongValue(f"counts: at least one sample in each vector wanted, vector {n.sum(axis=1).argmin()} has none")
     return n

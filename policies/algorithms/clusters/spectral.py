@@ -18,6 +18,8 @@ from scipy.linalg import eigh
 from scipy.sparse.csgraph import laplacian as graph_laplacian
 from scipy.spatial.distance import pdist, squareform
 
+from rangym.envs.errors import WrongValue
+
 NEIGHBOUR = 7
 """Kernel ``self``: a user's own scale is the distance to this neighbour."""
 MAX_CLUSTERS = 14
@@ -63,7 +65,7 @@ def affinity(points: ArrayLike, kernel: str = "gauss") -> NDArray:
         own = np.sqrt(np.sort(squared, axis=1)[:, min(NEIGHBOUR, len(x) - 1)])
         scales = np.outer(own, own)
     else:
-        raise ValueError(f"kernel: one of ['gauss', 'self'] wanted, got {kernel!r}")
+        raise WrongValue(f"kernel: one of ['gauss', 'self'] wanted, got {kernel!r}")
     # Points that coincide are as close as can be, also where the scale is 0; others are then infinitely far.
     ratio = np.divide(squared, scales, out=np.where(squared > 0, np.inf, 0.0), where=scales > 0)
     weights = np.exp(-ratio)
@@ -79,9 +81,9 @@ def eigengap(eigenvalues: ArrayLike, max_clusters: int = MAX_CLUSTERS) -> int:
     """
     values = np.asarray(eigenvalues, dtype=np.float64)
     if values.ndim != 1 or len(values) < 3:
-        raise ValueError(f"eigenvalues: at least 3 wanted, got shape {values.shape}")
+        raise WrongValue(f"eigenvalues: at least 3 wanted, got shape {values.shape}")
     if max_clusters < 2:
-        raise ValueError(f"max_clusters: at least 2 wanted, got {max_clusters}")
+        raise WrongValue(f"max_clusters: at least 2 wanted, got {max_clusters}")
     gaps = np.diff(values)[1:max_clusters]
     return int(gaps.argmax()) + 2
 
@@ -111,11 +113,11 @@ def cluster_graph(
 
     w = _checked_weights(weights)
     if laplacian not in ("sym", "unnormalised"):
-        raise ValueError(f"laplacian: one of ['sym', 'unnormalised'] wanted, got {laplacian!r}")
+        raise WrongValue(f"laplacian: one of ['sym', 'unnormalised'] wanted, got {laplacian!r}")
     values, vectors = eigh(graph_laplacian(w, normed=laplacian == "sym"))
     clusters = eigengap(values, max_clusters) if num_clusters is None else num_clusters
     if not 1 <= clusters <= len(w):
-        raise ValueError(f"num_clusters: 1..{len(w)}, the number of users, wanted, got {clusters}")
+        raise WrongValue(f"num_clusters: 1..{len(w)}, the number of users, wanted, got {clusters}")
     first = int((values < ZERO).sum()) if drop_zero else 0
     embedding = vectors[:, first : first + clusters]
     if rownorm:
@@ -142,16 +144,16 @@ def cluster_points(
 def _checked_points(points: ArrayLike) -> NDArray:
     x = np.asarray(points, dtype=np.float64)
     if x.ndim != 2 or len(x) < 2 or x.shape[1] == 0:
-        raise ValueError(f"points: shape (N, F) with N >= 2 wanted, got {x.shape}")
+        raise WrongValue(f"points: shape (N, F) with N >= 2 wanted, got {x.shape}")
     if not np.isfinite(x).all():
-        raise ValueError("points: finite numbers wanted, got NaN or infinity")
+        raise WrongValue("points: finite numbers wanted, got NaN or infinity")
     return x
 
 
 def _checked_weights(weights: ArrayLike) -> NDArray:
     w = np.asarray(weights, dtype=np.float64)
     if w.ndim != 2 or w.shape[0] != w.shape[1] or len(w) < 2:
-        raise ValueError(f"weights: shape (N, N) with N >= 2 wanted, got {w.shape}")
+        raise WrongValue(f"weights: shape (N, N) with N >= 2 wanted, got {w.shape}")
     if not (np.isfinite(w).all() and (w >= 0).all() and np.allclose(w, w.T)):
-        raise ValueError("weights: a symmetric matrix of finite numbers of at least 0 wanted")
+        raise WrongValue("weights: a symmetric matrix of finite numbers of at least 0 wanted")
     return w

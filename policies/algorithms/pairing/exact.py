@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.optimize import Bounds, LinearConstraint, linear_sum_assignment, linprog, milp
 from scipy.sparse import csr_array
 
+from rangym.envs.errors import WrongValue
 from rangym.policies.algorithms.pairing.matching import Matching, iterated_local_search, matching_of, random_places
 from rangym.policies.algorithms.pairing.pair_costs import PairCosts, pair_energy_table
 
@@ -31,7 +32,7 @@ def subset_dp(costs: PairCosts) -> Matching:
     """
     users = len(costs.drop)
     if users > MAX_DP_USERS:
-        raise ValueError(f"subset_dp: at most {MAX_DP_USERS} users and places wanted, got {users}")
+        raise WrongValue(f"subset_dp: at most {MAX_DP_USERS} users and places wanted, got {users}")
     table = pair_energy_table(costs)
     pairs = np.full((users, users), -1)
     first, second = np.triu_indices(users, 1)
@@ -91,7 +92,7 @@ def milp_matching(costs: PairCosts) -> Matching:
     """Optimal matching by HiGHS: a binary for each pair on each sub-channel, each user and sub-channel used once."""
     users = len(costs.drop)
     if users > MAX_MILP_USERS:
-        raise ValueError(f"milp_matching: at most {MAX_MILP_USERS} users wanted, got {users}; use column_generation")
+        raise WrongValue(f"milp_matching: at most {MAX_MILP_USERS} users wanted, got {users}; use column_generation")
     problem = _Columns(costs)
     place = problem.integral(np.arange(problem.cost.size))
     found = matching_of(costs, place)
@@ -150,7 +151,7 @@ class _Columns:
         self.first, self.second = np.triu_indices(self.users, 1)
         table = pair_energy_table(costs)
         if not np.isfinite(table).all():
-            raise ValueError("costs: finite ones wanted: give drop_cost_j, so that every pair has a finite cost")
+            raise WrongValue("costs: finite ones wanted: give drop_cost_j, so that every pair has a finite cost")
         self.scale = float(np.median(table)) or 1.0
         self.cost = table / self.scale  # (P, K)
         self.out = costs.drop / self.scale if self.users > 2 * self.channels else np.empty(0)
@@ -247,10 +248,10 @@ def flat_matching(costs: PairCosts) -> Matching:
 
     gain = costs.gain[: costs.num_ues]
     if not (gain == gain[:, :1]).all():
-        raise ValueError("costs: gains equal on all sub-channels wanted (flat fading)")
+        raise WrongValue("costs: gains equal on all sub-channels wanted (flat fading)")
     users, channels = costs.gain.shape
     if users > 2 * channels:
-        raise ValueError(f"costs: at most {2 * channels} users for {channels} sub-channels wanted, got {users}")
+        raise WrongValue(f"costs: at most {2 * channels} users for {channels} sub-channels wanted, got {users}")
     first, second = np.triu_indices(users, 1)
     weight = pair_energy_table(costs)[:, 0]
     graph = networkx.Graph()

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from rangym.envs.errors import WrongValue
 from rangym.policies.algorithms.pairing.pair_costs import PairCosts, pair_cost
 
 RULES = ("sum", "2es", "users", "subchannels")
@@ -80,7 +81,7 @@ def swap_matching(costs: PairCosts, place: NDArray, rule: str = "sum", max_passe
     ([0, 1, 1, 0], 0.2778, 1)
     """
     if rule not in RULES:
-        raise ValueError(f"rule: one of {list(RULES)} wanted, got {rule!r}")
+        raise WrongValue(f"rule: one of {list(RULES)} wanted, got {rule!r}")
     place = _checked(costs, place).copy()
     swaps, passes = _swap(costs, place, rule in ("2es", "users"), rule in ("2es", "subchannels"), max_passes)
     if passes > max_passes:
@@ -107,7 +108,7 @@ def iterated_local_search(costs: PairCosts, place: NDArray, rng: np.random.Gener
     A kick shuffles the users of a quarter of the sub-channels (at least two) of the best assignment so far.
     """
     if not isinstance(kicks, int | np.integer) or kicks < 0:
-        raise ValueError(f"kicks: an integer of at least 0 wanted, got {kicks!r}")
+        raise WrongValue(f"kicks: an integer of at least 0 wanted, got {kicks!r}")
     best, swaps, steps = _local_optimum(costs, _checked(costs, place), rng)
     cost = _total(costs, best)
     channels = costs.gain.shape[1]
@@ -126,7 +127,7 @@ def iterated_local_search(costs: PairCosts, place: NDArray, rng: np.random.Gener
 def _checked(costs: PairCosts, place: NDArray) -> NDArray:
     place = np.ascontiguousarray(place, dtype=np.int64)
     if place.shape != costs.drop.shape or not np.array_equal(np.sort(place), np.arange(len(place))):
-        raise ValueError(f"place: a permutation of 0..{len(costs.drop) - 1} wanted, got {place}")
+        raise WrongValue(f"place: a permutation of 0..{len(costs.drop) - 1} wanted, got {place}")
     return place
 
 

@@ -21,6 +21,7 @@ import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rangym.envs.errors import WrongValue
 from rangym.envs.physics.energy import snr_needed
 from rangym.envs.physics.pair_upload import ACCESS, pair_upload
 
@@ -75,26 +76,26 @@ def upload_costs(
     """
     gain = np.ascontiguousarray(gain, dtype=np.float64)
     if gain.ndim != 2 or min(gain.shape) < 1:
-        raise ValueError(f"gain: an (N, K) array with N, K >= 1 wanted, got shape {gain.shape}")
+        raise WrongValue(f"gain: an (N, K) array with N, K >= 1 wanted, got shape {gain.shape}")
     if not (np.isfinite(gain) & (gain > 0)).all():
         bad = gain[~(np.isfinite(gain) & (gain > 0))][0]
-        raise ValueError(f"gain: finite numbers above 0 wanted, got {bad}")
+        raise WrongValue(f"gain: finite numbers above 0 wanted, got {bad}")
     users, channels = gain.shape
     training = np.asarray(training_time_s, dtype=np.float64)
     if training.shape != (users,) or not (np.isfinite(training) & (training >= 0)).all():
-        raise ValueError(f"training_time_s: {users} finite times of at least 0 s wanted, got {training}")
+        raise WrongValue(f"training_time_s: {users} finite times of at least 0 s wanted, got {training}")
     for name, value in (("bits_per_hz", bits_per_hz), ("deadline_s", deadline_s)):
         if not (np.isfinite(value) and value > 0):
-            raise ValueError(f"{name}: a finite number above 0 wanted, got {value!r}")
+            raise WrongValue(f"{name}: a finite number above 0 wanted, got {value!r}")
     if drop_cost_j is None:
         drop_cost_j = max_power_w * deadline_s
     for name, value in (("max_power_w", max_power_w), ("drop_cost_j", drop_cost_j)):
         if not value > 0:
-            raise ValueError(f"{name}: a number above 0 wanted, got {value!r}")
+            raise WrongValue(f"{name}: a number above 0 wanted, got {value!r}")
     if access not in ACCESS:
-        raise ValueError(f"access: one of {list(ACCESS)} wanted, got {access!r}")
+        raise WrongValue(f"access: one of {list(ACCESS)} wanted, got {access!r}")
     if fixed_power and not np.isfinite(max_power_w):
-        raise ValueError(f"max_power_w: a finite power wanted with fixed_power, got {max_power_w!r}")
+        raise WrongValue(f"max_power_w: a finite power wanted with fixed_power, got {max_power_w!r}")
 
     dummies = max(2 * channels - users, 0)
     window = np.concatenate([np.maximum(deadline_s - training, 0.0), np.zeros(dummies)])
@@ -155,10 +156,10 @@ def matching_cost(costs: PairCosts, subchannel: ArrayLike) -> float:
     subchannel = np.asarray(subchannel)
     channels = costs.gain.shape[1]
     if subchannel.shape != (costs.num_ues,) or subchannel.min() < 0 or subchannel.max() > channels:
-        raise ValueError(f"subchannel: ({costs.num_ues},) entries 0..{channels} wanted, got {subchannel}")
+        raise WrongValue(f"subchannel: ({costs.num_ues},) entries 0..{channels} wanted, got {subchannel}")
     load = np.bincount(subchannel, minlength=channels + 1)[:channels]
     if load.max() > 2:
-        raise ValueError(f"subchannel: at most two users on each wanted, got {load.max()} on {load.argmax()}")
+        raise WrongValue(f"subchannel: at most two users on each wanted, got {load.max()} on {load.argmax()}")
     total = costs.drop[: costs.num_ues][subchannel == channels].sum()
     for k in np.flatnonzero(load):
         first, *other = np.flatnonzero(subchannel == k)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
 
+from rangym.envs.errors import WrongValue
 from rangym.policies.algorithms.placement.placement import (
     Placement,
     checked_points,
@@ -57,7 +58,7 @@ def constrained_k_means(
     n, k = len(x), len(nodes)
     least, most = (n // k, -(-n // k)) if load_range is None else load_range
     if not (0 <= least <= most and k * least <= n <= k * most):
-        raise ValueError(f"load_range: 0 <= N_min <= N_max with K N_min <= {n} <= K N_max wanted, got {load_range!r}")
+        raise WrongValue(f"load_range: 0 <= N_min <= N_max with K N_min <= {n} <= K N_max wanted, got {load_range!r}")
     return _alternate(x, nodes, lambda squared: capacitated_assignment(squared, least, most), max_iterations)
 
 

@@ -8,6 +8,7 @@ from sklearn.cluster import kmeans_plusplus
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from rangym.envs.errors import WrongValue
 from rangym.policies.algorithms.placement.harmonic import harmonic
 from rangym.policies.algorithms.placement.placement import Placement, squared_distances
 from rangym.policies.algorithms.placement.wkhm import wkhm
@@ -20,7 +21,7 @@ class _HarmonicClusterer(TransformerMixin, ClusterMixin, BaseEstimator):
         """Place the centres for the users ``X`` (N, d)."""
         X = validate_data(self, X, dtype=[np.float64, np.float32])
         if not 1 <= self.n_clusters <= len(X):
-            raise ValueError(f"n_clusters: 1 to n_samples={len(X)} wanted, got {self.n_clusters}")
+            raise WrongValue(f"n_clusters: 1 to n_samples={len(X)} wanted, got {self.n_clusters}")
         start, _ = kmeans_plusplus(X, self.n_clusters, random_state=check_random_state(self.random_state))
         found = self._place(X, start)
         self.cluster_centers_ = found.position.astype(X.dtype)

@@ -19,6 +19,7 @@ import dataclasses
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rangym.envs.errors import WrongValue
 from rangym.policies.algorithms.placement.ascent import HarmonicObjective, armijo_ascent, fixed_point
 from rangym.policies.algorithms.placement.harmonic_kernels import FAIR
 from rangym.policies.algorithms.placement.placement import Placement, checked_points, checked_positive
@@ -56,9 +57,9 @@ def harmonic(
     x, nodes = checked_points(users, start)
     checked_positive(gamma=gamma, eps=eps, tolerance=tolerance)
     if not (np.isfinite(alpha) and alpha >= 0):
-        raise ValueError(f"alpha: a number of at least 0 wanted, got {alpha!r}")
+        raise WrongValue(f"alpha: a number of at least 0 wanted, got {alpha!r}")
     if step not in STEPS:
-        raise ValueError(f"step: one of {list(STEPS)} wanted, got {step!r}")
+        raise WrongValue(f"step: one of {list(STEPS)} wanted, got {step!r}")
     both = np.concatenate([x, nodes])
     low, high = both.min(axis=0), both.max(axis=0)
     rest = tolerance * max(float(np.linalg.norm(high - low)), np.sqrt(eps))

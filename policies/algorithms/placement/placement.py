@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rangym.envs.errors import WrongValue
+
 
 @dataclass(frozen=True)
 class Placement:
@@ -38,14 +40,14 @@ def checked_points(users: ArrayLike, nodes: ArrayLike) -> tuple[NDArray, NDArray
     x = np.ascontiguousarray(x, np.float32 if x.dtype == np.float32 else np.float64)
     m = np.array(nodes, dtype=np.float64)
     if x.ndim != 2 or min(x.shape) < 1:
-        raise ValueError(f"users: an (N, d) array of at least one user wanted, got shape {x.shape}")
+        raise WrongValue(f"users: an (N, d) array of at least one user wanted, got shape {x.shape}")
     if m.ndim != 2 or len(m) < 1 or m.shape[1] != x.shape[1]:
-        raise ValueError(f"nodes: a (K, {x.shape[1]}) array of at least one node wanted, got shape {m.shape}")
+        raise WrongValue(f"nodes: a (K, {x.shape[1]}) array of at least one node wanted, got shape {m.shape}")
     if len(m) > len(x):
-        raise ValueError(f"nodes: at most one a user wanted, got {len(m)} for {len(x)} users")
+        raise WrongValue(f"nodes: at most one a user wanted, got {len(m)} for {len(x)} users")
     for name, values in (("users", x), ("nodes", m)):
         if not np.isfinite(values).all():
-            raise ValueError(f"{name}: finite positions wanted, got NaN or infinity")
+            raise WrongValue(f"{name}: finite positions wanted, got NaN or infinity")
     return x, m
 
 
@@ -53,7 +55,7 @@ def checked_positive(**numbers: float) -> None:
     """Refuse a parameter that is not a positive finite number, by name."""
     for name, value in numbers.items():
         if not (np.isfinite(value) and value > 0):
-            raise ValueError(f"{name}: a positive number wanted, got {value!r}")
+            raise WrongValue(f"{name}: a positive number wanted, got {value!r}")
 
 
 def squared_distances(users: NDArray, nodes: NDArray) -> NDArray:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rangym.envs.errors import WrongValue
 from rangym.policies.algorithms.placement.placement import Placement
 
 Utility = Callable[[NDArray], NDArray]
@@ -56,7 +57,7 @@ def one_swap(utility: Utility, start: ArrayLike, sites: ArrayLike, max_rounds: i
     """
     places = np.asarray(sites, dtype=np.float64)
     if places.ndim != 2 or len(places) < 1:
-        raise ValueError(f"sites: a (C, d) array of at least one place wanted, got shape {places.shape}")
+        raise WrongValue(f"sites: a (C, d) array of at least one place wanted, got shape {places.shape}")
     return improve_one_by_one(utility, start, lambda position, node: places, max_rounds)
 
 

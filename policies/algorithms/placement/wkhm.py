@@ -29,6 +29,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rangym.envs.errors import WrongValue
 from rangym.policies.algorithms.placement.ascent import HarmonicObjective, armijo_ascent, fixed_point
 from rangym.policies.algorithms.placement.harmonic_kernels import CORRECTED, FROZEN, PRINTED
 from rangym.policies.algorithms.placement.placement import Placement, checked_points, checked_positive
@@ -68,7 +69,7 @@ def wkhm(
     x, nodes = checked_points(users, start)
     checked_positive(p=p, q=q, eps=eps, tolerance=tolerance)
     if form not in FORMS:
-        raise ValueError(f"form: one of {list(FORMS)} wanted, got {form!r}")
+        raise WrongValue(f"form: one of {list(FORMS)} wanted, got {form!r}")
     low, high = box(x, nodes, area)
     diagonal = max(float(np.linalg.norm(high - low)), np.sqrt(eps))
     objective = HarmonicObjective(x, eps, FORMS[form], p, q, 1.0)
@@ -86,7 +87,7 @@ def box(x, nodes, area):
         return both.min(axis=0), both.max(axis=0)
     low, high = (np.broadcast_to(np.asarray(c, dtype=np.float64), nodes.shape[1:]) for c in area)
     if not (np.isfinite([low, high]).all() and (low < high).all()):
-        raise ValueError(f"area: corners low < high wanted, got {area!r}")
+        raise WrongValue(f"area: corners low < high wanted, got {area!r}")
     return low, high
 
 
@@ -94,4 +95,4 @@ def inside(nodes, low, high) -> None:
     """Refuse nodes outside the box."""
     out = ((nodes < low) | (nodes > high)).any(axis=1)
     if out.any():
-        raise ValueError(f"start: nodes inside [{low}, {high}] wanted, got {nodes[out][0]} for node {out.argmax()}")
+        raise WrongValue(f"start: nodes inside [{low}, {high}] wanted, got {nodes[out][0]} for node {out.argmax()}")

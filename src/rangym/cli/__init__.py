@@ -18,6 +18,7 @@ COMMANDS = {
     "check": ("rangym.cli.check", "what a problem or a policy of your own must keep"),
     "tune": ("rangym.cli.tune", "a policy's options, on the tuning seeds"),
     "train": ("rangym.cli.train", "a reinforcement-learning agent"),
+    "pretrain": ("rangym.cli.pretrain", "a predictor of QosClustering"),
     "reproduce": ("rangym.cli.reproduce", "a paper's claims beside what we measure"),
     "federated": ("rangym.cli.federated", "clustered federated learning over NOMA"),
     "render": ("rangym.cli.render", "an episode as an animated GIF"),
@@ -35,6 +36,8 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0, 1 for results with problems, 2 for a wrong call, 130 interrupted."""
     argv = list(sys.argv[1:] if argv is None else argv)
+    if os.getcwd() not in sys.path:  # a user's module in this folder is found, but never in place of an installed one
+        sys.path.append(os.getcwd())
     args = _parser(argv).parse_args(argv)
     try:
         return args.run(args) or 0

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Iterable
 
 from rangym.cli import arguments
+from rangym.envs.errors import WrongValue
 
 DESCRIPTION = """\
 Train one shared model (fedavg), one for each cluster of users with alike data (cfl), and one for
@@ -124,4 +125,4 @@ def _numbers(text: str, option: str) -> list[float]:
     try:
         return [float(word) for word in _words(text)]
     except ValueError:
-        raise ValueError(f"{option}: numbers with commas between them wanted, got {text!r}") from None
+        raise WrongValue(f"{option}: numbers with commas between them wanted, got {text!r}") from None

@@ -6,6 +6,8 @@ import argparse
 import sys
 import time
 
+from rangym.envs.errors import WrongValue
+
 DESCRIPTION = """\
 Build the radio map of the scenario `measured` from drive logs in the G-NetTrack Pro CSV format.
 
@@ -27,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     from rangym.envs.cell_association.drive_logs import import_logs
 
     if not args.out.endswith(".npz"):
-        raise ValueError(f"--out: a file name ending in .npz wanted, got {args.out!r}")
+        raise WrongValue(f"--out: a file name ending in .npz wanted, got {args.out!r}")
     radio_map = import_logs(args.logs, num_cells=args.cells, progress=_Lines())
     radio_map.save(args.out)
     print(radio_map.summary())

@@ -1,25 +1,22 @@
-"""What a row of the reproduction of "Clustered federated learning with NOMA" measures."""
+"""What the jobs of "Clustered federated learning with NOMA" measure."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
-import hashlib
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from rangym.envs.errors import WrongValue
 from rangym.envs.noma_allocation import NomaAllocation
 from rangym.envs.noma_allocation.params import SCENARIOS, NomaAllocationParams
 from rangym.envs.noma_allocation.scenario import sample
 from rangym.envs.physics.sic import delivered_bits_per_hz, noma_pair, printed_lone_power_w
-from rangym.evaluation import runner
-from rangym.evaluation.grid import Cell, Row
+from rangym.evaluation.grid import Row
 from rangym.policies.algorithms.clusters.dirichlet import log_likelihood
 from rangym.policies.algorithms.pairing.exact import subset_dp
 from rangym.policies.algorithms.pairing.matching import (
@@ -48,38 +45,18 @@ LEAST_TIME_S = 0.02
 """A timing repeats its work for at least this long, and divides."""
 
 
-def cell(row: str, **arguments: Any) -> Cell:
-    """A cell of the grid; its key changes with the code that simulates and with the code that measures."""
-    return {"row": row, **arguments, "source": runner.source_hash(), "measured_by": _own_hash()}
-
-
-@functools.cache
-def _own_hash() -> str:
-    return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
-
-
-def run_cell(cell: Cell) -> Row:
-    """The row of one seed: ``powers``, ``likelihood``, ``matching``, ``energy``, ``strategies`` or ``timing``."""
-    return {
-        "powers": _powers,
-        "likelihood": _likelihood,
-        "matching": _matching,
-        "energy": _energy,
-        "strategies": _strategies,
-        "timing": _timing,
-    }[cell["row"]](cell)
-
-
-def _round(scenario: str, seed: int, **overrides: Any) -> tuple[NomaAllocationParams, Any, np.random.Generator]:
+def _round(
+    scenario: str, seed: int, **overrides: Any
+) -> tuple[NomaAllocationParams, Mapping[str, NDArray], np.random.Generator]:
     """Parameters and slot of one round, and the generator for what follows."""
     params = dataclasses.replace(SCENARIOS[scenario], horizon=1, action="native", **overrides)
     rng = np.random.default_rng(seed)
     return params, sample(params, rng).slot(1), rng
 
 
-def _powers(cell: Cell) -> Row:
+def powers(*, seed: int) -> Row:
     """All pairs of one round on each sub-channel, by the printed and by the corrected formulas."""
-    p, slot, _ = _round("paper", cell["seed"])
+    p, slot, _ = _round("paper", seed)
     first, second = np.triu_indices(p.num_ues, 1)
     ready = slot["training_time_s"]
     early, late = np.where(ready[first] <= ready[second], (first, second), (second, first))
@@ -99,11 +76,11 @@ def _powers(cell: Cell) -> Row:
     }
 
 
-def _likelihood(cell: Cell) -> Row:
+def likelihood(*, concentration: float, seed: int) -> Row:
     """Share of users whose likelihood has stopped growing along alpha = s n / V by s = 10^6."""
-    rng = np.random.default_rng(cell["seed"])
+    rng = np.random.default_rng(seed)
     ended = []
-    for shares in rng.dirichlet(np.full(CLASSES, cell["concentration"]), 20):
+    for shares in rng.dirichlet(np.full(CLASSES, concentration), 20):
         counts = rng.multinomial(SAMPLES, shares)
         some = counts[counts > 0]
         if len(some) > 1:  # a single class has likelihood 1 everywhere
@@ -112,10 +89,10 @@ def _likelihood(cell: Cell) -> Row:
     return {"has_maximum": float(np.mean(ended))}
 
 
-def _matching(cell: Cell) -> Row:
+def matching(*, fading: str, times: str, seed: int) -> Row:
     """Optimum over cost, exchanges and passes of every rule, and of the local search; no caps, as printed."""
-    p, slot, rng = _round("paper", cell["seed"], fading=cell["fading"], **SMALL)
-    training = slot["training_time_s"] if cell["times"] == "own" else np.full(p.num_ues, p.deadline_s - OFFLOAD_S)
+    p, slot, rng = _round("paper", seed, fading=fading, **SMALL)
+    training = slot["training_time_s"] if times == "own" else np.full(p.num_ues, p.deadline_s - OFFLOAD_S)
     costs = upload_costs(slot["gain"], training, bits_per_hz=p.bits_per_hz, deadline_s=p.deadline_s)
     place, best = random_places(costs, rng), subset_dp(costs).cost
     found: dict[str, Matching] = {rule: swap_matching(costs, place, rule) for rule in RULES}
@@ -128,21 +105,23 @@ def _matching(cell: Cell) -> Row:
     }
 
 
-def _energy(cell: Cell) -> Row:
+def energy(*, offload_s: float, seed: int) -> Row:
     """Energy of the best assignment when everybody has the same time to upload; no caps."""
-    p, slot, _ = _round("paper", cell["seed"], **SMALL)
-    energy = {}
+    p, slot, _ = _round("paper", seed, **SMALL)
+    least = {}
     for access in ACCESSES:
-        limits = {"bits_per_hz": p.bits_per_hz, "deadline_s": cell["offload_s"], "access": access}
-        energy[access] = subset_dp(upload_costs(slot["gain"], np.zeros(p.num_ues), **limits)).cost
-    return {"energy": energy}
+        costs = upload_costs(
+            slot["gain"], np.zeros(p.num_ues), bits_per_hz=p.bits_per_hz, deadline_s=offload_s, access=access
+        )
+        least[access] = subset_dp(costs).cost
+    return {"energy": least}
 
 
-def _strategies(cell: Cell) -> Row:
+def strategies(*, scenario: str, access: str, seed: int) -> Row:
     """Users served, energy and cost of each strategy in one round."""
-    served, energy, cost = {}, {}, {}
+    served, energy_j, cost = {}, {}, {}
     for name, (power, match) in STRATEGIES.items():
-        p, slot, rng = _round(cell["scenario"], cell["seed"], access=cell["access"], power=power)
+        p, slot, rng = _round(scenario, seed, access=access, power=power)
         costs = round_costs(p, slot["gain"], slot["training_time_s"])
         subchannel = match(costs, random_places(costs, rng), rng).subchannel
         system, lanes = NomaAllocation(p), {f: np.asarray(v)[None] for f, v in slot.items()}
@@ -150,14 +129,14 @@ def _strategies(cell: Cell) -> Row:
             system.initial(lanes), {"subchannel": subchannel[None], "displaced": np.zeros(1, np.int64)}, lanes
         )
         served[name] = int(outcome.metrics["num_served"][0])
-        energy[name] = float(outcome.metrics["energy_tx"][0])
+        energy_j[name] = float(outcome.metrics["energy_tx"][0])
         cost[name] = -float(sum(term[0] for term in outcome.terms.values()))
-    return {"served": served, "energy": energy, "cost": cost}
+    return {"served": served, "energy": energy_j, "cost": cost}
 
 
-def _timing(cell: Cell) -> Row:
+def timing(*, seed: int) -> Row:
     """CPU milliseconds of exhaustive search, dynamic programme and swaps for 10 users; all compiled."""
-    p, slot, rng = _round("paper", cell["seed"], **SMALL)
+    p, slot, rng = _round("paper", seed, **SMALL)
     costs = round_costs(p, slot["gain"], slot["training_time_s"])
     place = random_places(costs, rng)
     work = {
@@ -185,7 +164,7 @@ def exhaustive_search(costs: PairCosts) -> float:
     """The least cost by trying all N!/2^K assignments of N = 2K users."""
     users, channels = costs.gain.shape
     if users != 2 * channels:
-        raise ValueError(f"costs: two users for each sub-channel wanted, got {users} for {channels}")
+        raise WrongValue(f"costs: two users for each sub-channel wanted, got {users} for {channels}")
     pairs = np.full((users, users), -1)
     first, second = np.triu_indices(users, 1)
     pairs[first, second] = np.arange(len(first))
