@@ -194,7 +194,7 @@ def test_command_without_options_asks_for_the_functions_defaults(monkeypatch):
         raise WrongValue("enough")
 
     recorded.__signature__ = inspect.signature(federated)
-    monkeypatch.setattr(fl, "federated", recorded)
+    monkeypatch.setattr("rangym.evaluation.problems.noma_allocation.federated.federated", recorded)
     assert main(["federated"]) == 2
     assert asked.pop("study") == FederatedStudy()
     for name, value in asked.items():
