@@ -96,7 +96,9 @@ class Learner:
     def run(self, progress: bool) -> Path:
         recipe = self.recipe
         self.out.mkdir(parents=True, exist_ok=True)
-        base = SystemVectorEnv(problem(recipe.env_id).system, recipe.num_envs, recipe.scenario, **recipe.overrides)
+        base = SystemVectorEnv(
+            problem(recipe.env_id).system, recipe.num_envs, recipe.scenario, None, **recipe.overrides
+        )
         self.constants = self.policy_class.constants(base)
         env = VecMonitor(VectorAdapter(self.policy_class.view(base)))
         algorithm = ALGORITHMS[recipe.algorithm]

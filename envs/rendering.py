@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 # Paul Tol's "bright" scheme and grey: told apart by colour-blind readers too.
 PALETTE = ("#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE", "#AA3377", "#BBBBBB")
-INK, FAINT, FLASH = "#222222", "#DDDDDD", "#FF7F00"
+BLUE, RED, GREEN, YELLOW, CYAN, PURPLE, GREY = PALETTE
+INK, MUTED, FAINT, FLASH = "#222222", "#777777", "#DDDDDD", "#FF7F00"
 
 
 def colors(count: int) -> list:

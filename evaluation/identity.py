@@ -154,8 +154,8 @@ def _is_package(name: str) -> bool:
 
 
 def _is_ours(name: str, home: Path) -> bool:
-    if name in DIRECTORIES:
-        return False
+    if name in DIRECTORIES or name.startswith("rangym.envs.") and name.endswith((".render", ".rendering")):
+        return False  # and pictures cannot change a number
     if name.split(".")[0] in sys.stdlib_module_names:
         return False
     file = _file_of(name)

@@ -69,7 +69,7 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
     -gamma sum_M (a_old + a_new), which is additive; `"norm"`, the paper's, charges -gamma sqrt(sum_M (a_old +
     a_new)), under which 100 handovers at once cost as much as 10 single ones. Slot 1 has no handovers.
 
-    `info["metrics"]` holds per slot: g, h, f; throughput (mean c/y, Mbit/s); handovers; ho_delay (slots);
+    `info["metrics"]` holds per slot: g, h, f; throughput_mbps (mean c/y); handovers; ho_delay_slots;
     ping_pongs (a HO back within 5 slots); weak_targets (HOs to a cell below -8 dB); load_jain (Jain index of the
     loads); uncovered (share of UEs on a cell that does not cover them; `measured` only).
 
@@ -189,9 +189,9 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
             "g": utility,
             "h": handover,
             "f": utility + handover,
-            "throughput": (rate / load.take(cell_of_lane)).sum(axis=1) / ues,
+            "throughput_mbps": (rate / load.take(cell_of_lane)).sum(axis=1) / ues,
             "handovers": moved.sum(axis=1),
-            "ho_delay": ho_delay,
+            "ho_delay_slots": ho_delay,
             "ping_pongs": returned.sum(axis=1),
             "weak_targets": (moved & (sinr_db < WEAK_TARGET_DB)).sum(axis=1),
             "load_jain": ues**2 / (cells * (load * load).sum(axis=1)),

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rangym.envs.noma_allocation.params import NomaAllocationParams
 from rangym.envs.physics.units import linear_to_db
-from rangym.envs.rendering import FAINT, FLASH, INK, colors, network_map, quiet
+from rangym.envs.rendering import BLUE, FAINT, FLASH, INK, colors, network_map, quiet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -111,7 +111,7 @@ def _draw_cost(axes: Axes, system: NomaAllocation, frame: Frame[AllocationState,
     rounds = np.arange(1, len(cost) + 1)
     title = "cost per scheduled user (1 = dropped)"
     if len(cost):
-        axes.bar(rounds, cost, color="#4477AA", width=0.6)
+        axes.bar(rounds, cost, color=BLUE, width=0.6)
         axes.plot(rounds, cost.cumsum() / rounds, color=INK, linewidth=1.8)
         title += f", mean so far {cost.mean():.3f}"
     axes.set(xlim=(0.4, system.horizon + 0.6), ylim=(0, max(1.05 * cost.max(initial=0.0), 1e-6)))

@@ -77,7 +77,7 @@ class NomaAllocation(SystemModel[NomaAllocationParams, AllocationState, Allocati
     Minus the cost of the round, per scheduled user and in units of rho, the cost of a dropped user (P_max T_max by
     default): term `energy` = -sum E_tx / (rho N_s), term `drops` = -dropped / N_s.
 
-    `info["metrics"]` holds per round: energy_tx, energy_com (J, of the scheduled users), served (N,) mask,
+    `info["metrics"]` holds per round: energy_tx_j, energy_com_j (of the scheduled users), served (N,) mask,
     num_served, dropped (scheduled, not served), displaced (beyond two on a sub-channel), power_w (N, 2) (while
     alone on the sub-channel, while sharing it), decoded_first (N,) (the user of a NOMA pair that is decoded first).
 
@@ -207,8 +207,8 @@ class NomaAllocation(SystemModel[NomaAllocationParams, AllocationState, Allocati
         computing = computing_energy_j(cycles, slot["training_time_s"], p.switched_capacitance)
         first = done.decoded_first[..., None] == np.arange(2)
         metrics = {
-            "energy_tx": energy,
-            "energy_com": (computing * scheduled).sum(axis=1),
+            "energy_tx_j": energy,
+            "energy_com_j": (computing * scheduled).sum(axis=1),
             "served": served,
             "num_served": served.sum(axis=1),
             "dropped": dropped,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rangym.envs.core import Frame
 from rangym.envs.qos_clustering.concepts import GROUPS, PERIOD_H
-from rangym.envs.rendering import FAINT, FLASH, INK, colors, network_map, quiet, reward_curve
+from rangym.envs.rendering import FAINT, FLASH, GREY, INK, colors, network_map, quiet, reward_curve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 GROUP_COLORS = ("#882255", "#117733", "#332288", "#DDAA33")
 """Of the rings: another scheme than that of the heads, so that the two are not taken for each other."""
-GLOBAL_COLOR = "#BBBBBB"
+GLOBAL_COLOR = GREY
 
 
 def draw(figure: Figure, system: QosClustering, frame: View) -> None:

@@ -142,7 +142,7 @@ def test_reward_is_the_cost_that_the_algorithms_minimise(access, power):
         _, reward, *_, info = env.step(plan)
         assert reward == pytest.approx(-want / (params.rho_j * 21), rel=1e-10)
         metrics = info["metrics"]
-        assert metrics["energy_tx"] + params.rho_j * metrics["dropped"] == pytest.approx(want, rel=1e-10)
+        assert metrics["energy_tx_j"] + params.rho_j * metrics["dropped"] == pytest.approx(want, rel=1e-10)
         assert metrics["num_served"] == metrics["served"].sum() == 21 - metrics["dropped"]
 
 
@@ -271,7 +271,7 @@ def test_computing_energy_by_hand():
     env.reset(seed=0)
     np.testing.assert_allclose(env.trace.slots["training_time_s"], 3.0)
     *_, info = env.step(np.full(20, 10))
-    assert info["metrics"]["energy_com"] == pytest.approx(48.0)
+    assert info["metrics"]["energy_com_j"] == pytest.approx(48.0)
 
 
 def test_masks_allow_only_none_to_users_that_are_not_scheduled():
@@ -381,7 +381,7 @@ def test_training_beyond_the_deadline_is_a_drop_not_an_error():
     env = make(action="native")
     env.reset(options={"trace": _trace(training_time_s=lambda t: t + 1.0)})
     _, reward, *_, info = env.step(np.array([0, 0, 1, 1]))
-    assert reward == -1.0 and info["metrics"]["energy_tx"] == 0.0
+    assert reward == -1.0 and info["metrics"]["energy_tx_j"] == 0.0
 
 
 def test_pictures_show_the_round():

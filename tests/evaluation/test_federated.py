@@ -10,20 +10,19 @@ import pytest
 from rangym.cli import main
 from rangym.envs.errors import WrongValue
 from rangym.evaluation.grid import read
-from rangym.evaluation.problems.noma_allocation import federated as fl
-from rangym.evaluation.problems.noma_allocation.federated import (
+from rangym.evaluation.problems.noma_allocation import federated_training as fl
+from rangym.evaluation.problems.noma_allocation.federated import best_rates, federated
+from rangym.evaluation.problems.noma_allocation.federated_report import stored_report, table, text_report
+from rangym.evaluation.problems.noma_allocation.federated_training import (
     ALL_SERVED,
     METHODS,
     Allocation,
     FederatedStudy,
     allocations,
-    best_rates,
     draw_participants,
-    federated,
     shared_clusters,
     uploads,
 )
-from rangym.evaluation.problems.noma_allocation.federated_report import stored_report, table, text_report
 
 PUBLISHED = Path(__file__).parents[2] / "evaluation" / "published" / "federated_digits.jsonl"
 SMALL = FederatedStudy(num_ues=12, participants=6, rounds=12, hidden=(8,), num_clusters=3)
@@ -195,7 +194,7 @@ def test_command_without_options_asks_for_the_functions_defaults(monkeypatch):
         raise WrongValue("enough")
 
     recorded.__signature__ = inspect.signature(federated)
-    monkeypatch.setattr(fl, "federated", recorded)
+    monkeypatch.setattr("rangym.evaluation.problems.noma_allocation.federated.federated", recorded)
     assert main(["federated"]) == 2
     assert asked.pop("study") == FederatedStudy()
     for name, value in asked.items():

@@ -9,7 +9,8 @@ from rangym.evaluation.papers.cfl_noma import PAPER, CflNomaPlan, measure
 from rangym.evaluation.papers.reproduce import ROWS, run
 from rangym.evaluation.papers.rows import Rows
 from rangym.evaluation.papers.verdicts import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED
-from rangym.evaluation.problems.noma_allocation.federated import METHODS, best_rates
+from rangym.evaluation.problems.noma_allocation.federated import best_rates
+from rangym.evaluation.problems.noma_allocation.federated_training import METHODS
 from rangym.policies.algorithms.pairing.exact import subset_dp
 from rangym.policies.algorithms.pairing.pair_costs import upload_costs
 

@@ -96,7 +96,7 @@ def test_comparison_measures_what_the_environment_does(data):
     from rangym.policies.algorithms.placement.clustering import k_means
 
     rates = system.rates(users, k_means(users, start).position)
-    assert row["throughput"] == pytest.approx(rates.rate_mbps.mean())
+    assert row["throughput_mbps"] == pytest.approx(rates.rate_mbps.mean())
     assert row["load"] == rates.load.tolist()
     np.testing.assert_allclose(row["sinr_db"], 10 * np.log10(rates.sinr), atol=1e-3)
 

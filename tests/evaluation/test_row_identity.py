@@ -67,3 +67,52 @@ def test_numpy_parameters_are_parameters():
     plain = evaluate(["max_sinr"], Benchmark(CELL, "tiny", range(1), {"num_ues": 5}), bounds=False)
     numpy = evaluate(["max_sinr"], Benchmark(CELL, "tiny", range(1), {"num_ues": np.int64(5)}), bounds=False)
     np.testing.assert_array_equal(plain.rewards("max_sinr"), numpy.rewards("max_sinr"))
+
+
+def test_a_rows_code_is_what_its_parts_import_and_nothing_else():
+    from rangym.policies.cell_association.rules import A3
+
+    modules = identity._closure(identity.EPISODE) | identity._closure(A3.__module__)
+    assert {"rangym.envs.core", "rangym.envs.trace", "rangym.policies.base", "rangym.envs.physics.channel"} <= modules
+    assert not any(name.startswith(("rangym.envs.node_placement", "rangym.baselines")) for name in modules)
+    others = {
+        "rangym.evaluation.summary",
+        "rangym.evaluation.runner",
+        "rangym.envs.registration",
+        "rangym.envs.rendering",
+    }
+    assert not modules & others
+    bound = identity._closure("rangym.evaluation.problems.cell_association.bound")
+    assert "rangym.policies.algorithms.association.handover_planning" in bound
+    assert not bound & others and "rangym.policies.algorithms.association.lda" not in bound
+
+
+@pytest.mark.parametrize(
+    ("edit", "other"),
+    [
+        (lambda text: "# a remark\n" + text, False),
+        (lambda text: text.replace('"""Old."""', '"""New words."""'), False),
+        (lambda text: text.replace("return 1", "return (  1  )"), False),
+        (lambda text: text.replace("return 1", "return 2"), True),
+        (lambda text: text.replace("import near", "import near, far"), True),
+    ],
+    ids=["comment", "docstring", "layout", "code", "import"],
+)
+def test_only_an_edit_of_the_syntax_tree_is_another_code(tmp_path, monkeypatch, edit, other):
+    text = '"""Module."""\nimport near\n\n\ndef f():\n    """Old."""\n    return 1\n'
+    for name in ("near", "far"):
+        (tmp_path / f"{name}.py").write_text("x = 1\n")
+    (tmp_path / "edited.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def code():
+        for cached in (identity._closure, identity._imports, identity._module_hash, identity._file_of):
+            cached.cache_clear()
+        return identity.code_of("edited")
+
+    before = code()
+    (tmp_path / "edited.py").write_text(edit(text))
+    assert (code() != before) == other
+    (tmp_path / "edited.py").write_text(text)
+    (tmp_path / "near.py").write_text("x = 2\n")  # what it imports counts as much
+    assert code() != before

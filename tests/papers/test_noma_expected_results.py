@@ -38,7 +38,7 @@ def outcomes(scenario, algorithm, access, power, count):
         state = {"rounds_since_served": np.zeros((1, p.num_ues), dtype=int)}
         _, outcome = system.transition(state, decision, {f: np.asarray(v)[None] for f, v in slot.items()})
         cost = -float(sum(outcome.terms.values())[0])
-        rows.append((outcome.metrics["num_served"][0], cost, outcome.metrics["energy_tx"][0]))
+        rows.append((outcome.metrics["num_served"][0], cost, outcome.metrics["energy_tx_j"][0]))
     return np.array(rows)
 
 

@@ -11,7 +11,7 @@ from rangym.evaluation.papers.cfl_noma.jobs import CASES, CONCENTRATIONS, OFFLOA
 from rangym.evaluation.papers.readings import Claim, Reading, not_testable, number, order
 from rangym.evaluation.papers.rows import Rows
 from rangym.evaluation.papers.verdicts import NOT_TESTABLE
-from rangym.evaluation.problems.noma_allocation.federated import ALL_SERVED
+from rangym.evaluation.problems.noma_allocation.federated_training import ALL_SERVED
 
 PRINTED_CLUSTERS = {0.05: 6.0, 0.5: 3.0}
 QUALITY, SPEED = 0.8, 335.0

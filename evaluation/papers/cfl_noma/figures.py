@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
+from rangym.envs.rendering import BLUE, CYAN, GREEN, INK, RED, YELLOW
 from rangym.evaluation.papers.cfl_noma.claims import QUALITY
 from rangym.evaluation.papers.cfl_noma.jobs import CASES, OFFLOADS_S
 from rangym.evaluation.papers.cfl_noma.measure import ACCESSES, STRATEGIES
@@ -12,9 +13,9 @@ from rangym.evaluation.papers.rows import Rows
 from rangym.evaluation.statistics import mean_interval
 
 # Okabe and Ito's colours; marker and hatch say it a second time.
-ACCESS_STYLES = {"noma": ("#0072B2", "o"), "oma_opt": ("#009E73", "s"), "oma_equal": ("#D55E00", "^")}
+ACCESS_STYLES = {"noma": (BLUE, "o"), "oma_opt": (GREEN, "s"), "oma_equal": (RED, "^")}
 RULES = ("random", "2es", "users", "subchannels", "sum", "local search")
-CASE_COLORS = ("#0072B2", "#56B4E9", "#D55E00", "#E69F00")
+CASE_COLORS = (BLUE, CYAN, RED, YELLOW)
 
 
 def energy(rows: Rows) -> Figure:
@@ -44,7 +45,7 @@ def quality(rows: Rows) -> Figure:
         label = f"{'flat' if fading == 'flat' else 'independent'} fading, {times} times"
         errors = [i.half_width for i in found]
         axes.bar(place, [i.value for i in found], width, yerr=errors, color=color, label=label)
-    axes.axhline(QUALITY, color="#333333", linestyle=":", label="printed: about 80 %")
+    axes.axhline(QUALITY, color=INK, linestyle=":", label="printed: about 80 %")
     axes.set_xticks(range(len(RULES)), RULES)
     axes.set(ylim=(0, 1.05), ylabel="optimum / cost")
     axes.spines[["top", "right"]].set_visible(False)

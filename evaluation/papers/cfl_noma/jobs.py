@@ -10,10 +10,10 @@ from rangym.evaluation.papers.cfl_noma import CflNomaPlan
 from rangym.evaluation.papers.cfl_noma.measure import ACCESSES
 from rangym.evaluation.papers.rows import Rows, job
 from rangym.evaluation.problems.noma_allocation import federated
-from rangym.evaluation.problems.noma_allocation.federated import (
+from rangym.evaluation.problems.noma_allocation.federated import TUNED_ON
+from rangym.evaluation.problems.noma_allocation.federated_training import (
     ALL_SERVED,
     METHODS,
-    TUNED_ON,
     FederatedStudy,
     allocations,
 )

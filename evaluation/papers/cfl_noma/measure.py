@@ -129,7 +129,7 @@ def strategies(*, scenario: str, access: str, seed: int) -> Row:
             system.initial(lanes), {"subchannel": subchannel[None], "displaced": np.zeros(1, np.int64)}, lanes
         )
         served[name] = int(outcome.metrics["num_served"][0])
-        energy_j[name] = float(outcome.metrics["energy_tx"][0])
+        energy_j[name] = float(outcome.metrics["energy_tx_j"][0])
         cost[name] = -float(sum(term[0] for term in outcome.terms.values()))
     return {"served": served, "energy": energy_j, "cost": cost}
 

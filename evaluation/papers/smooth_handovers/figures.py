@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from rangym.envs.rendering import BLUE, FAINT, GREEN, INK, MUTED, PURPLE, RED, YELLOW
 from rangym.evaluation.papers.rows import Rows
 from rangym.evaluation.papers.smooth_handovers import jobs as p
 from rangym.evaluation.papers.smooth_handovers import series
@@ -15,17 +16,17 @@ from rangym.evaluation.statistics import mean_interval
 
 # Okabe and Ito's colours; the line style says it a second time.
 STYLES: dict[str, tuple[str, str]] = {
-    "literal": ("#D55E00", "-"),
-    "relaxed": ("#D55E00", "--"),
-    "coupled": ("#0072B2", "-"),
-    "default": ("#009E73", "-"),
-    "gamma": ("#CC79A7", "-."),
-    "adaptive": ("#E69F00", (0, (5, 1))),  # type: ignore[dict-item]
-    "Max SINR": ("#000000", ":"),
-    "Random": ("#777777", "-."),
+    "literal": (RED, "-"),
+    "relaxed": (RED, "--"),
+    "coupled": (BLUE, "-"),
+    "default": (GREEN, "-"),
+    "gamma": (PURPLE, "-."),
+    "adaptive": (YELLOW, (0, (5, 1))),  # type: ignore[dict-item]
+    "Max SINR": (INK, ":"),
+    "Random": (MUTED, "-."),
 }
 BASELINES = {"Max SINR": p.MAX_SINR, "Random": p.RANDOM}
-TERMS = (("g", "g", 1.0, "#0072B2"), ("-h", "h", -1.0, "#D55E00"), ("f", "f", 1.0, "#333333"))
+TERMS = (("g", "g", 1.0, BLUE), ("-h", "h", -1.0, RED), ("f", "f", 1.0, INK))
 
 
 def regret(rows: Rows) -> Figure:
@@ -103,7 +104,7 @@ def terms(rows: Rows) -> Figure:
             axes.bar(
                 places, [v.mean() for v in values], 0.25, yerr=[_half(v) for v in values], color=colour, label=label
             )
-        axes.axhline(0, color="#333333", linewidth=0.8)
+        axes.axhline(0, color=INK, linewidth=0.8)
         axes.set_xticks(np.arange(len(policies)), list(policies), fontsize=8)
         _frame(axes, f"desk, gamma = {gamma:g}")
         axes.set_xlabel("")
@@ -134,7 +135,7 @@ def _half(values: NDArray) -> float:
 def _frame(axes: Axes, title: str) -> None:
     axes.set_title(title, fontsize=10)
     axes.set_xlabel("slot")
-    axes.grid(color="#e3e3e3", linewidth=0.7)
+    axes.grid(color=FAINT, linewidth=0.7)
     axes.set_axisbelow(True)
     axes.tick_params(labelsize=8)
     for side in ("top", "right"):

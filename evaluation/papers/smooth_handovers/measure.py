@@ -21,7 +21,7 @@ from rangym.policies.cell_association.lda import Lda
 
 ENV_ID = "rangym/CellAssociation-v0"
 CHECKPOINTS = 200
-METRICS = ("f", "g", "h", "handovers", "ho_delay")
+METRICS = ("f", "g", "h", "handovers", "ho_delay_slots")
 
 
 def checkpoints(horizon: int) -> NDArray:

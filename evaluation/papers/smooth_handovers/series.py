@@ -20,7 +20,7 @@ def means(
     gamma: float = SYNTHETIC_GAMMA,
     forecaster: str | None = None,
 ) -> NDArray:
-    """A mean over the slots (f, g, h, handovers, ho_delay) of each seed's episode, (seeds,)."""
+    """A mean over the slots (f, g, h, handovers, ho_delay_slots) of each seed's episode, (seeds,)."""
     policy, name = _named(policy, name)
     kind = "episode" if scenario == "desk" else "curve"
     return rows.values(kind, name, scenario=scenario, policy=policy, gamma=gamma, forecaster=forecaster)

@@ -34,7 +34,7 @@ def users(rows: Rows, reading: str, method: str, field: str, law: str = "uniform
 
 def throughput(rows: Rows, reading: str, method: str) -> NDArray:
     """Mean throughput in Mbit/s of each seed, (seeds,)."""
-    return rows.values("comparison", "methods", method, "throughput", reading=reading, law="uniform")
+    return rows.values("comparison", "methods", method, "throughput_mbps", reading=reading, law="uniform")
 
 
 def _theory(rows: Rows) -> Iterator[Claim]:

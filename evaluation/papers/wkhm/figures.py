@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from rangym.envs.rendering import BLUE, CYAN, GREEN, INK, MUTED, RED
 from rangym.evaluation.papers.rows import Rows
 from rangym.evaluation.papers.wkhm import claims
 from rangym.evaluation.papers.wkhm.jobs import ABLATED
@@ -14,11 +15,11 @@ from rangym.evaluation.statistics import mean_interval
 
 # Okabe and Ito's colours; the line style says it a second time.
 STYLES: dict[str, tuple[str, str]] = {
-    "WKHM": ("#D55E00", "-"),
-    "KM": ("#0072B2", "--"),
-    "CKM": ("#56B4E9", "-."),
-    "KHM": ("#009E73", ":"),
-    "KC": ("#000000", "--"),
+    "WKHM": (RED, "-"),
+    "KM": (BLUE, "--"),
+    "CKM": (CYAN, "-."),
+    "KHM": (GREEN, ":"),
+    "KC": (INK, "--"),
 }
 QUANTITIES = {"snr_db": ("SNR, dB", (-5, 100)), "sinr_db": ("SINR, dB", (-10, 60)), "load": ("users per node", (0, 40))}
 ABLATIONS = {"p": ("p (q = 2)", P_VALUES), "q": ("q (p = 2)", Q_VALUES), "eps": ("eps, m² (p = 2, q = 4)", EPS_VALUES)}
@@ -43,7 +44,7 @@ def distributions(rows: Rows) -> Figure:
 def ablations(rows: Rows) -> Figure:
     figure = Figure(figsize=(11, 3.6), layout="constrained")
     for axes, (parameter, (label, values)) in zip(figure.subplots(1, 3), ABLATIONS.items(), strict=True):
-        for reading, color in zip(ABLATED, ("#D55E00", "#0072B2"), strict=True):
+        for reading, color in zip(ABLATED, (RED, BLUE), strict=True):
             found = rows.values("ablation", parameter, reading=reading)
             means = [mean_interval(column) for column in found.T]
             half = np.nan_to_num([m.half_width for m in means])  # one seed has no interval
@@ -74,8 +75,8 @@ def throughput(rows: Rows) -> Figure:
             difference = claims.throughput(rows, reading, method) - claims.throughput(rows, reading, "WKHM")
             spread = np.linspace(-0.15, 0.15, len(difference))
             axes.scatter(k + spread, difference, s=9, color=STYLES[method][0], alpha=0.7)
-            axes.plot([k - 0.25, k + 0.25], [difference.mean()] * 2, color="#222222", linewidth=2)
-        axes.axhline(0, color="#999999", linewidth=0.8)
+            axes.plot([k - 0.25, k + 0.25], [difference.mean()] * 2, color=INK, linewidth=2)
+        axes.axhline(0, color=MUTED, linewidth=0.8)
         axes.set_xticks(range(len(others)), others)
         _frame(axes, reading)
     figure.axes[0].set_ylabel("mean throughput minus WKHM's, Mbit/s")

@@ -71,7 +71,7 @@ def _radio(system: NodePlacement, users: NDArray, nodes: NDArray) -> Row:
     found = system.rates(users, nodes)
     snr_db = linear_to_db(system.radio.snr(users, nodes).max(axis=0))
     return {
-        "throughput": float(found.rate_mbps.mean()),
+        "throughput_mbps": float(found.rate_mbps.mean()),
         "sinr_db": np.round(linear_to_db(found.sinr), 3).tolist(),
         "snr_db": np.round(snr_db, 3).tolist(),
         "load": found.load.tolist(),

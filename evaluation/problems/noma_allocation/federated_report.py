@@ -9,7 +9,8 @@ import numpy as np
 
 from rangym.envs.errors import WrongValue
 from rangym.evaluation.grid import Row, Stored
-from rangym.evaluation.problems.noma_allocation.federated import ALL_SERVED, METHODS, best_rates
+from rangym.evaluation.problems.noma_allocation.federated import best_rates
+from rangym.evaluation.problems.noma_allocation.federated_training import ALL_SERVED, METHODS
 from rangym.evaluation.statistics import Interval, mean_interval, paired_difference
 from rangym.evaluation.summary import aligned
 

@@ -25,7 +25,8 @@ EXAMPLE = """\
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from rangym.evaluation.problems.noma_allocation.federated import Allocation, FederatedStudy, federated
+    from rangym.evaluation.problems.noma_allocation.federated import federated
+    from rangym.evaluation.problems.noma_allocation.federated_training import Allocation, FederatedStudy
 
     study = FederatedStudy  # defaults are written there, and in the signature of `federated`
     grid = {name: option.default for name, option in inspect.signature(federated).parameters.items()}
@@ -70,13 +71,14 @@ def _range(seeds: range) -> str:
 
 
 def run(args: argparse.Namespace) -> int:
-    from rangym.evaluation.problems.noma_allocation import federated as fl
+    from rangym.evaluation.problems.noma_allocation.federated import federated
     from rangym.evaluation.problems.noma_allocation.federated_report import text_report
+    from rangym.evaluation.problems.noma_allocation.federated_training import FederatedStudy, allocations
     from rangym.evaluation.protocol import parse_seeds
 
     if args.show:
         return _show(args.show)
-    study = fl.FederatedStudy(
+    study = FederatedStudy(
         dataset=args.data,
         dataset_path=args.data_path,
         num_ues=args.users,
@@ -86,11 +88,11 @@ def run(args: argparse.Namespace) -> int:
         scenario=args.scenario,
         overrides=arguments.key_values(args.overrides, "--set"),
     )
-    results = fl.federated(
+    results = federated(
         study,
         methods=_words(args.methods),
         concentrations=_numbers(args.alpha, "--alpha"),
-        allocations=fl.allocations(_words(args.uploads), _words(args.access)),
+        allocations=allocations(_words(args.uploads), _words(args.access)),
         learning_rates=_numbers(args.rates, "--rates"),
         seeds=parse_seeds(args.seeds),
         tuning_seeds=parse_seeds(args.tuning_seeds),
