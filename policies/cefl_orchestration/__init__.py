@@ -5,6 +5,13 @@ from rangym.policies.registry import Entry
 _NATIVE = {"action": "native"}
 
 POLICIES = {
+    "convex_reference": Entry(
+        "rangym.policies.cefl_orchestration.convex:ConvexReference",
+        "conic programmes of each round, over all aggregators",
+        "reference",
+        "model",
+        overrides=_NATIVE,
+    ),
     "uniform": Entry(
         "rangym.policies.cefl_orchestration.rules:Uniform",
         "equal shares, settings in the middle of their ranges",

@@ -5,7 +5,8 @@ from rangym.evaluation.protocol import Benchmark, Card
 ENV_ID = "rangym/CeflOrchestration-v0"
 
 CARD = Card(
-    quick=(Benchmark(ENV_ID, "small", range(10)),),
+    bound="rangym.evaluation.problems.cefl_orchestration.bound:bound",
+    quick=(Benchmark(ENV_ID, "small", range(10), without=("convex_reference",)),),
     full=(
         Benchmark(ENV_ID, "small"),
         Benchmark(ENV_ID, "small_fixed"),

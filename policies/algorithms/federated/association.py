@@ -69,7 +69,11 @@ class AssociationSearch:
         self.reception = {a: coefficients.reception(a, learning.delay_price) for a in aggregators}
         self.solves = 0
         self._numbers = coefficients.numbers | learning.numbers
-        self._prices = coefficients.prices | learning.prices | {"A": learning.delay_price}
+        self._prices: dict[str, NDArray | float] = {
+            **coefficients.prices,
+            **learning.prices,
+            "A": learning.delay_price,
+        }
 
     def relaxed_bound(self, aggregator: int) -> float:
         """No decision with this aggregator costs less."""
@@ -174,7 +178,8 @@ class AssociationSearch:
             "path_time": path_s,
             "centre_time": c.between_s[:, aggregator],
         }
-        prices: dict[str, NDArray | float] = {**self._prices, "I": path_price}
+        prices = dict(self._prices)
+        prices["I"] = path_price
         if shared_relay:
             prices["r"] = c.relay_price[:, aggregator]
         self.solves += 1

@@ -17,7 +17,10 @@ from numpy.typing import NDArray
 from rangym.envs.errors import WrongValue
 from rangym.policies.algorithms.federated.association import AssociationSearch, Learning
 from rangym.policies.algorithms.federated.coefficients import Coefficients, prices
+from rangym.policies.algorithms.federated.conic_program import SolverError
 from rangym.policies.algorithms.federated.round_problem import RoundProblem
+
+WIDENINGS = (0.0, 1e-5, 1e-4, 1e-3)
 
 
 def sliced_bound(problem: RoundProblem, slices: int = 10, aggregators: list[int] | None = None) -> float:
@@ -35,11 +38,26 @@ def sliced_bound(problem: RoundProblem, slices: int = 10, aggregators: list[int]
     coefficients = Coefficients(problem)
     chosen = aggregators or list(range(coefficients.centres))
     ends = np.linspace(1.0, problem.most_iterations, slices + 1)
-    searches = [
-        AssociationSearch(coefficients, slice_terms(coefficients, low, high), chosen)
-        for low, high in zip(ends[:-1], ends[1:], strict=True)
-    ]
-    return min(search.relaxed_bound(aggregator) for search in searches for aggregator in chosen)
+    return min(_slice_bound(coefficients, low, high, chosen) for low, high in zip(ends[:-1], ends[1:], strict=True))
+
+
+def _slice_bound(coefficients: Coefficients, low: float, high: float, aggregators: list[int]) -> float:
+    """The least bound of a slice over the aggregators.
+
+    Where the solver does not end, a slightly wider slice is tried: it holds all decisions of this one, so its bound
+    holds for them too.
+    """
+    for widening in WIDENINGS[:-1]:
+        try:
+            return _least(coefficients, low - widening, high + widening, aggregators)
+        except SolverError:
+            continue
+    return _least(coefficients, low - WIDENINGS[-1], high + WIDENINGS[-1], aggregators)
+
+
+def _least(coefficients: Coefficients, low: float, high: float, aggregators: list[int]) -> float:
+    search = AssociationSearch(coefficients, slice_terms(coefficients, low, high), aggregators)
+    return min(search.relaxed_bound(aggregator) for aggregator in aggregators)
 
 
 def slice_terms(coefficients: Coefficients, low: float, high: float) -> Learning:
