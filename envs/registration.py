@@ -10,7 +10,7 @@ import difflib
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import gymnasium as gym
 
@@ -51,7 +51,7 @@ class Problem:
 
     @property
     def system_class(self) -> type[System]:
-        return resolve(self.system)  # type: ignore[return-value]
+        return cast("type[System]", resolve(self.system))
 
 
 PROBLEMS: dict[str, Problem] = {

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
+from typing import cast
 
 import gymnasium as gym
 import numpy as np
@@ -165,7 +166,7 @@ def _stored(folder: str) -> dict[str, dict[str, dict[str, dict[str, object]]]]:
 def bind(word: str, env: gym.Env | gym.vector.VectorEnv, rng: np.random.Generator | int = 0) -> Policy:
     """The policy ``word`` ready for ``predict`` on ``env``; refused where env or its parameters do not fit it."""
     Task.of(env)  # refuses a foreign environment
-    shell: SystemEnv | SystemVectorEnv = env.unwrapped  # type: ignore[assignment]
+    shell = cast(SystemEnv | SystemVectorEnv, env.unwrapped)
     policy, system = make(word, scenario=shell.scenario), shell.system
     check_fits(policy, system)
     if wrong := {k: v for k, v in policy.overrides.items() if getattr(system.params, k) != v}:

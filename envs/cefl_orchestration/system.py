@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, TypedDict
+from typing import TYPE_CHECKING, ClassVar, TypedDict, cast
 
 import numpy as np
 from gymnasium.spaces import Box, Dict
@@ -266,7 +266,7 @@ class RoundCost:
     def energy_j(self) -> NDArray:
         """The six energies, weighted by pi_3x, summed one by one: a product with weights would not keep its bits."""
         weighted = zip(self.params.energy_weights, self.round.energies_j().values(), strict=True)
-        return sum(weight * energy for weight, energy in weighted)  # type: ignore[return-value]
+        return cast(NDArray, sum(weight * energy for weight, energy in weighted))
 
     def parts(self) -> dict[str, NDArray]:
         """J by reward terms: weighted, positive."""
@@ -285,7 +285,7 @@ class RoundCost:
     @property
     def total(self) -> NDArray:
         """J."""
-        return sum(self.parts().values())  # type: ignore[return-value]
+        return cast(NDArray, sum(self.parts().values()))
 
     def metrics(self) -> dict[str, NDArray]:
         """Delays, energies and terms of the bound."""

@@ -22,10 +22,16 @@ def _modules():
 
 
 MODULES = sorted(_modules())
+FEDERATED = "rangym.policies.algorithms.federated"
+PARTS = {f"{FEDERATED}.{part}" for part in ("association", "coefficients", "conic_program", "copies", "count_search")}
+"""Of the conic reference and the primal-dual solver, which have the examples."""
 ALGORITHMS = [
     name
     for name in MODULES
-    if name.count(".") == 4 and name.startswith("rangym.policies.algorithms.") and not name.endswith("_kernels")
+    if name.count(".") == 4
+    and name.startswith("rangym.policies.algorithms.")
+    and not name.endswith("_kernels")
+    and name not in PARTS
 ]
 
 

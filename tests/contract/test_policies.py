@@ -209,7 +209,7 @@ def test_observations_are_causal_and_a_leaking_system_is_caught(env):
         new, outcome = honest(state, decision, slot)
         secret = slot[next(iter(env.system.reveal))]
         # Into one entry of a field that the observation shows, and by little: what takes a mean out or clips keeps it.
-        field = next(f for f in ("load", "rounds_since_served", "average_loss") if f in new)
+        field = next(f for f in ("load", "rounds_since_served", "average_loss", "gap") if f in new)
         told = new[field].astype(np.float64).reshape(len(secret), -1)
         told[:, 0] += np.sin(secret.reshape(len(secret), -1).mean(axis=1)) / 10
         return {**new, field: told.reshape(new[field].shape)}, outcome

@@ -9,7 +9,12 @@ import pytest
 
 from rangym.policies.algorithms.federated.cefl_reference import fixed_reference
 from rangym.policies.algorithms.federated.coefficients import Coefficients
-from rangym.policies.algorithms.federated.consensus import consensus_graph, consensus_weights, contraction, rounds_matrix
+from rangym.policies.algorithms.federated.consensus import (
+    consensus_graph,
+    consensus_weights,
+    contraction,
+    rounds_matrix,
+)
 from rangym.policies.algorithms.federated.primal_dual import primal_dual, printed_surrogate
 from rangym.policies.algorithms.federated.relaxed_round import Integers, RelaxedRound
 

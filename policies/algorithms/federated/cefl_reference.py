@@ -25,6 +25,11 @@ def fixed_reference(
     The association is relaxed, rounded and solved again; with a ``node_limit`` branch and bound goes on until the gap
     is at most ``tolerance``. ``aggregators`` restricts the choice, and then the bound too. With ``learning="gap"`` the
     recursion's limits are left out, so there is no bound.
+
+    >>> from rangym.policies.algorithms.federated.round_problem import small_round
+    >>> found = fixed_reference(small_round())
+    >>> bool(found.bound <= found.value <= 1.001 * found.bound)
+    True
     """
     if problem.learning_constants.theta_mode != "fixed":
         raise WrongValue(f"theta_mode: 'fixed' wanted, got {problem.learning_constants.theta_mode!r}")

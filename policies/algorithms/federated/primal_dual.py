@@ -58,6 +58,11 @@ def primal_dual(
     count : iterations of every data processing unit.
     polish : solve the convex programmes of `CountSearch` with the integers found.
     form : "printed" keeps the integrality constraints with the paper's surrogates and starts from ``integers``.
+
+    >>> from rangym.policies.algorithms.federated.round_problem import small_round
+    >>> found = primal_dual(small_round(), steps=20)
+    >>> bool(found.history[-1] <= found.history[0]), found.decision["ue_to_bs"].tolist()
+    (True, [0, 0])
     """
     if form == "printed" and (integers is None or averaging is not None):
         raise WrongValue("form: 'printed' starts from integers and is centralised; give integers and no averaging")

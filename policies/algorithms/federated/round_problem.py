@@ -162,6 +162,47 @@ class FederatedSolution:
         return (self.value - self.bound) / abs(self.value)
 
 
+def small_round(theta_mode: str = "fixed") -> RoundProblem:
+    """A round of two UEs, one base station and two data centres, to try the solvers on.
+
+    >>> problem = small_round()
+    >>> problem.shape
+    (2, 1, 2)
+    """
+    network = FederatedNetwork(
+        point_bits=24584.0,
+        model_bits=8e6,
+        cycles_per_point=np.array([6e6, 9e6]),
+        capacitance=np.array([1e-27, 2e-27]),
+        ue_power_w=np.full((2, 1), 0.2),
+        broadcast_power_w=np.array([6.0]),
+        backhaul_power_w=np.array([[6.0, 8.0]]),
+        dc_to_bs_power_w=np.array([[6.0], [8.0]]),
+        dc_to_dc_power_w=np.array([[0.0, 15.0], [12.0, 0.0]]),
+        machines=np.array([2.0, 3.0]),
+        machine_points_per_s=np.array([8e3, 7e3]),
+        machine_power_w=np.array([200.0, 180.0]),
+        dynamic_share=0.6,
+    )
+    conditions: RoundConditions = {
+        "data_points": np.array([2000.0, 1500.0]),
+        "uplink_bps": np.array([[1.2e7], [9e6]]),
+        "downlink_bps": np.array([[8e7, 6e7]]),
+        "backhaul_bps": np.array([[2e9, 4e7]]),
+        "dc_to_bs_bps": np.array([[2e9], [4e7]]),
+        "dc_to_dc_bps": np.array([[1e9, 4e7], [3e7, 1e9]]),
+    }
+    return RoundProblem(
+        network=network,
+        conditions=conditions,
+        clock_low_hz=np.full(2, 2e8),
+        clock_high_hz=np.array([2e9, 1.8e9]),
+        gradient_noise=np.full(4, 5e3),
+        learning_constants=LearningConstants(theta_mode=theta_mode),
+        drift_per_s=1e-3,
+    )
+
+
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise WrongValue(f"{name}: one of {list(allowed)} wanted, got {value!r}")

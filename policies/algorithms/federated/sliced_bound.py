@@ -27,6 +27,12 @@ def sliced_bound(problem: RoundProblem, slices: int = 10, aggregators: list[int]
     """The least bound over ``slices`` equal slices of [1, gamma_max] and the aggregators.
 
     Minus infinity where the theorem's assumptions do not hold: a proximal term, or the gap in place of (25).
+
+    >>> from rangym.policies.algorithms.federated.cefl_reference import eff_reference
+    >>> from rangym.policies.algorithms.federated.round_problem import small_round
+    >>> problem = small_round("eff")
+    >>> bool(0 < sliced_bound(problem, slices=2) <= eff_reference(problem).value)
+    True
     """
     constants = problem.learning_constants
     if constants.theta_mode != "eff":
