@@ -1,10 +1,20 @@
-"""A trained agent on disk: its actor network as plain arrays, and how it came about as JSON. No pickle, no torch."""
+"""Trained agents on disk: their actor networks as plain arrays, and how they came about as JSON. No pickle, no torch.
+
+One .npz file holds any number of agents of one recipe:
+
+- ``weight0``, ``bias0``, ``weight1``, ...: the layers, float32, with the agents along the leading axis;
+- ``description``: JSON with the network's form, the recipe, the constants of its features and the versions of the
+  packages, each once, and under ``agents`` each agent's number, training seeds, steps, commands and curve;
+- ``sha256``: the checksum of all these.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import json
+import os
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +23,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-FORMAT = 1
+from rangym.envs.errors import WrongValue
+
+FORMAT = 2
+SHARED = ("recipe", "constants", "versions")
+"""What the agents of one file have in common."""
 ACTIVATIONS: dict[str, Callable[[NDArray], NDArray]] = {
     "tanh": np.tanh,
     "relu": lambda x: np.maximum(x, np.float32(0)),
@@ -50,71 +64,120 @@ class Network:
 
 @dataclass(frozen=True, eq=False)
 class TrainedAgent:
-    """A network and its configuration: recipe, seed, constants of its features, training curve, command, versions."""
+    """A network and how it came about: recipe, constants of its features, versions, number, seeds, curve, commands."""
 
     network: Network
     config: Mapping[str, Any]
 
-    def save(self, path: str | Path) -> Path:
-        """Write ``path`` with the suffixes .npz (weights) and .json (configuration, with the weights' SHA-256)."""
-        path = Path(path)
-        arrays: dict[str, Any] = {}
-        for k, (weight, bias) in enumerate(self.network.layers):
-            arrays |= {f"weight{k}": weight, f"bias{k}": bias}
-        buffer = io.BytesIO()
-        np.savez(buffer, **arrays)
-        checksum = hashlib.sha256(buffer.getvalue()).hexdigest()
-        network = {"activation": self.network.activation, "pooled": self.network.pooled}
-        config = {**self.config, "format": FORMAT, **network, "sha256": checksum}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.with_suffix(".npz").write_bytes(buffer.getvalue())
-        path.with_suffix(".json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
-        return path.with_suffix(".npz")
-
-    @staticmethod
-    def load(path: str | Path) -> TrainedAgent:
-        """Read what `save` wrote; anything else raises `ValueError` with the file's name and what is wrong."""
-        weights, described = Path(path).with_suffix(".npz"), Path(path).with_suffix(".json")
-        data, text = weights.read_bytes(), described.read_text(encoding="utf-8")
-        try:
-            config = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{described}: not an agent's configuration ({error})") from error
-        for key in ("format", "activation", "sha256", "recipe", "constants"):
-            if key not in config:
-                raise ValueError(f"{described}: the entry {key!r} is missing")
-        if config["format"] != FORMAT or config["activation"] not in ACTIVATIONS:
-            raise ValueError(
-                f"{described}: format {FORMAT} and an activation of {sorted(ACTIVATIONS)} wanted, "
-                f"got {config['format']!r}, {config['activation']!r}"
-            )
-        if (found := hashlib.sha256(data).hexdigest()) != config["sha256"]:
-            raise ValueError(f"{weights}: SHA-256 {config['sha256']} wanted, got {found}: not the file that was saved")
-        pooled = bool(config.get("pooled", False))
-        return TrainedAgent(Network(_layers(data, weights, pooled), config["activation"], pooled), config)
+    def get_parameters(self) -> dict[str, object]:
+        """What its decisions depend on: the hash of these tells its results from others'."""
+        n = self.network
+        form = {"activation": n.activation, "pooled": n.pooled, "constants": self.config["constants"]}
+        return {**form, "layers": n.layers}
 
 
-def _layers(data: bytes, path: Path, pooled: bool) -> list[tuple[NDArray, NDArray]]:
+def save_agents(path: str | Path, agents: Sequence[TrainedAgent]) -> Path:
+    """Write agents of one recipe to one file, whole or not at all.
+
+    The agents keep their order. Files are joined by
+    ``save_agents(path, [agent for file in files for agent in load_agents(file)])``.
+    """
+    path, shared = Path(path), _shared(agents[0])
+    for agent in agents[1:]:
+        if differing := [key for key, value in _shared(agent).items() if value != shared.get(key)]:
+            raise WrongValue(f"{path}: agents of one recipe wanted, got different {', '.join(differing)}")
+    own = [{key: value for key, value in agent.config.items() if key not in SHARED} for agent in agents]
+    description = {"format": FORMAT, **shared, "agents": own}
+    arrays = {"description": np.array(json.dumps(description))}
+    for k, layers in enumerate(zip(*(agent.network.layers for agent in agents), strict=True)):
+        arrays |= {f"weight{k}": np.stack([w for w, _ in layers]), f"bias{k}": np.stack([b for _, b in layers])}
+    buffer = io.BytesIO()
+    arrays["sha256"] = np.array(_checksum(arrays))
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:  # what np.savez_compressed does
+        for name, values in arrays.items():
+            with archive.open(f"{name}.npy", "w") as member:
+                np.lib.format.write_array(member, values, allow_pickle=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.part")
+    part.write_bytes(buffer.getvalue())
+    os.replace(part, path)
+    return path
+
+
+def load_agents(path: str | Path) -> tuple[TrainedAgent, ...]:
+    """Read what `save_agents` wrote; anything else raises `ValueError` with the file's name and what is wrong."""
+    data = Path(path).read_bytes()
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except Exception as error:  # zipfile, zlib and NumPy each raise their own kind for a foreign file
-        raise ValueError(f"{path}: not an agent's weights ({type(error).__name__}: {error})") from error
+        raise WrongValue(f"{path}: not a file of agents ({type(error).__name__}: {error})") from error
+    for key in ("description", "sha256"):
+        if key not in arrays:
+            raise WrongValue(f"{path}: the entry {key!r} is missing")
+    wanted = str(arrays.pop("sha256"))
+    if (found := _checksum(arrays)) != wanted:
+        raise WrongValue(f"{path}: SHA-256 {wanted} wanted, got {found}: not the file that was saved")
+    form = _description(str(arrays.pop("description")), path)
+    shared = {key: form[key] for key in SHARED if key in form}
+    layers = _layers(arrays, path, form["pooled"], len(form["agents"]))
+    return tuple(
+        TrainedAgent(Network([(w[a], b[a]) for w, b in layers], form["activation"], form["pooled"]), {**shared, **own})
+        for a, own in enumerate(form["agents"])
+    )
+
+
+def _shared(agent: TrainedAgent) -> dict[str, Any]:
+    form = {"activation": agent.network.activation, "pooled": agent.network.pooled}
+    return form | {key: agent.config[key] for key in SHARED if key in agent.config}
+
+
+def _checksum(arrays: Mapping[str, NDArray]) -> str:
+    digest = hashlib.sha256()
+    for name, values in sorted(arrays.items()):
+        digest.update(f"{name} {values.dtype.str} {values.shape}".encode())
+        digest.update(values.tobytes())
+    return digest.hexdigest()
+
+
+def _description(text: str, path: str | Path) -> dict[str, Any]:
+    try:
+        form = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise WrongValue(f"{path}: not a description of agents ({error})") from error
+    kinds = {"format": int, "activation": str, "pooled": bool, "recipe": dict, "constants": dict, "agents": list}
+    for key, kind in kinds.items():
+        if not isinstance(form, dict) or key not in form:
+            raise WrongValue(f"{path}: the description's entry {key!r} is missing")
+        if not isinstance(form[key], kind):
+            raise WrongValue(f"{path}: description: {key}: {kind.__name__} wanted, got {form[key]!r}")
+    if form["format"] != FORMAT or form["activation"] not in ACTIVATIONS:
+        raise WrongValue(
+            f"{path}: format {FORMAT} and an activation of {sorted(ACTIVATIONS)} wanted, "
+            f"got {form['format']!r}, {form['activation']!r}"
+        )
+    return form
+
+
+def _layers(
+    arrays: Mapping[str, NDArray], path: str | Path, pooled: bool, agents: int
+) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """The layers' weights ``(agents, in, out)`` and biases ``(agents, out)``, checked."""
     count = len(arrays) // 2
-    layers: list[tuple[NDArray, NDArray]] = []
+    layers: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
     if count == 0 or arrays.keys() != {f"{part}{k}" for part in ("weight", "bias") for k in range(count)}:
-        raise ValueError(f"{path}: weight0, bias0, weight1, ... wanted, got {sorted(arrays)}")
+        raise WrongValue(f"{path}: weight0, bias0, weight1, ... wanted, got {sorted(arrays)}")
     for k in range(count):
         weight, bias = arrays[f"weight{k}"], arrays[f"bias{k}"]
-        fits = weight.ndim == 2 and bias.shape == weight.shape[1:]
+        fits = weight.ndim == 3 and len(weight) == agents > 0 and bias.shape == (agents, weight.shape[2])
         if k and fits:
-            fits = len(weight) == len(layers[-1][1]) * (2 if pooled and k < count - 1 else 1)
+            fits = weight.shape[1] == layers[-1][1].shape[1] * (2 if pooled and k < count - 1 else 1)
         if not fits or weight.dtype != np.float32 or bias.dtype != np.float32:
-            raise ValueError(
-                f"{path}: layer {k} wants a float32 weight (in, out) that continues layer {k - 1} and a bias (out,), "
-                f"got {weight.dtype} {weight.shape} and {bias.dtype} {bias.shape}"
+            raise WrongValue(
+                f"{path}: layer {k} of {agents} agents wants a float32 weight (agents, in, out) that continues layer "
+                f"{k - 1} and a bias (agents, out), got {weight.dtype} {weight.shape} and {bias.dtype} {bias.shape}"
             )
         if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
-            raise ValueError(f"{path}: layer {k} holds NaN or infinity")
+            raise WrongValue(f"{path}: layer {k} holds NaN or infinity")
         layers.append((weight, bias))
     return layers

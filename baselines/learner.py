@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib
 import json
@@ -9,29 +10,31 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import rich  # noqa: F401  (SB3 needs these three only once it has started: better to miss them now)
-import tensorboard  # type: ignore[import-untyped]  # noqa: F401
+import tensorboard  # noqa: F401
 import torch
-import tqdm  # type: ignore[import-untyped]  # noqa: F401
+import tqdm  # noqa: F401
 from sb3_contrib import MaskablePPO
 from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecMonitor
 
-from rangym.baselines.agent import Network, TrainedAgent
+from rangym.baselines.agent import Network, TrainedAgent, save_agents
 from rangym.baselines.policy import Sb3Policy, policy_class
 from rangym.baselines.pooled_network import PooledActorCritic
-from rangym.baselines.recipes import Recipe
+from rangym.baselines.recipe import Recipe
 from rangym.baselines.vec_adapter import VectorAdapter
+from rangym.envs.core import SystemVectorEnv
+from rangym.envs.errors import WrongType, WrongValue
+from rangym.envs.registration import problem
+from rangym.evaluation.episode import Episode, make_env
 from rangym.evaluation.protocol import TUNING_SEEDS, training_seeds
-from rangym.policies.base import Task
 
 ALGORITHMS: dict[str, Any] = {"PPO": PPO, "MaskablePPO": MaskablePPO, "SAC": SAC}
 ACTIVATIONS: dict[type, str] = {torch.nn.Tanh: "tanh", torch.nn.ReLU: "relu"}
@@ -50,6 +53,17 @@ class LinearDecay:
         return self.start * remaining
 
 
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """torch on one thread, since the networks are small and more threads are slower; afterwards as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 class Learner:
     """One training run in one folder."""
 
@@ -63,26 +77,28 @@ class Learner:
         if resume:
             self._read_progress()
         elif self._progress.exists() or (out / "agent.npz").exists():
-            raise ValueError(f"{out} holds a run already: resume it or name another folder")
+            raise WrongValue(f"{out} holds a run already: resume it or name another folder")
         self.commands.append(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]))
         starts = len(self.commands) - 1  # a resumed run goes on with traces it has not seen
         self.seeds = training_seeds(seed)[recipe.num_envs * starts :][: recipe.num_envs]
         if len(self.seeds) < recipe.num_envs:
-            raise ValueError(f"{out}: {starts} resumptions leave no training seeds to agent {seed}")
+            raise WrongValue(f"{out}: {starts} resumptions leave no training seeds to agent {seed}")
 
     def _read_progress(self) -> None:
         if not (self._checkpoint.exists() and self._progress.exists()):
-            raise ValueError(f"{self.out} holds no checkpoint to resume from")
+            raise WrongValue(f"{self.out} holds no checkpoint to resume from")
         past = json.loads(self._progress.read_text(encoding="utf-8"))
         if past["identity"] != self.identity:
-            raise ValueError(f"{self.out} holds another run: {past['identity']} wanted, got {self.identity}")
+            raise WrongValue(f"{self.out} holds another run: {past['identity']} wanted, got {self.identity}")
         self.curve, self.commands = past["curve"], past["commands"]
 
+    @one_thread()
     def run(self, progress: bool) -> Path:
         recipe = self.recipe
-        torch.set_num_threads(1)  # the networks are small: more threads are slower
         self.out.mkdir(parents=True, exist_ok=True)
-        base = gym.make_vec(recipe.env_id, recipe.num_envs, scenario=recipe.scenario, **recipe.overrides)
+        base = SystemVectorEnv(
+            problem(recipe.env_id).system, recipe.num_envs, recipe.scenario, None, **recipe.overrides
+        )
         self.constants = self.policy_class.constants(base)
         env = VecMonitor(VectorAdapter(self.policy_class.view(base)))
         algorithm = ALGORITHMS[recipe.algorithm]
@@ -108,9 +124,9 @@ class Learner:
         self.measure()
         self.save_checkpoint()
         env.close()
-        return self.export().save(self.out / "agent")
+        return save_agents(self.out / "agent.npz", [self.export()])
 
-    def _network(self) -> Any:
+    def _network(self) -> str | type[PooledActorCritic]:
         module, colon, name = self.policy_class.network.partition(":")
         return getattr(importlib.import_module(module), name) if colon else module
 
@@ -181,21 +197,13 @@ def actor(model: PPO | MaskablePPO | SAC) -> Network:
     linear = [part for part in parts if isinstance(part, torch.nn.Linear)]
     others = {type(part) for part in parts} - {torch.nn.Linear}
     if len(others) != 1 or not others <= ACTIVATIONS.keys():
-        raise TypeError(f"actor: linear layers with tanh or ReLU between wanted, got {parts}")
+        raise WrongType(f"actor: linear layers with tanh or ReLU between wanted, got {parts}")
     layers = [(part.weight.detach().numpy().T.copy(), part.bias.detach().numpy().copy()) for part in linear]
     return Network(layers, ACTIVATIONS[others.pop()])
 
 
 def mean_reward(policy: Sb3Policy, recipe: Recipe, seeds: Sequence[int]) -> float:
     """The environment's reward per slot, mean over the episodes of ``seeds``."""
-    env, rewards = gym.make(recipe.env_id, scenario=recipe.scenario, **recipe.overrides), []
-    for seed in seeds:
-        observation, _ = env.reset(seed=seed)
-        policy.reset(Task.of(env, policy.knowledge), np.random.default_rng(seed))
-        ended = False
-        while not ended:
-            observation, reward, terminated, truncated, _ = env.step(policy.act(observation))
-            rewards.append(float(reward))
-            ended = terminated or truncated
-    env.close()
-    return float(np.mean(rewards))
+    env = make_env(recipe.env_id, recipe.scenario, recipe.overrides)
+    episodes = (Episode(env, policy, np.random.default_rng(seed), seed=seed) for seed in seeds)
+    return float(np.mean([step.reward for episode in episodes for step in episode]))

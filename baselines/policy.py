@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import functools
-import importlib
 from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar, cast
 
 import numpy as np
 from gymnasium.spaces import Box, MultiDiscrete
 from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
-from rangym.baselines.agent import TrainedAgent
+from rangym.baselines.agent import TrainedAgent, load_agents
 from rangym.baselines.recipes import RECIPES
 from rangym.baselines.spaces import Flatten, FlattenVectorObservation
+from rangym.envs.core import SystemVectorEnv
+from rangym.envs.errors import WrongType, WrongValue
 from rangym.envs.params import nearest
+from rangym.envs.registration import resolve
 from rangym.policies.base import Observation, Policy, Task
 
 SHIPPED = Path(__file__).parent / "agents"
 
 
+@dataclass(eq=False)
 class Sb3Policy(Policy):
     """An agent trained with stable-baselines3, acting greedily.
 
@@ -29,40 +34,49 @@ class Sb3Policy(Policy):
 
     Parameters
     ----------
-    agent : number of a shipped agent, the path of one that ``rangym train`` wrote, or a `TrainedAgent`; by default
-        each episode draws one of the shipped agents, so that intervals over episodes cover the variation between
-        training runs.
+    agent : number of a shipped agent, the path of a file that ``rangym train`` or `save_agents` wrote, or a
+        `TrainedAgent`; by default each episode draws one of the shipped agents, so that intervals over episodes cover
+        the variation between training runs. So it does with a file of several agents.
     """
 
     recipe: ClassVar[str]
-    """Its entry in `RECIPES`, and its folder of shipped agents."""
+    """Its entry in `RECIPES`, and the name of its file of shipped agents."""
     network: ClassVar[str] = "MlpPolicy"
     """What SB3 trains: one of its own names, or ``"module:Class"``."""
 
-    def __init__(self, agent: int | str | Path | TrainedAgent | None = None):
-        self.agent = agent
+    agent: int | str | Path | TrainedAgent | None = None
+
+    def __init_subclass__(cls) -> None:
+        # The random stream is named by the problem's folder, whatever the module in it is called: published rows of
+        # agents that are drawn for each episode depend on it.
+        cls.stream = f"{cls.__module__.rpartition('.')[0]}:{cls.__qualname__}"
 
     @staticmethod
     def load(path: str | Path) -> Sb3Policy:
-        """The policy of the agent saved at ``path``, whatever its recipe."""
-        agent = TrainedAgent.load(path)
-        name = agent.config["recipe"].get("name")
+        """The policy of the agents saved at ``path``, whatever their recipe."""
+        name = load_agents(path)[0].config["recipe"].get("name")
         if name not in RECIPES:
-            raise ValueError(f"{path}: recipe: one of {sorted(RECIPES)} wanted, got {name!r}")
-        return policy_class(name)(agent)
+            raise WrongValue(f"{path}: recipe: one of {sorted(RECIPES)} wanted, got {name!r}")
+        return policy_class(name)(str(path))
 
     @classmethod
-    def shipped(cls) -> list[Path]:
-        """The weight files that come with the package, agent 0 first."""
-        return sorted((SHIPPED / cls.recipe).glob("*.npz"), key=lambda path: int(path.stem))
+    def shipped(cls) -> Path:
+        """The file of the agents that come with the package; a wheel leaves out those of negative results."""
+        return SHIPPED / f"{cls.recipe}.npz"
+
+    def data_files(self) -> Sequence[Path]:
+        """The file that the agent is read from; none where it did not come with the package, as `reset` will say."""
+        if isinstance(self.agent, str | Path):
+            return (Path(self.agent),)
+        return () if isinstance(self.agent, TrainedAgent) or not self.shipped().exists() else (self.shipped(),)
 
     @classmethod
     @abstractmethod
-    def view(cls, env: VectorEnv) -> VectorEnv:
+    def view(cls, env: SystemVectorEnv) -> VectorEnv:
         """The environment as the learner sees it."""
 
     @staticmethod
-    def constants(env: VectorEnv) -> dict[str, Any]:
+    def constants(env: SystemVectorEnv) -> dict[str, float]:
         """What the features take from the training environment; saved with the agent."""
         return {}
 
@@ -72,26 +86,26 @@ class Sb3Policy(Policy):
     def _chosen(self, rng: np.random.Generator) -> TrainedAgent:
         if isinstance(self.agent, TrainedAgent):
             return self.agent
-        if isinstance(self.agent, str | Path):
-            trained = _loaded(Path(self.agent))
-            if trained.config["recipe"].get("name") != self.recipe:
-                raise ValueError(
-                    f"agent {self.agent}: recipe {self.recipe!r} wanted, got {trained.config['recipe'].get('name')!r}"
-                )
-            return trained
-        files = self.shipped()
-        if not files:
-            raise ValueError(f"{self.recipe}: no agent is shipped; train one: rangym train {self.recipe} --out FOLDER")
-        number = int(rng.integers(len(files))) if self.agent is None else self.agent
-        if not isinstance(number, int) or not 0 <= number < len(files):
-            raise ValueError(f"{self.recipe}: agent 0 to {len(files) - 1} or a path wanted, got {number!r}")
-        return _loaded(files[number])
+        path = Path(self.agent) if isinstance(self.agent, str | Path) else self.shipped()
+        if path == self.shipped() and not path.exists():
+            raise WrongValue(
+                f"{self.recipe}: its agents are not in this installation. A wheel leaves out negative results: in a "
+                f"clone of the repository they are baselines/agents/{path.name}, for the option agent=FILE; "
+                f"or train one: rangym train {self.recipe} --out FOLDER"
+            )
+        agents = _loaded(path, path.stat().st_mtime_ns)
+        if (name := agents[0].config["recipe"].get("name")) != self.recipe:
+            raise WrongValue(f"agent: a file of the recipe {self.recipe!r} wanted, got {path} of {name!r}")
+        number = int(rng.integers(len(agents))) if isinstance(self.agent, str | Path | None) else self.agent
+        if not isinstance(number, int) or not 0 <= number < len(agents):
+            raise WrongValue(f"{self.recipe}: agent 0 to {len(agents) - 1} or a path wanted, got {number!r}")
+        return agents[number]
 
     def _check_sizes(self, inputs: int, outputs: int) -> None:
         have = self.trained.network.sizes
         if have != (inputs, outputs):
             trained_on = self.trained.config["recipe"]["scenario"]
-            raise ValueError(
+            raise WrongValue(
                 f"{self.recipe}: trained on {trained_on!r} for {have[0]} inputs and {have[1]} outputs, "
                 f"but this environment has {inputs} and {outputs}"
             )
@@ -107,7 +121,7 @@ class FlatPolicy(Sb3Policy):
     """Whether the actor's output goes through tanh (SAC) or is clipped (PPO), in a Box."""
 
     @classmethod
-    def view(cls, env: VectorEnv) -> VectorEnv:
+    def view(cls, env: SystemVectorEnv) -> VectorEnv:
         return FlattenVectorObservation(env)
 
     def reset(self, task: Task, rng: np.random.Generator) -> None:
@@ -120,7 +134,7 @@ class FlatPolicy(Sb3Policy):
         elif isinstance(space, Box) and (space.low == -1).all() and (space.high == 1).all():
             outputs = int(np.prod(space.shape))
         else:
-            raise TypeError(f"{self.recipe}: a MultiDiscrete action space or Box(-1, 1) wanted, got {space}")
+            raise WrongType(f"{self.recipe}: a MultiDiscrete action space or Box(-1, 1) wanted, got {space}")
         self._check_sizes(self._flatten.space.shape[0], outputs)
 
     def act(self, observation: Observation) -> NDArray:
@@ -138,14 +152,13 @@ class FlatPolicy(Sb3Policy):
         return None
 
 
-@functools.lru_cache(maxsize=64)
-def _loaded(path: Path) -> TrainedAgent:
-    return TrainedAgent.load(path)
+@functools.lru_cache(maxsize=16)
+def _loaded(path: Path, written_ns: int) -> tuple[TrainedAgent, ...]:
+    return load_agents(path)
 
 
 def policy_class(recipe: str) -> type[Sb3Policy]:
     """The policy that plays the agents of the recipe with this name."""
     if recipe not in RECIPES:
-        raise ValueError(f"recipe: one of {', '.join(RECIPES)} wanted, got {recipe!r}{nearest(recipe, RECIPES)}")
-    module, _, name = RECIPES[recipe].policy.partition(":")
-    return getattr(importlib.import_module(module), name)
+        raise WrongValue(f"recipe: one of {', '.join(RECIPES)} wanted, got {recipe!r}{nearest(recipe, RECIPES)}")
+    return cast(type[Sb3Policy], resolve(RECIPES[recipe].policy))

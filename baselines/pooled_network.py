@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import torch
 from gymnasium.spaces import Box
+from stable_baselines3.common.distributions import Distribution
 from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.torch_layers import MlpExtractor
+from stable_baselines3.common.type_aliases import Schedule
 from torch import nn
 
 from rangym.baselines.agent import Network
+from rangym.envs.errors import WrongValue
 
 
 class PooledLayers(nn.Module):
@@ -62,31 +67,34 @@ class PooledActorCritic(ActorCriticPolicy):
     The actor's last layer is shared by the items, and so is the standard deviation of each of the A entries.
     """
 
-    def __init__(self, observation_space: Box, action_space: Box, *args: Any, **kwargs: Any):
+    def __init__(self, observation_space: Box, action_space: Box, lr_schedule: Schedule, **kwargs: Any):
         if len(observation_space.shape) != 2 or len(action_space.shape) != 2:
-            raise ValueError(f"boxes (K, F) and (K, A) wanted, got {observation_space} and {action_space}")
-        super().__init__(observation_space, action_space, *args, **kwargs)
+            raise WrongValue(f"boxes (K, F) and (K, A) wanted, got {observation_space} and {action_space}")
+        self._sizes = (*observation_space.shape, action_space.shape[1])
+        super().__init__(observation_space, action_space, lr_schedule, **kwargs)
 
     def _build_mlp_extractor(self) -> None:
-        items, features = self.observation_space.shape  # type: ignore[misc]
-        self.mlp_extractor: Any = _Latents(items, features, list(self.net_arch))  # type: ignore[arg-type]
+        items, features, _ = self._sizes
+        latents = _Latents(items, features, [int(width) for width in self.net_arch])
+        self.mlp_extractor = cast(MlpExtractor, latents)  # SB3 asks it for no more than `_Latents` has
 
-    def _build(self, lr_schedule: Any) -> None:
-        entries = self.action_space.shape[1]  # type: ignore[index]
+    def _build(self, lr_schedule: Schedule) -> None:
+        entries = self._sizes[2]
         super()._build(lr_schedule)  # its action layer is for all items at once: replaced
         self.action_net = nn.Linear(self.mlp_extractor.latent_dim_pi, entries)
         self.init_weights(self.action_net, gain=0.01)
         self.log_std = nn.Parameter(torch.full((entries,), float(self.log_std_init)))
-        made: Any = self.optimizer_class
+        made: Callable[..., torch.optim.Optimizer] = self.optimizer_class
         self.optimizer = made(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
 
-    def _get_action_dist_from_latent(self, latent_pi: torch.Tensor) -> Any:
+    def _get_action_dist_from_latent(self, latent_pi: torch.Tensor) -> Distribution:
         mean = self.action_net(latent_pi)  # (B, K, A)
         log_std = self.log_std.repeat(mean.shape[1])
         return self.action_dist.proba_distribution(mean.flatten(1), log_std)
 
     def export(self) -> Network:
         """The actor as arrays."""
-        linear = [*self.mlp_extractor.actor.layers, self.action_net]
+        hidden = cast(_Latents, self.mlp_extractor).actor.layers
+        linear = [cast(nn.Linear, layer) for layer in (*hidden, self.action_net)]
         layers = [(part.weight.detach().numpy().T.copy(), part.bias.detach().numpy().copy()) for part in linear]
         return Network(layers, "tanh", pooled=True)

@@ -6,17 +6,20 @@ import argparse
 import dataclasses
 from pathlib import Path
 
-from rangym.baselines.policy import policy_class
-from rangym.baselines.recipes import RECIPES, Recipe
+from rangym.baselines.agent import load_agents
+from rangym.baselines.recipe import Recipe
+from rangym.baselines.recipes import RECIPES
+from rangym.envs.errors import MissingExtra, WrongValue
 
 EXTRA = "training needs the extra 'rl': pip install 'rangym[rl]'"
 
 
 def train(recipe: Recipe, seed: int, out: str | Path, *, resume: bool = False, progress: bool = False) -> Path:
-    """Train agent ``seed`` of ``recipe`` and return the path of its weights, ``out/agent.npz``.
+    """Train agent ``seed`` of ``recipe`` and return the path of its file, ``out/agent.npz``.
 
-    ``out`` also gets ``agent.json`` (recipe, training curve, command, versions), a checkpoint after every tenth update
-    and TensorBoard logs. Agent k trains on the traces of the seeds from 20,000 + 1,000 k.
+    The file holds the weights and recipe, training curve, command and versions (`save_agents`); ``out`` also gets a
+    checkpoint after every tenth update and TensorBoard logs. Agent k trains on the traces of the seeds from
+    20,000 + 1,000 k.
 
     Parameters
     ----------
@@ -25,13 +28,13 @@ def train(recipe: Recipe, seed: int, out: str | Path, *, resume: bool = False, p
     progress : show a progress bar.
     """
     if seed < 0:
-        raise ValueError(f"seed: an agent number of at least 0 wanted, got {seed}")
+        raise WrongValue(f"seed: an agent number of at least 0 wanted, got {seed}")
     try:
         from rangym.baselines.learner import Learner
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("rangym"):
             raise
-        raise ModuleNotFoundError(f"{EXTRA} (no module named {error.name!r})", name=error.name) from error
+        raise MissingExtra(f"{EXTRA} (no module named {error.name!r})") from error
     return Learner(recipe, seed, Path(out), resume).run(progress)
 
 
@@ -53,11 +56,10 @@ def run(args: argparse.Namespace) -> int:
     recipe = RECIPES[args.recipe]
     if args.steps is not None:
         if args.steps < 1:
-            raise ValueError(f"--steps: at least 1 wanted, got {args.steps}")
+            raise WrongValue(f"--steps: at least 1 wanted, got {args.steps}")
         recipe = dataclasses.replace(recipe, total_steps=args.steps)
     weights = train(recipe, args.seed, args.out, resume=args.resume, progress=not args.quiet)
-    policy = policy_class(recipe.name).load(weights)
-    last = policy.agent.config["curve"][-1]  # type: ignore[union-attr]
+    last = load_agents(weights)[0].config["curve"][-1]
     print(f"{weights}: {last['reward']:.4f} per slot on the tuning traces after {last['seconds']:.0f} s of CPU time")
     print(f"use it as the policy {recipe.name}:agent={weights}")
     return 0

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
-from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
+
+from rangym.baselines.view import final_observations
+from rangym.envs.errors import WrongValue
 
 
 class VectorAdapter(VecEnv):
@@ -29,16 +31,16 @@ class VectorAdapter(VecEnv):
     def __init__(self, env: VectorEnv, info_keys: Sequence[str] = ()):
         mode = env.metadata.get("autoreset_mode")
         if mode is not AutoresetMode.SAME_STEP:
-            raise ValueError(f"env: autoreset mode {AutoresetMode.SAME_STEP} wanted, got {mode}")
+            raise WrongValue(f"env: autoreset mode {AutoresetMode.SAME_STEP} wanted, got {mode}")
         self.env, self.info_keys = env, tuple(info_keys)
         super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
 
     def reset(self) -> VecEnvObs:
         if any(self._options):
-            raise ValueError(f"options: lanes start together and take none one by one, got {self._options}")
+            raise WrongValue(f"options: lanes start together and take none one by one, got {self._options}")
         first = self._seeds[0]
         if self._seeds != [None if first is None else first + b for b in range(self.num_envs)]:
-            raise ValueError(f"seeds: s, s + 1, ... for the lanes wanted, got {self._seeds}")
+            raise WrongValue(f"seeds: s, s + 1, ... for the lanes wanted, got {self._seeds}")
         observation, info = self.env.reset(seed=first)
         self._reset_seeds()
         self.reset_infos = [self._picked(info, b) for b in range(self.num_envs)]
@@ -50,16 +52,16 @@ class VectorAdapter(VecEnv):
     def step_wait(self) -> VecEnvStepReturn:
         observation, reward, terminated, truncated, info = self.env.step(self._actions)
         done = terminated | truncated
-        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        infos: list[dict[str, object]] = [{} for _ in range(self.num_envs)]
         if self.info_keys:
             for b in range(self.num_envs):
                 infos[b] = self._picked(info["final_info"] if done[b] else info, b)
-        for b in np.flatnonzero(done).tolist():
-            infos[b]["terminal_observation"] = info["final_obs"][b]
+        for b, last in final_observations(info).items():
+            infos[b]["terminal_observation"] = last
             infos[b]["TimeLimit.truncated"] = bool(truncated[b] and not terminated[b])
         return observation, np.asarray(reward, np.float32), done, infos
 
-    def _picked(self, info: Mapping[str, Any], b: int) -> dict[str, Any]:
+    def _picked(self, info: Mapping[str, object], b: int) -> dict[str, object]:
         return {k: v for k, v in _of_lane(info, b).items() if k in self.info_keys}
 
     def close(self) -> None:
@@ -67,9 +69,9 @@ class VectorAdapter(VecEnv):
 
     def _owner(self, name: str) -> VectorEnv | None:
         """The outermost wrapper, or the environment, that has the attribute."""
-        env: Any = self.env
+        env = self.env
         while not hasattr(env, name):
-            if not hasattr(env, "env"):
+            if not isinstance(env, VectorWrapper):
                 return None
             env = env.env
         return env
@@ -77,18 +79,18 @@ class VectorAdapter(VecEnv):
     def has_attr(self, attr_name: str) -> bool:
         return self._owner(attr_name) is not None
 
-    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
+    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[object]:
         owner = self._owner(attr_name)
         if owner is None:
             raise AttributeError(f"{self.env} has no attribute {attr_name!r}")
         return [getattr(owner, attr_name) for _ in self._get_indices(indices)]
 
-    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
+    def set_attr(self, attr_name: str, value: object, indices: VecEnvIndices = None) -> None:
         if len(list(self._get_indices(indices))) != self.num_envs:
-            raise ValueError(f"set_attr({attr_name!r}): lanes share one environment; set all of them or none")
+            raise WrongValue(f"set_attr({attr_name!r}): lanes share one environment; set all of them or none")
         setattr(self._owner(attr_name) or self.env, attr_name, value)
 
-    def env_method(self, method_name: str, *args, indices: VecEnvIndices = None, **kwargs) -> list[Any]:
+    def env_method(self, method_name: str, *args, indices: VecEnvIndices = None, **kwargs) -> list[object]:
         """Call a batched method once and hand out its rows (``action_masks``: one row a lane)."""
         owner = self._owner(method_name)
         if owner is None:
@@ -97,17 +99,17 @@ class VectorAdapter(VecEnv):
         return [rows[b] for b in self._get_indices(indices)]
 
     def env_is_wrapped(self, wrapper_class: type, indices: VecEnvIndices = None) -> list[bool]:
-        env: Any = self.env
-        while not (found := isinstance(env, wrapper_class)) and hasattr(env, "env"):
+        env = self.env
+        while not (found := isinstance(env, wrapper_class)) and isinstance(env, VectorWrapper):
             env = env.env
         return [found for _ in self._get_indices(indices)]
 
 
-def _of_lane(info: Mapping[str, Any], b: int) -> dict[str, Any]:
+def _of_lane(info: Mapping[str, object], b: int) -> dict[str, object]:
     """Lane b's part of Gymnasium's vector infos: the entries whose mask ``_key`` says that the lane has them."""
-    mine = {}
+    mine: dict[str, object] = {}
     for key, values in info.items():
-        if key.startswith("_") or not info[f"_{key}"][b]:
+        if key.startswith("_") or not np.asarray(info[f"_{key}"])[b]:
             continue
-        mine[key] = _of_lane(values, b) if isinstance(values, Mapping) else values[b]
+        mine[key] = _of_lane(values, b) if isinstance(values, Mapping) else np.asarray(values)[b]
     return mine

@@ -1,27 +1,147 @@
-"""The environments' Gymnasium ids: strings only, so a spec survives JSON and pickle and importing costs nothing."""
+"""Problems by their Gymnasium id, and where their parts are: strings only, so importing costs nothing.
+
+To add one of ours: a folder of the same name in `envs`, `policies`, `evaluation/problems` and `baselines`, and one line
+in `OURS`. Users register theirs with `register`.
+"""
 
 from __future__ import annotations
 
+import difflib
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
 import gymnasium as gym
 
-SYSTEMS = {
-    "rangym/CellAssociation-v0": "rangym.envs.cell_association.system:CellAssociation",
-    "rangym/NodePlacement-v0": "rangym.envs.node_placement.system:NodePlacement",
-    "rangym/NomaAllocation-v0": "rangym.envs.noma_allocation.system:NomaAllocation",
+from rangym.envs.errors import WrongValue
+
+if TYPE_CHECKING:
+    from rangym.envs.core import System
+
+OURS = {
+    "rangym/CellAssociation-v0": ("cell_association", "CellAssociation"),
+    "rangym/NodePlacement-v0": ("node_placement", "NodePlacement"),
+    "rangym/NomaAllocation-v0": ("noma_allocation", "NomaAllocation"),
+    "rangym/CeflOrchestration-v0": ("cefl_orchestration", "CeflOrchestration"),
+    "rangym/QosClustering-v0": ("qos_clustering", "QosClustering"),
 }
+"""Gymnasium id -> folder of the problem, and the class in its module ``system``."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Where a problem's parts are.
+
+    Attributes
+    ----------
+    env_id : its Gymnasium id.
+    system : ``"module:Class"`` of the `SystemModel`.
+    policies : ``"module:NAME"`` of a dictionary of registry entries, or the dictionary itself.
+    card : ``"module:NAME"`` of its `rangym.evaluation.Card`: bound, score and benchmarks.
+    recipes, agents : ``"module:NAME"`` of the recipes that train its agents and of the agents' registry entries.
+    """
+
+    env_id: str
+    system: str
+    policies: str | Mapping[str, object] | None = None
+    card: str | None = None
+    recipes: str | None = None
+    agents: str | None = None
+
+    @property
+    def system_class(self) -> type[System]:
+        return cast("type[System]", resolve(self.system))
+
+
+PROBLEMS: dict[str, Problem] = {
+    env_id: Problem(
+        env_id,
+        system=f"rangym.envs.{folder}.system:{name}",
+        policies=f"rangym.policies.{folder}:POLICIES",
+        card=f"rangym.evaluation.problems.{folder}:CARD",
+        recipes=f"rangym.baselines.{folder}:RECIPES",
+        agents=f"rangym.baselines.{folder}:AGENTS",
+    )
+    for env_id, (folder, name) in OURS.items()
+}
+"""Every registered problem: ours, then the users' own."""
+
+
+def resolve(target: str) -> object:
+    """What ``"module:NAME"`` names."""
+    module, colon, name = target.partition(":")
+    if not (module and colon and name):
+        raise WrongValue(f"'module:NAME' wanted, got {target!r}")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except AttributeError:
+        raise WrongValue(f"{target!r}: the module {module} has no {name!r}") from None
+
+
+def problem(env_id: str) -> Problem:
+    """The problem registered as ``env_id``; ``"module:env_id"`` imports the module first, which may register it."""
+    module, colon, name = env_id.rpartition(":")
+    if colon:
+        importlib.import_module(module)
+    if name not in PROBLEMS:
+        close = difflib.get_close_matches(name, PROBLEMS, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise WrongValue(f"env_id: one of {list(PROBLEMS)} wanted, got {env_id!r}{hint}")
+    return PROBLEMS[name]
+
+
+def lineage(system_class: type) -> list[Problem]:
+    """The problems of a system's class and of the classes it is derived from, the nearest first."""
+    known = {p.system: p for p in PROBLEMS.values()}
+    above = (f"{cls.__module__}:{cls.__qualname__}" for cls in system_class.__mro__)
+    return [known[name] for name in above if name in known]
+
+
+def register(
+    env_id: str, system: str, policies: str | Mapping[str, object] | None = None, card: str | None = None
+) -> Problem:
+    """Give a problem of your own the commands, tables, bounds, checks and workers that ours have.
+
+    Parameters
+    ----------
+    env_id : a Gymnasium id such as ``"lab/Mine-v0"``.
+    system : ``"module:Class"`` of a `SystemModel`, importable in every worker process. A subclass of one of ours keeps
+        that one's policies; it keeps its card too, and the bound where it overrides ``sample`` alone.
+    policies : name -> ``"module:Class"`` or `rangym.policies.Entry`, or ``"module:NAME"`` of such a dictionary.
+    card : ``"module:NAME"`` of a `rangym.evaluation.Card`.
+
+    Registering the same problem again changes nothing; another one under the same id is refused.
+    """
+    for field, value in (("system", system), ("policies", policies), ("card", card)):
+        if isinstance(value, str) and (value.count(":") != 1 or not all(value.split(":"))):
+            raise WrongValue(f"{field}: 'module:NAME' wanted, got {value!r}")
+    found = Problem(env_id, system, policies, card)
+    if PROBLEMS.get(env_id, found) != found or (env_id in gym.registry and env_id not in PROBLEMS):
+        taken = PROBLEMS[env_id].system if env_id in PROBLEMS else "another package"
+        raise WrongValue(f"env_id: {env_id!r} is taken by {taken}")
+    adopt(found)
+    return found
+
+
+def adopt(found: Problem) -> None:
+    """Know a problem in this process too: a worker is handed those of the process that started it."""
+    _register(found)
+    PROBLEMS.setdefault(found.env_id, found)
 
 
 def register_envs() -> None:
-    """Register every environment once; calling it again changes nothing.
+    """Register every environment of ours once; calling it again changes nothing."""
+    for found in PROBLEMS.values():
+        _register(found)
 
-    ``max_episode_steps`` stays unset: ``gym.make_vec`` would forward it to the vector class, and the horizon is the
-    system's own.
-    """
-    for env_id, system in SYSTEMS.items():
-        if env_id not in gym.registry:
-            gym.register(
-                id=env_id,
-                entry_point="rangym.envs.core:SystemEnv",
-                vector_entry_point="rangym.envs.core:SystemVectorEnv",
-                kwargs={"system": system},
-            )
+
+def _register(found: Problem) -> None:
+    """``max_episode_steps`` stays unset: ``gym.make_vec`` would forward it, and the horizon is the system's own."""
+    if found.env_id not in gym.registry:
+        gym.register(
+            id=found.env_id,
+            entry_point="rangym.envs.core:SystemEnv",
+            vector_entry_point="rangym.envs.core:SystemVectorEnv",
+            kwargs={"system": found.system},
+        )

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 # Paul Tol's "bright" scheme and grey: told apart by colour-blind readers too.
 PALETTE = ("#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE", "#AA3377", "#BBBBBB")
-INK, FAINT, FLASH = "#222222", "#DDDDDD", "#FF7F00"
+BLUE, RED, GREEN, YELLOW, CYAN, PURPLE, GREY = PALETTE
+INK, MUTED, FAINT, FLASH = "#222222", "#777777", "#DDDDDD", "#FF7F00"
 
 
 def colors(count: int) -> list:
@@ -53,7 +54,7 @@ def network_map(axes: Axes, positions_m: NDArray, title: str) -> None:
 
 
 def quiet(axes: Axes) -> None:
-    """Thin frame, small ticks: the data speak."""
+    """Give ``axes`` a thin frame and small ticks, so that the data stand out."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8, length=2, color=FAINT)
 

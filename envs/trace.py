@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-Slot = Mapping[str, NDArray]
+from rangym.envs.errors import WrongType, WrongValue
+
+Array: TypeAlias = NDArray[Any]
+"""An array of real numbers, whatever their dtype."""
+Slot: TypeAlias = Mapping[str, Array]
+"""What is known of one slot: the trace's constants and the fields of the slot, each ``(L, ...)``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,18 +28,18 @@ class Trace:
     observation. A stacked trace holds L lanes: constants ``(L, ...)``, slots ``(T + 2, L, ...)``.
     """
 
-    constants: Mapping[str, NDArray]
-    slots: Mapping[str, NDArray]
+    constants: Mapping[str, Array]
+    slots: Mapping[str, Array]
 
     def __post_init__(self) -> None:
         # Read-only views: neither a policy nor a caller changes an episode (or a cached trace) through its trace.
         object.__setattr__(self, "constants", {f: _read_only(f, v) for f, v in self.constants.items()})
         object.__setattr__(self, "slots", {f: _read_only(f, v) for f, v in self.slots.items()})
         if both := self.constants.keys() & self.slots.keys():
-            raise ValueError(f"trace fields {sorted(both)} are both constants and slot fields; each is one of them")
+            raise WrongValue(f"trace fields {sorted(both)} are both constants and slot fields; each is one of them")
         lengths = {name: len(values) for name, values in self.slots.items()}
         if len(set(lengths.values())) != 1 or min(lengths.values()) < 3:
-            raise ValueError(f"slot fields share one leading axis of T + 2 >= 3 slots, got lengths {lengths}")
+            raise WrongValue(f"slot fields share one leading axis of T + 2 >= 3 slots, got lengths {lengths}")
 
     @property
     def horizon(self) -> int:
@@ -77,17 +84,27 @@ class Trace:
         """Refuse a trace that does not have exactly the fields, shapes and horizon wanted, or holds NaN or infinity."""
         have = {**self.constants, **self.slots}
         if have.keys() != shapes.keys():
-            raise ValueError(f"trace: fields {sorted(shapes)} wanted, got {sorted(have)}")
+            raise WrongValue(f"trace: fields {sorted(shapes)} wanted, got {sorted(have)}")
         if self.slots.keys() != reveal.keys():
-            raise ValueError(f"trace: slot fields {sorted(reveal)} wanted, got {sorted(self.slots)}")
+            raise WrongValue(f"trace: slot fields {sorted(reveal)} wanted, got {sorted(self.slots)}")
         if self.horizon != horizon:
-            raise ValueError(f"trace: horizon {horizon} wanted, got {self.horizon}")
+            raise WrongValue(f"trace: horizon {horizon} wanted, got {self.horizon}")
         for f, values in have.items():
             shape = values.shape[1:] if f in self.slots else values.shape
             if shape != shapes[f]:
-                raise ValueError(f"trace: field {f!r} has shape {shapes[f]} in a lane, got {shape}")
+                raise WrongValue(f"trace: field {f!r} has shape {shapes[f]} in a lane, got {shape}")
             if not np.isfinite(values).all():
-                raise ValueError(f"trace: field {f!r} holds NaN or infinity")
+                raise WrongValue(f"trace: field {f!r} holds NaN or infinity")
+
+    def fingerprint(self) -> str:
+        """A hash of the content, which names a recorded trace."""
+        digest = hashlib.sha256()
+        for kind, fields in (("constants", self.constants), ("slots", self.slots)):
+            for f in sorted(fields):
+                values = np.ascontiguousarray(fields[f])
+                digest.update(f"{kind} {f} {values.dtype.str} {values.shape}".encode())
+                digest.update(values.tobytes())
+        return digest.hexdigest()[:12]
 
     def save(self, path: str | Path) -> None:
         """Write a compressed ``.npz`` file (no pickle)."""
@@ -100,7 +117,7 @@ class Trace:
     @staticmethod
     def load(path: str | Path) -> Trace:
         """Read what `save` wrote; a torn or foreign file raises `ValueError` with its name."""
-        parts: dict[str, dict[str, NDArray]] = {"constants": {}, "slots": {}}
+        parts: dict[str, dict[str, Array]] = {"constants": {}, "slots": {}}
         try:
             with np.load(path, allow_pickle=False) as archive:
                 for name in archive.files:
@@ -109,16 +126,16 @@ class Trace:
         except FileNotFoundError:
             raise
         except Exception as error:  # zipfile, zlib and NumPy each raise their own kind for a torn file
-            raise ValueError(f"{path}: not a trace file ({type(error).__name__}: {error})") from error
+            raise WrongValue(f"{path}: not a trace file ({type(error).__name__}: {error})") from error
         if not parts["slots"]:
-            raise ValueError(f"{path}: not a trace file (it holds no slot fields)")
+            raise WrongValue(f"{path}: not a trace file (it holds no slot fields)")
         return Trace(**parts)
 
 
-def _read_only(name: str, values: NDArray) -> NDArray:
+def _read_only(name: str, values: Array) -> Array:
     if not isinstance(values, np.ndarray) or values.dtype.kind not in "biuf":
         got = values.dtype if isinstance(values, np.ndarray) else type(values).__name__
-        raise TypeError(f"trace: field {name!r} is an array of real numbers, got {got}")
+        raise WrongType(f"trace: field {name!r} is an array of real numbers, got {got}")
     view = values.view()
     view.flags.writeable = False
     return view

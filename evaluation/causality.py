@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rangym.envs.core import SystemEnv, SystemModel, Trace
+from rangym.envs.core import System, SystemEnv, Trace
 from rangym.policies.base import Policy, Task
 
 
@@ -35,9 +34,9 @@ def first_leak(env: SystemEnv, policy: Policy | None = None, seeds: tuple[int, i
 
 
 @contextmanager
-def _sampling(system: SystemModel, trace: Trace):
+def _sampling(system: System, trace: Trace) -> Iterator[None]:
     """Let ``system`` (and its copies) draw ``trace``, whatever the generator."""
-    patches: dict[str, Any] = {
+    patches: dict[str, object] = {
         "sample": lambda rng: trace,
         "sample_lanes": lambda rngs: Trace.stack([trace] * len(rngs)),
     }

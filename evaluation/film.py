@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
+from rangym.envs.errors import MissingExtra
+from rangym.evaluation.episode import Episode, episode_rng, make_env
 from rangym.evaluation.progress import progress
-from rangym.evaluation.runner import episode_rng, make_env, resolve
 from rangym.policies import registry
-from rangym.policies.base import Task
+from rangym.policies.base import Policy
 
 
 def film(
-    spec: str, env_id: str, scenario: str, overrides: Mapping[str, Any], *, seed: int = 0, slots: int | None = None
+    word: str | Policy,
+    env_id: str,
+    scenario: str,
+    overrides: Mapping[str, object],
+    *,
+    seed: int = 0,
+    slots: int | None = None,
 ) -> list[NDArray]:
     """Pictures (height, width, 3) uint8 after each of the first ``slots`` slots; the episode is that of `evaluate`."""
-    name, options = resolve(spec, env_id, scenario)
-    entry = registry.entry(name)
-    env = make_env(env_id, scenario, {**overrides, **entry.overrides}, render_mode="rgb_array")
-    policy = registry.make(name, **options)
-    observation, _ = env.reset(seed=seed)
-    policy.reset(Task.of(env, policy.knowledge), episode_rng(entry, seed))
-    frames = []
+    policy = registry.make(word, scenario=scenario) if isinstance(word, str) else word
+    env = make_env(env_id, scenario, {**overrides, **policy.overrides}, render_mode="rgb_array")
+    registry.check_fits(policy, env.system)
     count = min(slots or env.system.horizon, env.system.horizon)
-    for _ in progress(range(count), count, f"{name}, {scenario}"):
-        observation, *_ = env.step(policy.act(observation))
-        frames.append(env.render())
-    return frames
+    steps = itertools.islice(Episode(env, policy, episode_rng(policy, seed), seed=seed), count)
+    return [np.asarray(env.render()) for _ in progress(steps, count, f"{policy.name}, {scenario}")]
 
 
 def write_gif(frames: Sequence[NDArray], path: str | Path, fps: int = 10) -> Path:
@@ -37,7 +39,7 @@ def write_gif(frames: Sequence[NDArray], path: str | Path, fps: int = 10) -> Pat
     try:
         from PIL import Image
     except ImportError as error:
-        raise ImportError("GIFs need Pillow: pip install 'rangym[plot]'") from error
+        raise MissingExtra("GIFs need Pillow: pip install 'rangym[plot]'") from error
     pictures = [Image.fromarray(frame).convert("P", palette=Image.Palette.ADAPTIVE) for frame in frames]
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=round(1000 / fps), loop=0, optimize=True)

@@ -1,4 +1,4 @@
-"""Resumable grids of cells on any joblib backend; results are JSON lines, one a cell, written by the parent alone."""
+"""Resumable grids of jobs on any joblib backend; results are JSON lines, one a job, written by the parent alone."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ import hashlib
 import json
 import os
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rangym.envs.errors import WrongValue
 from rangym.evaluation.progress import progress
 
-Cell = dict[str, Any]
+Job = dict[str, Any]
 Row = dict[str, Any]
 
 
-def cell_key(cell: Cell) -> str:
-    """Identity of a cell: a hash of every argument that changes its result, whatever their order."""
-    return hashlib.sha256(json.dumps(cell, sort_keys=True, allow_nan=False).encode()).hexdigest()[:20]
+def job_key(job: Job) -> str:
+    """Identity of a job: a hash of every argument that changes its result, whatever their order."""
+    return hashlib.sha256(json.dumps(job, sort_keys=True, allow_nan=False).encode()).hexdigest()[:20]
 
 
 @dataclass(frozen=True)
@@ -55,18 +56,18 @@ def read(path: str | Path) -> Stored:
 
 
 def run_grid(
-    work: Callable[[Cell], Row], cells: Sequence[Cell], path: str | Path | None, *, workers: int = 1, title: str = ""
+    work: Callable[[Job], Row], jobs: Sequence[Job], path: str | Path | None, *, workers: int = 1, title: str = ""
 ) -> tuple[Stored, int]:
-    """Do the cells that ``path`` does not hold yet; returns those of ``cells`` now done, and how many were run.
+    """Do the jobs that ``path`` does not hold yet; returns those of ``jobs`` now done, and how many were run.
 
-    A cell that fails becomes a row with ``error`` and is tried again next time. Killed at any moment, the file keeps
+    A job that fails becomes a row with ``error`` and is tried again next time. Killed at any moment, the file keeps
     every finished row. ``path`` None keeps the rows in memory only.
     """
     if workers == 0 or workers < -1:
-        raise ValueError(f"workers: a number of processes, or -1 for one a core, wanted, got {workers}")
-    wanted = {cell_key(cell): cell for cell in cells}
+        raise WrongValue(f"workers: a number of processes, or -1 for one a core, wanted, got {workers}")
+    wanted = {job_key(job): job for job in jobs}
     stored = Stored({}, {}, ()) if path is None else read(path)
-    todo = [(key, cell) for key, cell in wanted.items() if key not in stored.rows]
+    todo = [(key, job) for key, job in wanted.items() if key not in stored.rows]
     rows = {key: stored.rows[key] for key in wanted if key in stored.rows}
     errors: dict[str, Row] = {}
     with _Appender(path) as file:
@@ -76,10 +77,10 @@ def run_grid(
     return Stored({key: rows[key] for key in wanted if key in rows}, errors, stored.torn), len(todo)
 
 
-def _results(work: Callable[[Cell], Row], todo: Sequence[tuple[str, Cell]], workers: int) -> Iterator[Row]:
-    """Rows as they finish; neighbouring cells go to the same process, so order them by what they share."""
+def _results(work: Callable[[Job], Row], todo: Sequence[tuple[str, Job]], workers: int) -> Iterator[Row]:
+    """Rows as they finish; neighbouring jobs go to the same process, so order them by what they share."""
     if workers == 1 or len(todo) < 2:
-        yield from (_one(work, key, cell) for key, cell in todo)
+        yield from (_one(work, key, job) for key, job in todo)
         return
     import joblib
 
@@ -88,16 +89,26 @@ def _results(work: Callable[[Cell], Row], todo: Sequence[tuple[str, Cell]], work
     size = len(todo) if streams else 8 * joblib.effective_n_jobs(workers)
     with joblib.Parallel(n_jobs=workers, return_as="generator_unordered" if streams else "list") as pool:
         for i in range(0, len(todo), size):
-            yield from pool(joblib.delayed(_one)(work, key, cell) for key, cell in todo[i : i + size])
+            yield from pool(joblib.delayed(_one)(work, key, job) for key, job in todo[i : i + size])
 
 
-def _one(work: Callable[[Cell], Row], key: str, cell: Cell) -> Row:
+def _one(work: Callable[[Job], Row], key: str, job: Job) -> Row:
     try:
-        return {"key": key, **cell, **work(cell)}
-    except Exception as error:  # one bad cell must not lose the others; it is reported at the end
+        return {"key": key, **job, **work(job)}
+    except Exception as error:  # one bad job must not lose the others; it is reported at the end
         place = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(place.filename).name}:{place.lineno}"
-        return {"key": key, **cell, "error": f"{type(error).__name__}: {error}", "where": where}
+        return {"key": key, **job, "error": f"{type(error).__name__}: {error}", "where": where}
+
+
+def write(rows: Iterable[Row], path: str | Path) -> Path:
+    """Write rows as JSON lines; the file is there whole or not at all."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    part.write_bytes(b"".join(json.dumps(row, allow_nan=False).encode() + b"\n" for row in rows))
+    os.replace(part, path)
+    return path
 
 
 class _Appender:

@@ -11,18 +11,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from rangym.envs.rendering import BLUE, CYAN, FAINT, GREEN, GREY, INK, MUTED, PURPLE, RED, YELLOW
 from rangym.evaluation.statistics import Interval
 from rangym.evaluation.summary import PolicySummary, Summary
 
 # Okabe and Ito's colours: told apart by colour-blind readers too; the marker says the role a second time.
 ROLES = {
-    "reference": ("#0072B2", "o"),
-    "heuristic": ("#009E73", "s"),
-    "agent": ("#D55E00", "D"),
-    "oracle": ("#CC79A7", "^"),
-    "random": ("#777777", "v"),
+    "reference": (BLUE, "o"),
+    "heuristic": (GREEN, "s"),
+    "agent": (RED, "D"),
+    "oracle": (PURPLE, "^"),
+    "random": (MUTED, "v"),
 }
-TERM_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#F0E442", "#777777")
+TERM_COLOURS = (BLUE, RED, GREEN, YELLOW, PURPLE, CYAN, GREY, MUTED)
 WIDTH_IN, ROW_IN, FRAME_IN = 9.5, 0.28, 1.3
 FAR = 6.0
 """A value so many median deviations away from the median is drawn as an arrow, or it would flatten all others."""
@@ -36,7 +37,7 @@ def reward_plot(summary: Summary) -> str:
     _dots(axes, summary.policies, [line.reward for line in summary.policies], reach)
     if reach:
         certified = summary.comparison.bound_kind == "certified"
-        axes.axvline(reach[0], color="#333333", linestyle="-" if certified else "--", linewidth=1)
+        axes.axvline(reach[0], color=INK, linestyle="-" if certified else "--", linewidth=1)
         axes.annotate(
             f"bound ({summary.comparison.bound_kind})",
             (reach[0], 1.0),
@@ -56,7 +57,7 @@ def difference_plot(summary: Summary) -> str:
     lines = [line for line in summary.policies if line.difference is not None]
     figure, axes = _figure(lines)
     _dots(axes, lines, [line.difference for line in lines if line.difference is not None], [0.0])
-    axes.axvline(0, color="#333333", linewidth=1)
+    axes.axvline(0, color=INK, linewidth=1)
     axes.set_xlabel(f"reward minus that of {summary.reference} on the same trace, 95 % interval")
     return _svg(figure, "difference")
 
@@ -67,7 +68,7 @@ def score_plot(summary: Summary) -> str:
     figure, axes = _figure(lines)
     _dots(axes, lines, [line.score for line in lines if line.score is not None], [0.0, 1.0])
     for edge in (0, 1):
-        axes.axvline(edge, color="#333333", linewidth=1)
+        axes.axvline(edge, color=INK, linewidth=1)
     kind = summary.comparison.bound_kind
     axes.set_xlabel(f"score: 0 = mean of {summary.zero}, 1 = {kind} {'bound' if kind == 'certified' else 'value'}")
     return _svg(figure, "score")
@@ -86,8 +87,8 @@ def terms_plot(summary: Summary) -> str:
         axes.barh(places, values, left=start, height=0.62, color=colour, label=name)
         right, left = right + np.maximum(values, 0), left + np.minimum(values, 0)
     rewards = np.array([line.reward.value for line in lines])
-    axes.plot(rewards, places, "|", color="black", markersize=11, markeredgewidth=1.6, label="reward")
-    axes.axvline(0, color="#333333", linewidth=1)
+    axes.plot(rewards, places, "|", color=INK, markersize=11, markeredgewidth=1.6, label="reward")
+    axes.axvline(0, color=INK, linewidth=1)
     axes.set_xlabel("reward terms, mean per slot")
     figure.legend(loc="outside lower center", ncols=min(len(names) + 1, 6), frameon=False, fontsize=8)
     return _svg(figure, "terms")
@@ -100,11 +101,11 @@ def _figure(lines: Sequence[PolicySummary]) -> tuple[Figure, Axes]:
     axes.set_ylim(len(lines) - 0.4, -0.6)  # best on top
     axes.tick_params(axis="y", length=0)
     axes.tick_params(axis="x", labelsize=8)
-    axes.grid(axis="x", color="#e3e3e3", linewidth=0.7)
+    axes.grid(axis="x", color=FAINT, linewidth=0.7)
     axes.set_axisbelow(True)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
-    axes.spines["bottom"].set_color("#999999")
+    axes.spines["bottom"].set_color(MUTED)
     return figure, axes
 
 

@@ -15,7 +15,7 @@ def progress(items: Iterable[T], total: int, title: str) -> Iterator[T]:
     """Yield ``items``; whatever takes more than two seconds says on stderr how far it is."""
     if sys.stderr.isatty():
         try:
-            from tqdm import tqdm  # type: ignore[import-untyped]
+            from tqdm import tqdm
         except ImportError:  # tqdm comes with the extra `rl`; lines do as well
             pass
         else:

@@ -7,12 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from rangym.envs.errors import MissingExtra, WrongValue
 from rangym.evaluation.results import Results
 from rangym.evaluation.summary import Summary, detail_table, heading, main_table, notes, summarise_all
-
-
-class MissingExtra(ImportError):
-    """The report's packages are not installed; the message says how to get them."""
 
 
 def check_extra() -> None:
@@ -35,7 +32,7 @@ def write_html(results: Results, path: str | Path, *, command: str, against: str
     from rangym.evaluation import plots
 
     if not results.comparisons:
-        raise ValueError("nothing to report: no trace has a row of every policy")
+        raise WrongValue("nothing to report: no trace has a row of every policy")
 
     def sections(summary: Summary) -> dict[str, Any]:
         figures = [("Reward", plots.reward_plot(summary))]
@@ -70,5 +67,5 @@ def write_html(results: Results, path: str | Path, *, command: str, against: str
 
 def _versions(results: Results) -> list[str]:
     """The versions behind the rows: one line, or several where rows come from several."""
-    found = {json.dumps({**row["versions"], "code": row["source"]}) for row in results.episodes}
+    found = {json.dumps({**row["versions"], "code": row["trace_code"]}) for row in results.episodes}
     return sorted(", ".join(f"{name} {version}" for name, version in json.loads(v).items()) for v in found)

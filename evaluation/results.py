@@ -7,36 +7,44 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rangym.evaluation.grid import Row, Stored, read
+from rangym.envs.errors import MissingExtra, WrongValue
+from rangym.evaluation.grid import Row, Stored, read, write
+from rangym.policies import words
 
+if TYPE_CHECKING:
+    import pandas
+
+Seed = int | str
 EXCESS = 1e-9
 """Relative excess over a certified bound that rounding may cause; more is an error of the bound or of the simulator."""
 
 
 def label(row: Row) -> str:
     """The policy of a row with its resolved options, as `evaluate` would take it."""
-    options = ",".join(f"{k}={v}" for k, v in sorted(row["options"].items()))
-    return f"{row['policy']}:{options}" if options else row["policy"]
+    return words.spell(row["policy"], row["options"])
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Policies on the same traces of one environment; every array runs over ``seeds``, in the same order."""
+    """Policies on the same traces of one environment; every array runs over ``seeds``, in the same order.
+
+    A recorded trace has the hash of its content in place of a seed.
+    """
 
     env_id: str
     scenario: str
-    overrides: Mapping[str, Any]
-    seeds: tuple[int, ...]
+    overrides: Mapping[str, object]
+    seeds: tuple[Seed, ...]
     dropped_seeds: int
     """Seeds left out because a policy has no row for them."""
-    rows: Mapping[str, Mapping[int, Row]]
+    rows: Mapping[str, Mapping[Seed, Row]]
     """Policy label -> seed -> row."""
-    bounds: Mapping[int, Row]
+    bounds: Mapping[Seed, Row]
     """Seed -> bound (value, kind, what, lower)."""
 
     @property
@@ -50,7 +58,7 @@ class Comparison:
         named = [known for known in self.rows if policy in (known, known.partition(":")[0])]
         if policy in self.rows or len(named) == 1:
             return policy if policy in self.rows else named[0]
-        raise ValueError(f"policy: one of {', '.join(named or self.rows)} wanted, got {policy!r}")
+        raise WrongValue(f"policy: one of {', '.join(named or self.rows)} wanted, got {policy!r}")
 
     def rewards(self, policy: str) -> NDArray:
         """Mean reward per slot of each episode, (seeds,)."""
@@ -80,13 +88,16 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Results:
-    """Rows of episodes and bounds, the errors among the cells, and how many cells were run just now."""
+    """Rows of episodes and bounds, the errors among the jobs, and how many jobs were run just now.
+
+    ``print(results)`` is the table of every comparison, with the jobs that failed.
+    """
 
     episodes: tuple[Row, ...]
     bounds: tuple[Row, ...]
     errors: tuple[Row, ...]
     torn: tuple[int, ...] = ()
-    """Lines of the file that do not parse; the cells they held are run again by the next `evaluate`."""
+    """Lines of the file that do not parse; the jobs they held are run again by the next `evaluate`."""
     computed: int = 0
 
     @staticmethod
@@ -104,14 +115,40 @@ class Results:
     def load(path: str | Path) -> Results:
         """Everything a results file holds; the newest row counts where the code has changed in between."""
         if not Path(path).is_file():
-            raise ValueError(f"{path}: no such results file")
+            raise WrongValue(f"{path}: no such results file")
         stored = read(path)
         good = {_identity(row) for row in stored.rows.values()}
         errors = {key: row for key, row in stored.errors.items() if _identity(row) not in good}
         results = Results.of(Stored(stored.rows, errors, stored.torn))
         if not results.episodes:
-            raise ValueError(f"{path}: no result in it")
+            raise WrongValue(f"{path}: no result in it")
         return results
+
+    def save(self, path: str | Path) -> Path:
+        """Write all rows as JSON lines, which `load` and ``rangym report`` read."""
+        return write([*self.episodes, *self.bounds, *self.errors], path)
+
+    def to_frame(self) -> pandas.DataFrame:
+        """One line an episode: environment, scenario, policy, seed, reward, bound, terms and metrics; needs pandas."""
+        try:
+            import pandas
+        except ImportError as error:
+            raise MissingExtra("to_frame needs pandas: pip install pandas") from error
+        bounds = {(_where(row), row["seed"]): row["bound"] for row in self.bounds}
+        lines = []
+        for row in self.episodes:
+            found = bounds.get((_where(row), row["seed"]), {"value": None, "kind": "none"})
+            line = {"env_id": row["env_id"], "scenario": row["scenario"], "policy": label(row), "seed": row["seed"]}
+            line |= {"knowledge": row["knowledge"], "reward": row["reward"]}
+            line |= {"bound": found["value"], "bound_kind": found["kind"], "cpu_ms_per_slot": row["cpu_ms_per_slot"]}
+            lines.append(line | {f"term.{k}": v for k, v in row["terms"].items()} | row["metrics"])
+        return pandas.DataFrame(lines)
+
+    def __str__(self) -> str:
+        from rangym.evaluation.summary import summarise_all, text_report
+
+        tables = [text_report(summary) for summary in summarise_all(self)]
+        return "\n\n".join([*tables, *(f"PROBLEM: {problem}" for problem in self.problems)]) or "no results"
 
     @staticmethod
     def merge(parts: Iterable[Results]) -> Results:
@@ -127,10 +164,10 @@ class Results:
     @cached_property
     def comparisons(self) -> tuple[Comparison, ...]:
         """One comparison for each environment, scenario and set of overrides."""
-        groups: dict[str, dict[str, dict[int, Row]]] = {}
+        groups: dict[str, dict[str, dict[Seed, Row]]] = {}
         for row in self.episodes:
             groups.setdefault(_where(row), {}).setdefault(label(row), {})[row["seed"]] = row
-        found: dict[str, dict[int, Row]] = {}
+        found: dict[str, dict[Seed, Row]] = {}
         for row in self.bounds:
             found.setdefault(_where(row), {})[row["seed"]] = row["bound"]
         comparisons = []
@@ -139,14 +176,14 @@ class Results:
             shared = set.intersection(*(set(by_seed) for by_seed in rows.values()))
             every = set.union(*(set(by_seed) for by_seed in rows.values()))
             dropped = len(every) - len(shared)
-            seeds = tuple(sorted(shared))
+            seeds = tuple(sorted(shared, key=lambda seed: (isinstance(seed, str), seed)))
             comparisons.append(Comparison(env_id, scenario, overrides, seeds, dropped, rows, found.get(where, {})))
         return tuple(c for c in comparisons if c.seeds)
 
     def comparison(self) -> Comparison:
         """The only comparison."""
         if len(self.comparisons) != 1:
-            raise ValueError(f"one comparison wanted, got {[c.title for c in self.comparisons]}")
+            raise WrongValue(f"one comparison wanted, got {[c.title for c in self.comparisons]}")
         return self.comparisons[0]
 
     def rewards(self, policy: str) -> NDArray:
@@ -155,8 +192,8 @@ class Results:
 
     @cached_property
     def problems(self) -> tuple[str, ...]:
-        """What makes these results untrustworthy: failed cells, and rewards above a certified bound."""
-        failed: dict[tuple[str, ...], list[int]] = {}
+        """What makes these results untrustworthy: failed jobs, and rewards above a certified bound."""
+        failed: dict[tuple[str, ...], list[Seed]] = {}
         for row in self.errors:
             what = "bound" if row["row"] == "bound" else label(row)
             failed.setdefault((what, row["scenario"], row["error"], row["where"]), []).append(row["seed"])
@@ -179,9 +216,8 @@ class Results:
 
 
 def _where(row: Row) -> str:
-    """Which traces: environment, scenario, overrides, and the content of the files that overrides name."""
-    files = {key: row.get(f"{key}_sha256") for key in row["overrides"]}
-    return json.dumps([row["env_id"], row["scenario"], row["overrides"], files], sort_keys=True)
+    """Which traces: environment, scenario, overrides, and the content of the files that they are read from."""
+    return json.dumps([row["env_id"], row["scenario"], row["overrides"], row["files"]], sort_keys=True)
 
 
 def _identity(row: Row) -> tuple[str, str, int]:

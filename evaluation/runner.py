@@ -1,244 +1,223 @@
-"""Policies on the same traces: one episode a cell, resumable, with bounds where there are any."""
+"""Policies on the same traces: one episode a job, resumable, with bounds where there are any."""
 
 from __future__ import annotations
 
+import copy
 import functools
-import hashlib
-import importlib
-import inspect
 import json
 import platform
-import time
+import tempfile
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
-import gymnasium as gym
 import numpy as np
-from gymnasium.envs.registration import load_env_creator
 
-import rangym
-from rangym.envs.core import SystemEnv, Trace
-from rangym.evaluation.grid import Cell, Row, run_grid
-from rangym.evaluation.metrics import episode_metrics, term_means
-from rangym.evaluation.protocol import Protocol, seed_range
+from rangym.envs import registration
+from rangym.envs.core import System, Trace
+from rangym.envs.errors import WrongType, WrongValue
+from rangym.envs.registration import Problem, problem
+from rangym.evaluation import cards, identity
+from rangym.evaluation.episode import make_env, played
+from rangym.evaluation.grid import Job, Row, run_grid
+from rangym.evaluation.protocol import Benchmark, seed_range
 from rangym.evaluation.results import Results
-from rangym.policies import registry
-from rangym.policies.base import Task
-from rangym.policies.registry import Entry
-
-TUNED = Path(registry.__file__).with_name("tuned.json")
-"""policy -> env_id -> scenario -> what ``rangym tune --save`` found; ``"options"`` are used by `resolve`."""
+from rangym.policies import registry, words
+from rangym.policies.base import Policy
 
 
 def evaluate(
-    policies: Iterable[str],
-    protocol: Protocol,
+    policies: Iterable[str | Policy] | str | Policy | None,
+    benchmark: Benchmark,
     *,
     workers: int = 1,
     out: str | Path | None = None,
     bounds: bool = True,
 ) -> Results:
-    """Run every policy on every trace of ``protocol``.
+    """Run every policy on every trace of ``benchmark``.
 
     Parameters
     ----------
-    policies : registry names with options, ``"lda"``, ``"lda:rounding=coupled"``; see `resolve` for tuned options.
+    policies : words of the registry, ``"lda"``, ``"lda:tuned"``, ``"lda:rounding=coupled"``, ``"my_module:Mine"``, or
+        policy objects, of which copies are played; None means those that the benchmark names. A model with
+        ``predict`` is a policy as ``rangym.policies.Predictor(model, name="mine")``.
     workers : processes (-1: one a core); results do not depend on it, nor on the other policies in the list.
-    out : JSON-lines file; cells it already holds are not run again, whatever ended the last run.
+    out : JSON-lines file; jobs it already holds are not run again, whatever ended the last run.
     bounds : also compute each trace's bound.
 
     Raises
     ------
-    ValueError, TypeError : unknown policy, option, scenario or parameter, or a policy of another environment. An error
-        inside a cell does not raise: see ``Results.problems``.
+    WrongValue, WrongType : unknown policy, option, scenario or parameter, a policy of another environment, or ``out``
+        with a policy object whose rows could not be told from others. An error inside a job does not raise: see
+        ``Results.problems``.
     """
-    policies = [policies] if isinstance(policies, str) else list(policies)
-    for spec in policies:
-        if not isinstance(spec, str):
-            what = spec.__name__ if isinstance(spec, type) else type(spec).__name__
-            raise TypeError(f"policies: registry names wanted, got {what}; policies.register() gives yours a name")
-    if not policies:
-        raise ValueError("policies: at least one policy wanted, got none")
-    make_env(protocol.env_id, protocol.scenario, protocol.overrides)  # wrong scenarios and parameters are refused here
-    trace_of = {
-        "env_id": protocol.env_id,
-        "scenario": protocol.scenario,
-        "overrides": dict(protocol.overrides),
-        "source": source_hash(),
-        **_file_hashes(protocol.overrides),
-    }
-    chosen, entries = [], {}
-    for spec in policies:
-        name, options = resolve(spec, protocol.env_id, protocol.scenario)
-        entry = registry.entry(name)
-        if entry.env_id not in (None, protocol.env_id):
-            raise ValueError(f"policy: {name!r} is for {entry.env_id}, not for {protocol.env_id}")
-        registry.make(name, **options)  # an unknown option is refused here, not in every cell
-        make_env(protocol.env_id, protocol.scenario, {**protocol.overrides, **entry.overrides})
-        entries[name] = entry
-        given = {"policy": name, "options": options, "policy_overrides": dict(entry.overrides)}
-        chosen.append({**given, **_own_source(entry), **_file_hashes(options)})
-    cells: list[Cell] = []
-    for seed in protocol.seeds:  # by seed, so that a process keeps the trace it has sampled
-        if bounds:
-            cells.append(_plain({"row": "bound", **trace_of, "bound_source": bound_hash(), "seed": seed}))
-        cells += [_plain({"row": "episode", **trace_of, **policy, "seed": seed}) for policy in chosen]
-    work = functools.partial(run_cell, entries=entries)
-    title = f"{protocol.env_id.removeprefix('rangym/')} {protocol.scenario}"
-    stored, computed = run_grid(work, cells, out, workers=workers, title=title)
+    if isinstance(policies, str | Policy):
+        policies = [policies]
+    asked = benchmark.chosen() if policies is None else list(policies)
+    if not asked:
+        raise WrongValue("policies: at least one policy wanted, got none")
+    env_id = problem(benchmark.env_id).env_id
+    system = make_env(env_id, benchmark.scenario, benchmark.overrides).system  # refuses wrong scenarios and parameters
+    players: dict[str, Policy] = {}
+    parts = []
+    for given in asked:
+        policy = _policy(given, benchmark)
+        registry.check_fits(policy, system)
+        make_env(env_id, benchmark.scenario, {**benchmark.overrides, **policy.overrides})
+        part = _identity(policy, keep=out is not None)
+        label = words.spell(policy.name, part["options"])
+        if label in players:
+            raise WrongValue(f"policies: each once, got {label!r} twice (a name of its own tells objects apart)")
+        players[label] = policy
+        parts.append(part)
+    with ExitStack() as stack:
+        seeds: dict[int | str, Trace | str | None] = {seed: None for seed in benchmark.seeds}
+        if benchmark.traces:
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            seeds = _recorded(benchmark, system, Path(folder) if workers != 1 else None)
+        where = _where(env_id, benchmark, system)
+        jobs: list[Job] = []
+        for seed in seeds:  # by seed, so that a process keeps the trace it has sampled
+            if bounds:
+                jobs.append({"row": "bound", **where, "code": _bound_code(system), "seed": seed})
+            jobs += [{"row": "episode", **where, **part, "seed": seed} for part in parts]
+        work = _Work(problem(env_id), players, seeds)
+        title = f"{env_id.rpartition('/')[2]} {benchmark.scenario}"
+        stored, computed = run_grid(work, jobs, out, workers=workers, title=title)
     return Results.of(stored, computed)
 
 
-def resolve(spec: str, env_id: str, scenario: str) -> tuple[str, dict[str, Any]]:
-    """The policy's name and options: ``"lda"`` takes the options tuned for the scenario, where there are any;
-    ``"lda:default"`` those of its constructor; ``"lda:key=value,..."`` exactly the ones named."""
-    name, colon, rest = spec.partition(":")
-    registry.entry(name)
-    if rest == "default":
-        return name, {}
-    if rest:
-        return name, registry.parse_options(spec)
-    if colon:
-        raise ValueError(f"policy {spec!r}: {name}, {name}:default or {name}:key=value wanted")
-    return name, dict(tuned().get(name, {}).get(env_id, {}).get(scenario, {}).get("options", {}))
+def _policy(given: str | Policy, benchmark: Benchmark) -> Policy:
+    """The policy of a word, or a copy of the object with the name and the overrides of its registry entry."""
+    if isinstance(given, str):
+        return registry.make(given, scenario=benchmark.scenario)
+    if not isinstance(given, Policy):
+        what = given.__name__ if isinstance(given, type) else type(given).__name__
+        hint = "; Predictor(model, name='mine') makes a policy of it" if hasattr(given, "predict") else ""
+        raise WrongType(f"policies: words of the registry or Policy objects wanted, got {what}{hint}")
+    policy = copy.copy(given)
+    if not policy.name:
+        policy.name = registry.name_of(given)
+        if policy.name in (known := registry.entries()):
+            policy.role, policy.overrides = known[policy.name].role, known[policy.name].overrides
+    return policy
 
 
-def tuned(path: Path | None = None) -> dict[str, Any]:
-    """The file of tuned options."""
-    path = path or TUNED
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+def _identity(policy: Policy, keep: bool) -> Job:
+    """What makes a policy's rows its own: options, code, and the files and models that it is made of."""
+    part: Job = {"policy": policy.name, "policy_overrides": dict(policy.overrides)}
+    try:
+        options, objects = identity.options_of(policy)
+        files = identity.files_of([*policy.data_files(), *identity.named_files(options)])
+        code = identity.code_of(identity.EPISODE, type(policy))
+    except WrongValue as error:
+        if keep:
+            raise WrongValue(f"out: rows of {policy.name} cannot be kept: {error}") from None
+        return {**part, "options": {}, "code": "", "policy_files": {}, "in_memory": str(error)}
+    return {**part, "options": options, "code": code, "policy_files": files | objects}
 
 
-def make_env(env_id: str, scenario: str, overrides: Mapping[str, Any], render_mode: str | None = None) -> SystemEnv:
-    """The single environment, without wrappers and without autoreset."""
-    spec = gym.spec(env_id)  # not gym.make, whose wrappers cost time and whose errors bury ours
-    creator = load_env_creator(spec.entry_point)  # type: ignore[arg-type]
-    env = creator(**{**spec.kwargs, "scenario": scenario, "render_mode": render_mode, **overrides})
-    if not isinstance(env, SystemEnv):
-        raise TypeError(f"env_id: an environment of rangym wanted, got {env_id!r} ({type(env).__name__})")
-    return env
-
-
-def run_cell(cell: Cell, entries: Mapping[str, Entry]) -> Row:
-    """One episode of one policy, or the bound of one trace."""
-    trace = _trace(cell["env_id"], cell["scenario"], json.dumps(cell["overrides"]), cell["seed"])
-    common = {"seed_range": seed_range(cell["seed"]), "versions": versions()}
-    if cell["row"] == "bound":
-        from rangym.evaluation.bounds import bound
-
-        found = bound(make_env(cell["env_id"], cell["scenario"], cell["overrides"]).system, trace)
-        fields = {"value": found.value, "kind": found.kind, "what": found.what, "lower": found.lower}
-        return _plain({**common, "bound": fields})
-    entry = entries[cell["policy"]]
-    env = make_env(cell["env_id"], cell["scenario"], {**cell["overrides"], **cell["policy_overrides"]})
-    return _plain({**common, "role": entry.role, **run_episode(env, entry, cell["options"], trace, cell["seed"])})
-
-
-def run_episode(env: SystemEnv, entry: Entry, options: Mapping[str, Any], trace: Trace, seed: int) -> Row:
-    """Replay ``trace`` with the policy; means over slots, and the CPU time that the policy took, its reset included
-    (that is where an oracle plans; ``reset_ms`` gives it apart)."""
-    policy = entry.policy_class(**options)
-    observation, _ = env.reset(options={"trace": trace})
-    task, rng = Task.of(env, policy.knowledge), episode_rng(entry, seed)
-    start = time.process_time()
-    policy.reset(task, rng)
-    reset_s = time.process_time() - start
-    decide_s, rewards, terms, metrics, ended = 0.0, [], [], [], False
-    while not ended:
-        start = time.process_time()
-        action = policy.act(observation)
-        decide_s += time.process_time() - start
-        observation, reward, terminated, truncated, info = env.step(action)
-        ended = terminated or truncated
-        rewards.append(reward)
-        terms.append(info["terms"])
-        metrics.append(info["metrics"])
-    reward = float(np.mean(rewards))
-    if not np.isfinite(reward):
-        raise ValueError(f"the mean reward is {reward}")
-    effort = {name: amount / len(rewards) for name, amount in policy.effort().items()}
+def _where(env_id: str, benchmark: Benchmark, system: System) -> Job:
+    """Which traces: environment, scenario, overrides, the code that draws them, and the files they are read from."""
     return {
-        "knowledge": policy.knowledge.value,
-        "horizon": len(rewards),
-        "reward": reward,
-        "terms": term_means(terms),
-        "metrics": {**episode_metrics(metrics, env.system.ratio_metrics), **effort},
-        "cpu_ms_per_slot": 1e3 * (reset_s + decide_s) / len(rewards),
-        "reset_ms": 1e3 * reset_s,
+        "env_id": env_id,
+        "scenario": benchmark.scenario,
+        "overrides": dict(benchmark.overrides),
+        "trace_code": identity.code_of(type(system)),
+        "files": identity.files_of([*system.data_files(), *identity.named_files(benchmark.overrides)]),
     }
 
 
-def episode_rng(entry: Entry, seed: int) -> np.random.Generator:
-    """The policy's own chance in the episode of ``seed``.
+def _bound_code(system: System) -> str:
+    """The code and the stored values behind the bound."""
+    target = cards.card_of(type(system))[0].bound
+    if target is None:
+        return ""
+    module = target.partition(":")[0]
+    return identity.code_of(module) + "".join(identity.files_of(identity.data_beside(module)).values())
 
-    It depends on the trace's seed and on the policy's class only: neither the trace's nor the other policies' draws
-    matter, and variants of one policy are compared under common random numbers.
-    """
-    # Hashed, so that the generator does not show the trace's seed to a policy that would draw the trace again.
-    return np.random.default_rng(int.from_bytes(hashlib.sha256(f"{seed} {entry.target}".encode()).digest()[:16]))
+
+def _recorded(benchmark: Benchmark, system: System, folder: Path | None) -> dict[int | str, Trace | str | None]:
+    """Hash -> recorded trace, each checked against the system before anything is run; objects go to files in
+    ``folder`` where other processes are to read them."""
+    found: dict[int | str, Trace | str | None] = {}
+    for given in benchmark.traces:
+        trace = given if isinstance(given, Trace) else Trace.load(given)
+        trace.check(system.shapes, system.reveal, system.horizon)
+        system.check_trace(trace)
+        name = trace.fingerprint()
+        if name in found:
+            raise WrongValue(f"traces: each trace once, got the content {name} twice")
+        if isinstance(given, Trace) and folder is not None:
+            given.save(folder / f"{name}.npz")
+            given = folder / f"{name}.npz"
+        found[name] = given if isinstance(given, Trace) else str(given)
+    return found
 
 
-@functools.lru_cache(maxsize=2)  # cells come by seed; a paper-sized trace takes gigabytes
-def _trace(env_id: str, scenario: str, overrides: str, seed: int) -> Trace:
+@dataclass(frozen=True)
+class _Work:
+    """Does jobs in this or another process: it carries the policies, the recorded traces and the user's problem."""
+
+    problem: Problem
+    players: Mapping[str, Policy]
+    seeds: Mapping[int | str, Trace | str | None] = field(default_factory=dict)
+
+    def __call__(self, job: Job) -> Row:
+        """One episode of one policy, or the bound of one trace."""
+        registration.adopt(self.problem)
+        seed, overrides = job["seed"], job["overrides"]
+        given = self.seeds.get(seed)
+        if given is None:
+            trace = _drawn(job["env_id"], job["scenario"], json.dumps(overrides), seed)
+        else:
+            trace = given if isinstance(given, Trace) else Trace.load(given)
+        kind = "recorded" if isinstance(seed, str) else seed_range(seed)
+        common = {"seed_range": kind, "versions": versions()}
+        if job["row"] == "bound":
+            found = cards.bound(make_env(job["env_id"], job["scenario"], overrides).system, trace)
+            fields = {"value": found.value, "kind": found.kind, "what": found.what, "lower": found.lower}
+            return plain({**common, "bound": fields})
+        policy = copy.deepcopy(self.players[words.spell(job["policy"], job["options"])])
+        own = {**overrides, **job["policy_overrides"]}
+        env = make_env(job["env_id"], job["scenario"], own)
+        if {*trace.constants, *trace.slots} != set(env.system.shapes):
+            if given is not None:
+                raise WrongValue(f"traces: {policy.name} needs fields that a trace recorded without it does not have")
+            trace = _same_episode(trace, _drawn(job["env_id"], job["scenario"], json.dumps(own), seed))
+        return plain({**common, "role": policy.role, **played(env, policy, trace, seed)})
+
+
+@functools.lru_cache(maxsize=2)  # jobs come by seed; a paper-sized trace takes gigabytes
+def _drawn(env_id: str, scenario: str, overrides: str, seed: int) -> Trace:
     env = make_env(env_id, scenario, json.loads(overrides))
     env.reset(seed=seed)
     return env.trace
 
 
+def _same_episode(trace: Trace, own: Trace) -> Trace:
+    """``own``, drawn under a policy's overrides: it has other fields beside those of ``trace``, which are the same."""
+    for name in trace.slots.keys() & own.slots.keys():
+        if not np.array_equal(trace.slots[name], own.slots[name]):
+            raise WrongValue(f"overrides: a trace that they leave unchanged wanted, got another {name!r}")
+    return own
+
+
 @functools.cache
 def versions() -> dict[str, str]:
     """The versions that a row's numbers depend on."""
-    packages = {name: metadata.version(name) for name in ("numpy", "scipy", "numba", "gymnasium")}
-    return {"rangym": rangym.__version__, "python": platform.python_version(), **packages}
+    packages = {name: metadata.version(name) for name in ("rangym", "numpy", "scipy", "numba", "gymnasium")}
+    return {"python": platform.python_version(), **packages}
 
 
-@functools.cache
-def source_hash() -> str:
-    """Identity of the code that makes results: the version, and the files of environments, policies and agents.
-
-    With the version alone, rows of an edited checkout would be taken for those of the present code.
-    """
-    digest = hashlib.sha256(rangym.__version__.encode())
-    for package in ("envs", "policies", "baselines"):
-        root = Path(importlib.import_module(f"rangym.{package}").__file__).parent  # type: ignore[arg-type]
-        for path in sorted(p for p in root.rglob("*") if p.suffix in (".py", ".npz")):
-            digest.update(path.relative_to(root).as_posix().encode())
-            digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]
+def plain(row: Row) -> Row:
+    """The row in JSON's own types: NumPy scalars and arrays, tuples, and non-finite floats (None)."""
+    return {str(name): _plain(value) for name, value in row.items()}
 
 
-@functools.cache
-def bound_hash() -> str:
-    """Identity of the code and the stored values behind the bounds, which are not in `source_hash`."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*")):
-        if path.name == "bounds.py" or path.name.startswith("placement_"):
-            digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]
-
-
-def _own_source(entry: Entry) -> dict[str, str]:
-    """Hash of a policy's file where it is not ours, and so not in `source_hash`."""
-    if entry.target.startswith("rangym."):
-        return {}
-    file = inspect.getsourcefile(entry.policy_class)
-    return {"policy_source": _sha256(file)} if file else {}
-
-
-def _file_hashes(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Hashes of the files that options name (a radio map, an agent's weights): their content is part of the cell."""
-    named = {k: v for k, v in values.items() if isinstance(v, str) and Path(v).is_file()}
-    return {f"{k}_sha256": _sha256(v) for k, v in named.items()}
-
-
-def _sha256(path: str | Path) -> str:
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:12]
-
-
-def _plain(value: Any) -> Any:
-    """JSON's own types: NumPy scalars and arrays, tuples, and non-finite floats (None)."""
+def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):

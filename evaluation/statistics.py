@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
+
+from rangym.envs.errors import WrongValue
 
 
 @dataclass(frozen=True)
@@ -25,8 +28,9 @@ class Interval:
 
 @dataclass(frozen=True)
 class Difference(Interval):
-    """A mean of paired differences with its interval and the two-sided p-value of "no difference"."""
+    """A mean of paired differences with its interval, Student's t and the two-sided p-value of "no difference"."""
 
+    t: float
     p: float
     num_pairs: int
 
@@ -60,7 +64,7 @@ def interquartile_mean_interval(
     _check_confidence(confidence)
     x = x[:, None] if x.ndim == 1 else x
     if x.ndim != 2:
-        raise ValueError(f"values: shape (seeds,) or (seeds, tasks) wanted, got {x.shape}")
+        raise WrongValue(f"values: shape (seeds,) or (seeds, tasks) wanted, got {x.shape}")
     value = interquartile_mean(x)
     if len(x) == 1:
         return Interval(value, np.nan, np.nan)
@@ -82,24 +86,24 @@ def paired_difference(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -> D
     """
     x, y = _finite(a, "a", 1), _finite(b, "b", 1)
     if x.shape != y.shape:
-        raise ValueError(f"a, b: the same traces, so equal lengths, wanted, got {len(x)} and {len(y)}")
+        raise WrongValue(f"a, b: the same traces, so equal lengths, wanted, got {len(x)} and {len(y)}")
     d = x - y
     mean = mean_interval(d, confidence)
     if len(d) == 1:
-        return Difference(mean.value, np.nan, np.nan, np.nan, 1)
+        return Difference(mean.value, np.nan, np.nan, np.nan, np.nan, 1)
     error = d.std(ddof=1) / np.sqrt(len(d))
     if error == 0:  # every difference is the same: certain either way
-        p = 1.0 if mean.value == 0 else 0.0
+        t = 0.0 if mean.value == 0 else math.copysign(math.inf, mean.value)
     else:
-        p = float(2 * stats.t.sf(abs(mean.value) / error, len(d) - 1))
-    return Difference(mean.value, mean.low, mean.high, p, len(d))
+        t = mean.value / float(error)
+    return Difference(mean.value, mean.low, mean.high, t, float(2 * stats.t.sf(abs(t), len(d) - 1)), len(d))
 
 
 def holm(p_values: Sequence[float]) -> NDArray:
     """Holm's adjusted p-values: below alpha where the family-wise error rate alpha allows the claim. NaN stays NaN."""
     p = np.asarray(p_values, dtype=float)
     if p.ndim != 1 or ((p < 0) | (p > 1)).any():
-        raise ValueError(f"p_values: a sequence of numbers in [0, 1] wanted, got {p_values!r}")
+        raise WrongValue(f"p_values: a sequence of numbers in [0, 1] wanted, got {p_values!r}")
     order = np.argsort(p)  # NaN last
     known = int(np.isfinite(p).sum())
     steps = p[order[:known]] * (known - np.arange(known))
@@ -117,7 +121,7 @@ def normalised_score(reward: ArrayLike, zero: float, bound: ArrayLike) -> NDArra
     reward, bound = np.asarray(reward, dtype=float), np.asarray(bound, dtype=float)
     span = bound.mean() - zero
     if span <= 0:
-        raise ValueError(f"bound: a mean above the zero policy's {zero} wanted, got {bound.mean()}")
+        raise WrongValue(f"bound: a mean above the zero policy's {zero} wanted, got {bound.mean()}")
     return 1 - (bound - reward) / span
 
 
@@ -131,10 +135,10 @@ def _finite(values: ArrayLike, name: str, ndim: int | None = None) -> NDArray:
     x = np.asarray(values, dtype=float)
     if x.size == 0 or not np.isfinite(x).all() or (ndim is not None and x.ndim != ndim):
         shape = "" if ndim is None else f" of {ndim} dimension"
-        raise ValueError(f"{name}: a non-empty array of finite numbers{shape} wanted, got {values!r}")
+        raise WrongValue(f"{name}: a non-empty array of finite numbers{shape} wanted, got {values!r}")
     return x
 
 
 def _check_confidence(confidence: float) -> None:
     if not 0 < confidence < 1:
-        raise ValueError(f"confidence: a number between 0 and 1 wanted, got {confidence!r}")
+        raise WrongValue(f"confidence: a number between 0 and 1 wanted, got {confidence!r}")

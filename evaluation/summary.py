@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rangym.evaluation.protocol import seed_range, zero_policy
+from rangym.envs.errors import WrongValue
+from rangym.evaluation.cards import zero_policy
+from rangym.evaluation.protocol import seed_range
 from rangym.evaluation.results import Comparison, Results
 from rangym.evaluation.statistics import (
     Difference,
@@ -107,7 +109,7 @@ def summarise_all(results: Results, against: str | None = None) -> list[Summary]
 
     if against is not None and results.comparisons and not any(has(c) for c in results.comparisons):
         known = dict.fromkeys(policy for c in results.comparisons for policy in c.rows)
-        raise ValueError(f"against: one of {', '.join(known)} wanted, got {against!r}")
+        raise WrongValue(f"against: one of {', '.join(known)} wanted, got {against!r}")
     return [summarise(c, against if has(c) else None) for c in results.comparisons]
 
 
@@ -120,10 +122,11 @@ def _mean(values: np.ndarray) -> float:
 def heading(summary: Summary) -> str:
     """What was compared, in one line."""
     c = summary.comparison
-    seeds = _ranges(c.seeds)
-    kinds = sorted({seed_range(seed) for seed in c.seeds})
+    numbers = [seed for seed in c.seeds if isinstance(seed, int)]
+    kinds = sorted({seed_range(seed) for seed in numbers}) + ["recorded"] * (len(numbers) < len(c.seeds))
+    seeds = f"seeds {_ranges(numbers)}, " if numbers else ""
     horizon = c.first(summary.reference)["horizon"]
-    text = f"{c.title}: {len(c.seeds)} traces of {horizon} slots (seeds {seeds}, {', '.join(kinds)})"
+    text = f"{c.title}: {len(c.seeds)} traces of {horizon} slots ({seeds}{', '.join(kinds)})"
     return text + (f"; {c.dropped_seeds} left out, where a policy has no row" if c.dropped_seeds else "")
 
 
@@ -136,7 +139,7 @@ def notes(summary: Summary) -> list[str]:
             f"difference: paired, to {summary.reference}; p: paired t-test, Holm's correction for "
             f"{len(summary.policies) - 1} comparisons."
         )
-    if len({row["source"] for by_seed in c.rows.values() for row in by_seed.values()}) > 1:
+    if len({row["trace_code"] for by_seed in c.rows.values() for row in by_seed.values()}) > 1:
         found.append("CAUTION: the rows come from several versions of the code; compare them in a new results file.")
     bounds = c.bound()
     if bounds is not None and c.bound_kind != "none":

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rangym.evaluation.protocol import TUNING_SEEDS, Protocol
+from rangym.envs.errors import WrongValue
+from rangym.envs.params import Overrides
+from rangym.evaluation.identity import options_of
+from rangym.evaluation.protocol import TUNING_SEEDS, Benchmark
 from rangym.evaluation.results import Results
-from rangym.evaluation.runner import TUNED, evaluate, tuned
+from rangym.evaluation.runner import evaluate
 from rangym.evaluation.summary import Summary, summarise
-from rangym.policies import registry
+from rangym.policies import registry, words
+
+Options = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -25,7 +31,7 @@ class Tuning:
     scenario: str
     seeds: tuple[int, ...]
     grid: Mapping[str, Sequence[Any]]
-    options: Mapping[str, Any]
+    options: Mapping[str, object]
     """The options with the best mean reward, the fixed ones included."""
     score: float
     summary: Summary
@@ -44,52 +50,65 @@ class Tuning:
 
 
 def tune(
-    spec: str,
+    word: str,
     env_id: str,
     scenario: str,
     grid: Mapping[str, Sequence[Any]],
     *,
     seeds: Iterable[int] = TUNING_SEEDS[:16],
-    overrides: Mapping[str, Any] | None = None,
+    overrides: Overrides | None = None,
     workers: int = 1,
     out: str | Path | None = None,
 ) -> Tuning:
     """Try every combination of ``grid`` (option -> values) on the same tuning traces.
 
-    Options named in ``spec`` stay fixed. Raises `ValueError` for seeds outside the tuning range, an empty grid, or an
+    Options named in ``word`` stay fixed. Raises `ValueError` for seeds outside the tuning range, an empty grid, or an
     option that is both fixed and tried.
     """
     seeds = tuple(seeds)
     if outside := [seed for seed in seeds if seed not in TUNING_SEEDS]:
-        raise ValueError(
+        raise WrongValue(
             f"seeds: tuning seeds, {TUNING_SEEDS.start}..{TUNING_SEEDS.stop - 1}, wanted, got {outside[0]}"
         )
-    name, fixed = spec.partition(":")[0], registry.parse_options(spec)
-    registry.entry(name)
+    asked = words.parse(word)
+    registry.entry(word)
     if not grid or not all(grid.values()):
-        raise ValueError(f"grid: at least one value for each option wanted, got {dict(grid)}")
-    if both := fixed.keys() & grid.keys():
-        raise ValueError(f"grid: {sorted(both)} cannot be tried, {spec!r} fixes it")
-    trials = [{**fixed, **dict(zip(grid, values, strict=True))} for values in itertools.product(*grid.values())]
-    protocol = Protocol(env_id, scenario, seeds, overrides or {}, allow_any_seed=True)
-    specs = [f"{name}:{','.join(f'{k}={v}' for k, v in options.items())}" for options in trials]
-    results = evaluate(specs, protocol, workers=workers, out=out, bounds=False)
+        raise WrongValue(f"grid: at least one value for each option wanted, got {dict(grid)}")
+    if both := asked.options.keys() & grid.keys():
+        raise WrongValue(f"grid: {sorted(both)} cannot be tried, {word!r} fixes it")
+    fixed: Options = dict(asked.options)
+    trials = [fixed | dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+    benchmark = Benchmark(env_id, scenario, seeds, overrides or {}, any_seed=True)
+    tried = [registry.make(asked.name, **trial) for trial in trials]
+    results = evaluate(tried, benchmark, workers=workers, out=out, bounds=False)
     summary = summarise(results.comparison()) if results.comparisons else None
     if summary is None or results.errors:
-        raise ValueError("tuning failed: " + "; ".join(results.problems[:3]))
+        raise WrongValue("tuning failed: " + "; ".join(results.problems[:3]))
     best = summary.policies[0]
-    row = summary.comparison.first(best.policy)
-    return Tuning(name, env_id, scenario, seeds, dict(grid), row["options"], best.reward.value, summary, results)
+    kept = summary.comparison.first(best.policy)["options"]
+    options = next(trial for trial in trials if _kept(asked.name, trial) == kept)
+    return Tuning(asked.name, env_id, scenario, seeds, dict(grid), options, best.reward.value, summary, results)
 
 
-def save(tuning: Tuning, command: str, path: Path = TUNED) -> None:
-    """Keep the options found as those that `evaluate` uses for the scenario."""
-    kept = tuned(path)
-    kept.setdefault(tuning.policy, {}).setdefault(tuning.env_id, {})[tuning.scenario] = {
+def _kept(name: str, options: Options) -> dict[str, object]:
+    """The options as a row keeps them: without those that are the constructor's defaults."""
+    return options_of(registry.make(name, **options))[0]
+
+
+def save(tuning: Tuning, command: str, path: str | Path) -> None:
+    """Add the options found to a JSON file: policy -> scenario -> options, and how they were found.
+
+    A file of this form named ``tuned.json`` beside a problem's policies is what ``"NAME:tuned"`` reads.
+    """
+    path = Path(path)
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    kept.setdefault(tuning.policy, {})[tuning.scenario] = {
         "options": dict(tuning.options),
         "score": round(tuning.score, 6),
         "grid": {key: list(values) for key, values in tuning.grid.items()},
         "seeds": f"{min(tuning.seeds)}:{max(tuning.seeds) + 1}",
         "command": command,
     }
-    path.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    os.replace(part, path)

@@ -1,195 +1,215 @@
-"""Every policy by name. Strings only: a class is imported when it is made."""
+"""Every policy by name: a loop over the problems. Strings only: a class is imported when it is made."""
 
 from __future__ import annotations
 
-import ast
-import importlib
-import inspect
+import dataclasses
+import functools
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from importlib import resources
+from typing import cast
 
 import gymnasium as gym
 import numpy as np
 
-from rangym.envs.core import build
+from rangym.envs import registration
+from rangym.envs.core import System, SystemEnv, SystemVectorEnv
+from rangym.envs.errors import WrongType, WrongValue
 from rangym.envs.params import nearest
-from rangym.envs.registration import SYSTEMS
-from rangym.policies.base import Knowledge, Policy, Task
+from rangym.envs.registration import PROBLEMS, Problem, resolve
+from rangym.policies import words
+from rangym.policies.base import Policy, Task
+from rangym.policies.words import Word
 
-CELL = "rangym/CellAssociation-v0"
-_CELL = "rangym.policies.cell_association."
-_CELL_AGENTS = "rangym.baselines.cell_association:"
-NODE = "rangym/NodePlacement-v0"
-_NODE = "rangym.policies.node_placement."
-_NODE_AGENTS = "rangym.baselines.node_placement:"
-NOMA = "rangym/NomaAllocation-v0"
-_NOMA = "rangym.policies.noma_allocation."
-_NOMA_AGENTS = "rangym.baselines.noma_allocation:"
-_NATIVE, _FIXED = {"action": "native", "power": "kkt"}, {"action": "native", "power": "fixed"}
-_SCORES = {"action": "scores"}
+ROLES = ("reference", "heuristic", "oracle", "random", "agent", "user")
 
 
 @dataclass(frozen=True)
 class Entry:
     """A policy's line in the registry.
 
-    ``env_id`` None means every environment; ``role`` is reference, heuristic, oracle, random or agent;
-    ``overrides`` are environment parameters that the policy's definition needs (they leave the trace unchanged).
+    Attributes
+    ----------
+    target : ``"module:Class"``.
+    source : where the rule is from, in a few words.
+    role : reference, heuristic, oracle, random, agent or user.
+    knowledge : observation, model or oracle; repeats the class's own (a test compares them), so that lists need not
+        import it; empty where it was not said.
+    overrides : environment parameters that the policy's definition needs; they leave the trace unchanged.
     """
 
     target: str
-    env_id: str | None
-    role: str
-    source: str
-    overrides: Mapping[str, Any] = field(default_factory=dict)
+    source: str = ""
+    role: str = "heuristic"
+    knowledge: str = "observation"
+    overrides: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def knows(self) -> str:
+        """Its knowledge, from the class where the entry does not say."""
+        return self.knowledge or self.policy_class.knowledge.value
 
     @property
     def policy_class(self) -> type[Policy]:
-        module, _, name = self.target.partition(":")
-        return getattr(importlib.import_module(module), name)
-
-    @property
-    def knowledge(self) -> Knowledge:
-        return self.policy_class.knowledge
+        found = resolve(self.target)
+        if not (isinstance(found, type) and issubclass(found, Policy)):
+            raise WrongType(f"policy: a class derived from rangym.policies.Policy wanted, got {self.target!r}")
+        return found
 
 
-ENTRIES: dict[str, Entry] = {
-    "random": Entry("rangym.policies.base:Random", None, "random", "uniform over the action space"),
-    "max_sinr": Entry(_CELL + "rules:MaxSinr", CELL, "heuristic", "strongest cell of the previous slot"),
-    "lda": Entry(_CELL + "lda:Lda", CELL, "reference", "Kalntis et al., Smooth Handovers, Algorithm 1"),
-    "a3": Entry(_CELL + "rules:A3", CELL, "heuristic", "3GPP TS 38.331, event A3"),
-    "load_aware": Entry(_CELL + "rules:LoadAware", CELL, "heuristic", "greedy proportional-fair choice in index order"),
-    "slot_optimum": Entry(_CELL + "optima:SlotOptimum", CELL, "heuristic", "exact assignment for the previous slot"),
-    "sticky_optimum": Entry(_CELL + "optima:StickyOptimum", CELL, "heuristic", "exact assignment with a moving cost"),
-    "sticky_filtered": Entry(_CELL + "optima:StickyFiltered", CELL, "heuristic", "the same on averaged log rates"),
-    "static_oracle": Entry(_CELL + "optima:StaticOracle", CELL, "oracle", "exact optimum where the SINR never changes"),
-    "hindsight": Entry(
-        _CELL + "optima:Hindsight", CELL, "oracle", "price decomposition and Viterbi paths on the trace"
-    ),
-    "ppo_shared": Entry(
-        _CELL_AGENTS + "SharedPpo", CELL, "agent", "PPO, one policy shared by all UEs; trained on small"
-    ),
-    "ppo_flat": Entry(_CELL_AGENTS + "FlatPpo", CELL, "agent", "PPO over all UEs at once; trained on small"),
-    "ppo_maskable": Entry(_CELL_AGENTS + "MaskablePpo", CELL, "agent", "MaskablePPO over all UEs; trained on small"),
-    "static": Entry(_NODE + "layouts:Static", NODE, "heuristic", "nodes stay where they start"),
-    "grid": Entry(_NODE + "layouts:Grid", NODE, "heuristic", "nodes in even rows"),
-    "k_means": Entry(_NODE + "clusterings:KMeans", NODE, "heuristic", "Lloyd's K-means of the present users"),
-    "constrained_k_means": Entry(
-        _NODE + "clusterings:ConstrainedKMeans", NODE, "heuristic", "Bradley et al.: K-means with equal loads"
-    ),
-    "k_centers": Entry(_NODE + "clusterings:KCenters", NODE, "heuristic", "Gonzalez: least largest distance, within 2"),
-    "khm": Entry(
-        _NODE + "clusterings:KHarmonicMeans", NODE, "heuristic", "Zhang: K-harmonic means (p=2: fuzzy c-means)"
-    ),
-    "gmm": Entry(_NODE + "clusterings:GaussianMixture", NODE, "heuristic", "means of a Gaussian mixture"),
-    "wkhm": Entry(_NODE + "clusterings:Wkhm", NODE, "reference", "Ghatak: weighted K-harmonic means, corrected"),
-    "harmonic": Entry(_NODE + "clusterings:Harmonic", NODE, "heuristic", "alpha-fair received power"),
-    "greedy_step": Entry(_NODE + "searches:GreedyStep", NODE, "heuristic", "best next step on the true utility"),
-    "swap": Entry(_NODE + "searches:Swap", NODE, "heuristic", "one-swap local search on the true utility"),
-    "cma": Entry(_NODE + "searches:Cma", NODE, "heuristic", "Hansen: CMA-ES on the true utility"),
-    "mpc": Entry(_NODE + "horizon:Mpc", NODE, "heuristic", "receding horizon, users at constant velocity"),
-    "mpc_oracle": Entry(_NODE + "horizon:MpcOracle", NODE, "oracle", "receding horizon on the true users to come"),
-    "ppo_tracking": Entry(
-        _NODE_AGENTS + "TrackingPpo", NODE, "agent", "PPO correcting K-means, one policy shared by nodes; small"
-    ),
-    "ppo_tracking_drift": Entry(_NODE_AGENTS + "TrackingPpoDrift", NODE, "agent", "the same; trained on drift"),
-    "ppo_direct": Entry(_NODE_AGENTS + "DirectPpo", NODE, "agent", "the same without K-means; trained on small"),
-    "ppo_plain": Entry(_NODE_AGENTS + "FlatNodesPpo", NODE, "agent", "PPO over the flat observation; trained on small"),
-    "sac_plain": Entry(_NODE_AGENTS + "FlatNodesSac", NODE, "agent", "SAC over the flat observation; trained on small"),
-    "random_fixed": Entry(_NOMA + "rules:RandomPairs", NOMA, "heuristic", "random pairs at full power (R-F)", _FIXED),
-    "random_kkt": Entry(_NOMA + "rules:RandomPairs", NOMA, "heuristic", "random pairs, least energy", _NATIVE),
-    "max_gain": Entry(_NOMA + "rules:MaxGain", NOMA, "heuristic", "greatest sum of SNR in dB", _NATIVE),
-    "2es_kkt": Entry(
-        _NOMA + "matching:TwoSidedExchange", NOMA, "reference", "Lin et al., Algorithm 2 with Definition 3", _NATIVE
-    ),
-    "mba_fixed": Entry(_NOMA + "matching:SwapMatching", NOMA, "reference", "Lin et al., MBA at full power", _FIXED),
-    "mba_kkt": Entry(
-        _NOMA + "matching:SwapMatching", NOMA, "reference", "Lin et al., swaps that lower the sum", _NATIVE
-    ),
-    "ils_kkt": Entry(
-        _NOMA + "matching:IteratedLocalSearch", NOMA, "heuristic", "alternating Hungarian, swaps, restarts", _NATIVE
-    ),
-    "oma_matching": Entry(
-        _NOMA + "matching:SwapMatching", NOMA, "heuristic", "swaps, optimal TDMA", {**_NATIVE, "access": "oma_opt"}
-    ),
-    "exact": Entry(_NOMA + "matching:Exact", NOMA, "heuristic", "optimum of the round, dynamic programme", _NATIVE),
-    "ppo_pairs": Entry(
-        _NOMA_AGENTS + "PairsPpo", NOMA, "agent", "PPO, one policy scores all pairs; trained on small", _SCORES
-    ),
-    "ppo_pairs_tight": Entry(
-        _NOMA_AGENTS + "PairsPpoTight", NOMA, "agent", "PPO, one policy scores all pairs; trained on tight", _SCORES
+EVERYWHERE: dict[str, Entry] = {
+    "random": Entry("rangym.policies.base:Random", "uniform over the action space", "random"),
+    "sb3": Entry(
+        "rangym.baselines.sb3_file:Sb3File", "agent", "observation", "a file of stable-baselines3: it is code"
     ),
 }
+"""Policies of every environment."""
+
+_NAMED: dict[str, tuple[str | None, Entry]] = {}
+"""What `register` has added: name -> (env_id, entry)."""
+
+
+def entries(env_id: str | None = None) -> dict[str, Entry]:
+    """Name -> entry: all that are registered, or those of ``env_id`` and of the systems it is derived from."""
+    if env_id is None:
+        own = list(PROBLEMS.values())
+    else:  # none of ours is derived from another one: no need to import the class
+        asked = registration.problem(env_id)
+        own = [asked] if asked.env_id in registration.OURS else registration.lineage(asked.system_class)
+    found = dict(EVERYWHERE)
+    for p in own:
+        for name, e in _entries_of(p).items():
+            if found.setdefault(name, e) != e:
+                raise WrongValue(f"policies of {p.env_id}: the name {name!r} is taken by {found[name].target}")
+    ids = {p.env_id for p in own} | {None}
+    return found | {name: e for name, (where, e) in _NAMED.items() if env_id is None or where in ids}
+
+
+def _entries_of(p: Problem) -> dict[str, Entry]:
+    found: dict[str, Entry] = {}
+    for where in (p.policies, p.agents):
+        listed = resolve(where) if isinstance(where, str) else where or {}
+        if not isinstance(listed, Mapping):
+            raise WrongType(f"policies of {p.env_id}: a dictionary wanted, got {type(listed).__name__}")
+        found |= {
+            name: e if isinstance(e, Entry) else Entry(e, role="user", knowledge="") for name, e in listed.items()
+        }
+    return found
 
 
 def names(env_id: str | None = None) -> list[str]:
     """The policies registered, or those for one environment."""
-    return [name for name, entry in ENTRIES.items() if env_id is None or entry.env_id in (None, env_id)]
+    return [name for name in entries(env_id) if name != "sb3"]  # which needs a file
 
 
-def entry(spec: str) -> Entry:
-    """The registry's line for ``"name"`` or ``"name:key=value,..."``."""
-    name = spec.partition(":")[0]
-    if name not in ENTRIES:
-        raise ValueError(f"policy: one of {', '.join(ENTRIES)} wanted, got {name!r}{nearest(name, ENTRIES)}")
-    return ENTRIES[name]
+def entry(word: str) -> Entry:
+    """The registry's line for a policy's word; ``"module:Class"`` gets one of its own."""
+    return _entry(words.parse(word).name)
 
 
-def make(spec: str, **options: Any) -> Policy:
-    """A policy from its name, with options as keywords or in the name: ``make("lda:rounding=coupled")``.
+def _entry(name: str) -> Entry:
+    known = entries()
+    if name in known:
+        return known[name]
+    if ":" not in name:
+        listed = ", ".join(known)
+        raise WrongValue(f"policy: one of {listed}, or module:Class, wanted, got {name!r}{nearest(name, known)}")
+    return Entry(name, role="user", knowledge="")
 
-    Options that are not given are the constructor's defaults (`evaluate` takes those tuned for the scenario).
+
+def make(word: str, *, scenario: str | None = None, **options: object) -> Policy:
+    """A policy from its word, with options as keywords or in the word: ``make("lda:rounding=coupled")``.
+
+    ``"a3"`` has the constructor's defaults, ``"a3:tuned"`` the options stored for ``scenario`` (an error where there
+    are none). The policy knows its ``name`` and the environment ``overrides`` of its entry.
     """
-    cls = entry(spec).policy_class
-    given = {**({} if spec.endswith(":default") else parse_options(spec)), **options}
-    allowed = [p for p in inspect.signature(cls).parameters if p != "self"]
+    asked = words.parse(word)
+    line = _entry(asked.name)
+    stored = _tuned_options(asked, scenario) if asked.tuned else {}
+    given = {**stored, **asked.options, **options}
+    cls = line.policy_class
+    allowed = [f.name for f in dataclasses.fields(cls)] if dataclasses.is_dataclass(cls) else []
     for key in given:
         if key not in allowed:
             listed = ", ".join(allowed) or "none"
-            raise TypeError(
-                f"{spec.partition(':')[0]}: unknown option {key!r}{nearest(key, allowed)} (options: {listed})"
-            )
-    return cls(**given)
+            raise WrongType(f"{asked.name}: unknown option {key!r}{nearest(key, allowed)} (options: {listed})")
+    policy = cls(**given)
+    policy.name, policy.role, policy.overrides = asked.name, line.role, line.overrides or policy.overrides
+    return policy
 
 
-def bind(spec: str, env: gym.Env | gym.vector.VectorEnv, rng: np.random.Generator | int = 0) -> Policy:
-    """The policy ``spec`` ready for ``predict`` on ``env``; refused where env or its parameters do not fit it."""
-    line, policy = entry(spec), make(spec)
-    task = Task.of(env, policy.knowledge)
-    system = env.unwrapped.system  # type: ignore[union-attr]
-    name = spec.partition(":")[0]
-    if line.env_id is not None and type(system) is not type(build(SYSTEMS[line.env_id], "tiny", {})):
-        raise ValueError(f"{name} is for {line.env_id}, got an environment of {type(system).__name__}")
-    if wrong := {k: v for k, v in line.overrides.items() if getattr(system.params, k) != v}:
+def _tuned_options(asked: Word, scenario: str | None) -> Mapping[str, object]:
+    if scenario is None:
+        raise WrongValue(f"{asked.name}:tuned: options are stored for scenarios; name one: make(..., scenario='small')")
+    found = tuned(asked.name)
+    if scenario not in found:
+        have = ", ".join(found) or "none"
+        raise WrongValue(f"{asked.name}:tuned: a scenario with stored options ({have}) wanted, got {scenario!r}")
+    return found[scenario]
+
+
+def tuned(name: str) -> dict[str, dict[str, object]]:
+    """Scenario -> the options that were tuned for the policy ``name`` and are stored with its problem."""
+    folders = [p.policies.partition(":")[0] for p in PROBLEMS.values() if isinstance(p.policies, str)]
+    stored = next((found[name] for folder in folders if name in (found := _stored(folder))), {})
+    return {scenario: what["options"] for scenario, what in stored.items()}
+
+
+@functools.cache
+def _stored(folder: str) -> dict[str, dict[str, dict[str, dict[str, object]]]]:
+    """The file ``tuned.json`` beside a problem's policies: policy -> scenario -> options and how they were found."""
+    file = resources.files(folder).joinpath("tuned.json")
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+
+def bind(word: str, env: gym.Env | gym.vector.VectorEnv, rng: np.random.Generator | int = 0) -> Policy:
+    """The policy ``word`` ready for ``predict`` on ``env``; refused where env or its parameters do not fit it."""
+    Task.of(env)  # refuses a foreign environment
+    shell = cast(SystemEnv | SystemVectorEnv, env.unwrapped)
+    policy, system = make(word, scenario=shell.scenario), shell.system
+    check_fits(policy, system)
+    if wrong := {k: v for k, v in policy.overrides.items() if getattr(system.params, k) != v}:
         wanted = ", ".join(f"{k}={v!r}" for k, v in wrong.items())
-        raise ValueError(f"{name} needs gym.make({line.env_id!r}, {wanted}, ...): entry({name!r}).overrides lists it")
-    return policy.bind(task, rng)
+        raise WrongValue(f"{policy.name} needs gym.make(..., {wanted}): entry({policy.name!r}).overrides lists it")
+    return policy.bind(Task.of(env, policy.knowledge), rng)
 
 
-def register(name: str, target: str, env_id: str | None = None, *, source: str = "", **fields: Any) -> None:
+def check_fits(policy: Policy, system: System) -> None:
+    """Refuse a policy that is registered for another environment."""
+    for p in PROBLEMS.values():
+        if policy.name in _entries_of(p) and not isinstance(system, p.system_class):
+            raise WrongValue(f"policy: {policy.name!r} is for {p.env_id}, got a system {type(system).__name__}")
+    where = _NAMED.get(policy.name, (None, None))[0]
+    if where is not None and not isinstance(system, PROBLEMS[where].system_class):
+        raise WrongValue(f"policy: {policy.name!r} is for {where}, got a system {type(system).__name__}")
+
+
+def name_of(policy: Policy) -> str:
+    """The registry's name of a policy object's class, where one entry has it; else the class's name."""
+    target = f"{type(policy).__module__}:{type(policy).__qualname__}"
+    found = [name for name, e in entries().items() if e.target == target]
+    if len(found) > 1:
+        raise WrongValue(f"policy: {type(policy).__name__} is registered as {', '.join(found)}: make one of these")
+    return found[0] if found else type(policy).__name__
+
+
+def register(
+    name: str,
+    target: str,
+    env_id: str | None = None,
+    *,
+    source: str = "",
+    overrides: Mapping[str, object] | None = None,
+) -> None:
     """Give a policy of your own a name, for `make`, `evaluate` and their tables.
 
-    ``target`` is ``"module:Class"``, importable in every worker process; ``fields`` are those of `Entry`.
+    ``target`` is ``"module:Class"``, importable in every worker process; ``env_id`` None means every environment.
     """
-    if name in ENTRIES:
-        raise ValueError(f"name: {name!r} is taken by {ENTRIES[name].target}")
+    if name in (known := entries()):
+        raise WrongValue(f"name: {name!r} is taken by {known[name].target}")
     if not name.isidentifier() or target.count(":") != 1:
-        raise ValueError(f"register: an identifier and 'module:Class' wanted, got {name!r} and {target!r}")
-    if env_id is not None and env_id not in SYSTEMS:
-        raise ValueError(f"env_id: None or one of {list(SYSTEMS)} wanted, got {env_id!r}")
-    ENTRIES[name] = Entry(target, env_id, source=source, **{"role": "heuristic", **fields})
-
-
-def parse_options(spec: str) -> dict[str, Any]:
-    """``"lda:rounding=coupled,step_scale=3"`` -> ``{"rounding": "coupled", "step_scale": 3}``."""
-    options: dict[str, Any] = {}
-    for part in filter(None, spec.partition(":")[2].split(",")):
-        key, equals, value = part.partition("=")
-        if not (key.strip() and equals):
-            raise ValueError(f"policy {spec!r}: options are key=value, got {part!r}")
-        try:
-            options[key.strip()] = ast.literal_eval(value.strip())
-        except (ValueError, SyntaxError):  # a bare word is a string
-            options[key.strip()] = value.strip()
-    return options
+        raise WrongValue(f"register: an identifier and 'module:Class' wanted, got {name!r} and {target!r}")
+    if env_id is not None:
+        registration.problem(env_id)
+    _NAMED[name] = (env_id, Entry(target, source, "user", "", overrides or {}))

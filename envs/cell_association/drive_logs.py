@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,9 @@ from numpy.typing import NDArray
 from rangym.envs.cell_association.map_builder import Drive, build_map
 from rangym.envs.cell_association.radio_map import RadioMap
 from rangym.envs.cell_association.recording import Recording, build_recording
+from rangym.envs.errors import WrongValue
+
+Value = TypeVar("Value")
 
 GNETTRACK_COLUMNS = ("Timestamp", "Longitude", "Latitude", "NetworkMode", "RSRP", "SNR", "RAWCELLID")
 GENERAL_COLUMNS = ("time", "ue", "cell", "sinr_db")
@@ -65,26 +68,26 @@ def import_logs(
     ValueError : no log, an empty, malformed or doubled file (with file, row and column), or nothing usable in them.
     """
     if num_cells < 2:
-        raise ValueError(f"num_cells: at least 2 wanted, got {num_cells!r}")
+        raise WrongValue(f"num_cells: at least 2 wanted, got {num_cells!r}")
     if window_m is not None and not (window_m[0] < window_m[2] and window_m[1] < window_m[3]):
-        raise ValueError(f"window_m: west < east and south < north wanted, got {window_m!r}")
+        raise WrongValue(f"window_m: west < east and south < north wanted, got {window_m!r}")
     files = list(_find(Path(path)))
     if not files:
-        raise ValueError(f"{path}: no .csv file in it, nor in a .zip file in it")
+        raise WrongValue(f"{path}: no .csv file in it, nor in a .zip file in it")
     seen: dict[bytes, str] = {}  # digest of the content -> name
     drives: list[Drive] = []
     recordings: list[Recording] = []
     for done, (name, read) in enumerate(files, 1):
         content = read()
         if (first := seen.setdefault(hashlib.sha256(content).digest(), name)) != name:
-            raise ValueError(f"{name}: the same rows as {first}; import one copy only")
+            raise WrongValue(f"{name}: the same rows as {first}; import one copy only")
         table = _Table.parse(name, content)
         if set(GENERAL_COLUMNS) <= set(table.header):
             recordings.append(_recording(table))
         else:
             drives.append(_drive(table))
         if drives and recordings:
-            raise ValueError(f"{name}: its columns differ in kind from those of {files[0][0]}; import them apart")
+            raise WrongValue(f"{name}: its columns differ in kind from those of {files[0][0]}; import them apart")
         if progress is not None:
             progress(done, len(files), name)
     if recordings:
@@ -105,7 +108,7 @@ def _find(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
         elif file.suffix.lower() == ".zip":
             yield from _find_in_zip(file)
         elif file == path:
-            raise ValueError(f"{path}: a folder, a .zip or a .csv file wanted")
+            raise WrongValue(f"{path}: a folder, a .zip or a .csv file wanted")
 
 
 def _find_in_zip(file: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
@@ -115,7 +118,7 @@ def _find_in_zip(file: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
                 raise zipfile.BadZipFile(f"bad checksum of {torn}")
             members = sorted(archive.namelist())
     except (zipfile.BadZipFile, OSError, EOFError, ValueError, RuntimeError, zlib.error) as error:
-        raise ValueError(f"{file}: not a readable .zip file ({error})") from error
+        raise WrongValue(f"{file}: not a readable .zip file ({error})") from error
 
     def reader(member: str) -> Callable[[], bytes]:
         def read() -> bytes:
@@ -149,34 +152,34 @@ class _Table:
                 if not row:
                     continue  # a blank line
                 if len(row) != len(header):
-                    raise ValueError(
+                    raise WrongValue(
                         f"{name}: row {reader.line_num}: {len(header)} columns wanted, as in the header, got {len(row)}"
                     )
                 line.append(reader.line_num)
                 rows.append(row)
         except (UnicodeDecodeError, csv.Error) as error:
-            raise ValueError(f"{name}: not a CSV file in UTF-8 ({error})") from error
+            raise WrongValue(f"{name}: not a CSV file in UTF-8 ({error})") from error
         if not header:
-            raise ValueError(f"{name}: the file is empty")
+            raise WrongValue(f"{name}: the file is empty")
         if not rows:
-            raise ValueError(f"{name}: no rows below the header")
+            raise WrongValue(f"{name}: no rows below the header")
         return _Table(name, header, line, rows)
 
     def require(self, columns: Sequence[str]) -> None:
         if missing := [column for column in columns if column not in self.header]:
-            raise ValueError(
+            raise WrongValue(
                 f"{self.name}: row 1: column {', '.join(missing)} missing; a G-NetTrack Pro log has "
                 f"{', '.join(GNETTRACK_COLUMNS)}, a general one {', '.join(GENERAL_COLUMNS)}"
             )
 
-    def column(self, column: str, convert: Callable[[str], Any], wanted: str) -> list[Any]:
+    def column(self, column: str, convert: Callable[[str], Value], wanted: str) -> list[Value]:
         """The column's values; one that ``convert`` refuses is reported with file, row and column."""
         k, values = self.header.index(column), []
         for line, row in zip(self.line, self.rows, strict=True):
             try:
                 values.append(convert(row[k].strip()))
             except ValueError:
-                raise ValueError(f"{self.name}: row {line}, column {column}: {wanted} wanted, got {row[k]!r}") from None
+                raise WrongValue(f"{self.name}: row {line}, column {column}: {wanted} wanted, got {row[k]!r}") from None
         return values
 
     def numbers(self, column: str, low: float = -math.inf, high: float = math.inf) -> NDArray:

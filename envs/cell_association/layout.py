@@ -48,7 +48,7 @@ LEGACY_DELAYS_MS = {3: (400.0, 950.0), 2: (750.0, 1100.0)}
 
 
 def layer_counts(num_cells: int) -> tuple[int, ...]:
-    """Number of cells of each of `LAYERS`: rounded down, then one more in order until all cells are given out.
+    """Number of cells of each of `LAYERS`: its share rounded down; cells left over go one each to the first layers.
 
     >>> layer_counts(25)
     (5, 5, 6, 5, 2, 2)
@@ -61,7 +61,10 @@ def layer_counts(num_cells: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Carriers:
-    """The cells of a scenario sorted by carrier, known before any chance: row r holds the r-th of them, ``(J,)``."""
+    """The cells of a scenario in the order of their carriers, which follows from the parameters alone.
+
+    Each field is ``(J,)``: row r describes the r-th cell in that order.
+    """
 
     carrier_ghz: NDArray
     bandwidth_mhz: NDArray
@@ -77,7 +80,7 @@ class Carriers:
 
 @dataclass(frozen=True)
 class Network:
-    """One lane's cells and devices: the constants of its trace, and which cell each row of `Carriers` is, ``(J,)``."""
+    """One lane's cells and devices: its trace's constants, and the cell that each row of `Carriers` is, ``(J,)``."""
 
     cell_of_row: NDArray
     constants: dict[str, NDArray]
@@ -140,8 +143,9 @@ def draw_devices(num_ues: int, rng: np.random.Generator) -> tuple[NDArray, NDArr
 def draw_delay_weights(delay_ms: NDArray, rat: NDArray, slot_s: float, rng: np.random.Generator) -> NDArray:
     """Delay weight a_ij of each UE and cell, ``(I, J)`` in slots: what leaving or joining cell j costs UE i.
 
-    A handover's delay is the sum of both ends (erratum E16): half of the UE's delay at a 4G or 5G cell, and the drawn
-    delay of a handover to 3G or 2G less that half at such a cell. Clipped to [0.001, 2] slots.
+    A handover's delay is the sum of both ends (erratum E16). An end at a 4G or 5G cell counts half of the UE's delay
+    between such cells; an end at a 3G or 2G cell counts the drawn delay of a handover to it, less that half. Weights
+    are clipped to [0.001, 2] slots.
     """
     half = np.repeat(delay_ms[:, None] / 2.0, len(rat), axis=1)
     weight = half.copy()
@@ -152,7 +156,7 @@ def draw_delay_weights(delay_ms: NDArray, rat: NDArray, slot_s: float, rng: np.r
 
 
 def nominal_positions(params: CellAssociationParams) -> tuple[NDArray, NDArray]:
-    """Where a picture may put cells ``(J, 2)`` and UEs ``(I, 2)`` of a law without geography: a circle around a disc.
+    """Positions for pictures of laws without geography: cells ``(J, 2)`` on a circle, UEs ``(I, 2)`` inside it.
 
     These positions mean nothing: the SINR of these laws does not depend on them.
     """

@@ -1,7 +1,8 @@
 """From drive logs to a radio map: mean SNR per (50 m bin, cell), filled in from at most 100 m away.
 
-What the logs are decides the recipe. The position is frozen between fixes about 100 m apart, so it is interpolated in
-time along each plausible leg; rows repeat within a second; 3G and 2G rows carry no SNR and are left out.
+The recipe follows from what the logs contain. The position is frozen between fixes about 100 m apart, so it is
+interpolated in time along each plausible leg; rows repeat within a second; 3G and 2G rows carry no SNR and are left
+out.
 
 **The map is not a physical SINR field.** A cell is measured only where it served, so values filled in from nearby are
 optimistic for cells that did not serve there (many locations claim several co-carrier cells that could not all be so
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from rangym.envs.cell_association.radio_map import RadioMap, centroids
+from rangym.envs.errors import WrongValue
 
 EARTH_RADIUS_M = 6_371_008.8
 MAX_LEG_M, MAX_LEG_S, MAX_LEG_MPS = 150.0, 600.0, 45.0
@@ -94,7 +96,7 @@ def build_map(
     location, sinr_db, num_pairs = _table(chosen, cells)
     heard = ~np.isnan(sinr_db).all(axis=0)
     if heard.sum() < 2:
-        raise ValueError(f"drive logs: 2 cells with {MIN_PAIR_ROWS} rows in one bin wanted, got {heard.sum()}")
+        raise WrongValue(f"drive logs: 2 cells with {MIN_PAIR_ROWS} rows in one bin wanted, got {heard.sum()}")
     cells, sinr_db = cells[heard], sinr_db[:, heard]
     tracks = _tracks(drives, positions, window, cKDTree(location))
     corner = np.array(window[:2])
@@ -156,7 +158,7 @@ def interpolated_position(drive: Drive, origin_deg: tuple[float, float]) -> NDAr
 def densest_window(bins: NDArray, cell: NDArray) -> tuple[float, float, float, float]:
     """The 3 km square, its corner on a 250 m grid, with the most different (50 m bin, cell) pairs.
 
-    Of equals the south-westernmost.
+    Where several windows have equally many pairs, the south-westernmost of them is taken.
     """
     pairs = np.unique(np.column_stack([bins, cell]), axis=0)[:, :2]
     block = np.floor_divide(pairs * BIN_M, WINDOW_GRID_M).astype(np.int64)
@@ -173,7 +175,7 @@ def _mean_position(drives: Sequence[Drive]) -> tuple[float, float]:
     at = np.concatenate([np.stack([d.latitude_deg, d.longitude_deg], axis=1) for d in drives])
     at = at[~np.isnan(at).any(axis=1)]
     if len(at) == 0:
-        raise ValueError("drive logs: no row has a position")
+        raise WrongValue("drive logs: no row has a position")
     latitude, longitude = np.rint(at.mean(axis=0) / ORIGIN_GRID_DEG) * ORIGIN_GRID_DEG
     return float(latitude), float(longitude)
 
@@ -190,7 +192,7 @@ def _degrees(at_m: Sequence[float], origin_deg: tuple[float, float]) -> tuple[fl
 
 
 def _within(position_m: NDArray, window_m: Sequence[float]) -> NDArray:
-    """Inside the window, west and south border included; never for NaN."""
+    """Whether each position is inside the window, whose west and south borders belong to it; NaN is outside."""
     west, south, east, north = window_m
     x, y = position_m.T
     return (x >= west) & (x < east) & (y >= south) & (y < north)
@@ -205,7 +207,7 @@ def _measurements(drives: Sequence[Drive], positions: Sequence[NDArray]) -> tupl
     in_5g_or_lte = positioned & (every["rat"] > 0) & ~np.isnan(every["snr_db"])
     used = in_5g_or_lte & (every["rsrp_dbm"] > MIN_RSRP_DBM) & (every["cell"] > 0)
     if not used.any():
-        raise ValueError(
+        raise WrongValue(
             f"drive logs: no measurement: of {len(used)} seconds {positioned.sum()} have a position, "
             f"{in_5g_or_lte.sum()} of these an SNR in 5G or LTE, and none of these a RAWCELLID and an RSRP above "
             f"{MIN_RSRP_DBM:g} dBm"
@@ -229,14 +231,14 @@ def _measurements(drives: Sequence[Drive], positions: Sequence[NDArray]) -> tupl
 
 
 def _choose_cells(samples: _Samples, num_cells: int, min_drives: int) -> NDArray:
-    """The cells seen in most 50 m bins (of equals, with most rows): ranking by rows would favour where cars park."""
+    """The cells seen in most 50 m bins; among equals those with more rows. Rows alone would favour where cars park."""
     ranked = []
     for cell in np.unique(samples.cell):
         seen = samples.where(samples.cell == cell)
         if len(seen) >= MIN_CELL_ROWS and len(np.unique(seen.drive)) >= min_drives:
             ranked.append((-len(np.unique(seen.bin, axis=0)), -len(seen), cell))
     if len(ranked) < 2:
-        raise ValueError(
+        raise WrongValue(
             f"drive logs: at least 2 cells with {MIN_CELL_ROWS} rows from {min_drives} drives in the window wanted, "
             f"got {len(ranked)} of {len(np.unique(samples.cell))} cells; more drives along the same roads are needed"
         )
@@ -246,8 +248,9 @@ def _choose_cells(samples: _Samples, num_cells: int, min_drives: int) -> NDArray
 def _table(samples: _Samples, cells: NDArray) -> tuple[NDArray, NDArray, int]:
     """Locations (N, 2), their SINR (N, J) in whole dB, NaN out of coverage, and the number of pairs behind it.
 
-    A location is a bin with a row, at the mean of its rows; a pair is the mean SNR of a (bin, cell) with 2 rows at
-    least, at the mean of these. A location takes the value of the cell's nearest pair, from 100 m away at most.
+    Every bin with a row is a location, at the mean position of its rows. Every (bin, cell) with at least 2 rows is a
+    pair: the mean SNR of these rows, at their mean position. A location takes a cell's SINR from the nearest pair of
+    that cell, if that is at most 100 m away.
     """
     _, bin_of_row = np.unique(samples.bin, axis=0, return_inverse=True)
     location = _group_means(bin_of_row.ravel(), samples.position_m)
@@ -288,5 +291,5 @@ def _tracks(
                 x, y = (np.interp(seconds, time, position[first:end, axis]) for axis in (0, 1))
                 tracks.append((d, np.stack([x, y], axis=1)))
     if not tracks:
-        raise ValueError(f"drive logs: no run of {MIN_TRACK_S} s within {RADIUS_M:g} m of measured locations")
+        raise WrongValue(f"drive logs: no run of {MIN_TRACK_S} s within {RADIUS_M:g} m of measured locations")
     return tracks

@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 from rangym.envs.cell_association import layout
 from rangym.envs.cell_association.params import CellAssociationParams
 from rangym.envs.cell_association.radio_map import RadioMap
+from rangym.envs.errors import WrongValue
 from rangym.envs.physics.mobility import fold, gauss_markov, gauss_markov_walk
 from rangym.envs.physics.random import box_muller
 from rangym.envs.trace import Trace
@@ -53,19 +54,19 @@ def radio_map(params: CellAssociationParams) -> RadioMap:
     ValueError : no map is named, or it is unreadable, has another number of cells, or lacks the tracks wanted.
     """
     if not params.map:
-        raise ValueError(
+        raise WrongValue(
             "map: the file made by `rangym trace import LOGS --out FILE.npz` wanted for the law 'measured', "
             f"got {params.map!r}"
         )
     path = Path(params.map).resolve()
     found = _load(path, path.stat().st_mtime_ns)
     if found.num_cells != params.num_cells:
-        raise ValueError(
+        raise WrongValue(
             f"num_cells: {found.num_cells} wanted, the cells of {params.map}, got {params.num_cells}; "
             f"pass num_cells={found.num_cells}"
         )
     if found.kind != "measured" and params.tracks != "replay":
-        raise ValueError(
+        raise WrongValue(
             f"tracks: 'replay' wanted for a recorded map, which has no values elsewhere; got {params.tracks!r}"
         )
     return found
@@ -156,7 +157,7 @@ def _road(source: RadioMap, params: CellAssociationParams, rng: np.random.Genera
     length = milestone[source.track_start[1:] - 1] - begin
     begin, length = begin[length > 0], length[length > 0]
     if len(length) == 0:
-        raise ValueError("tracks: 'replay' or 'plane' wanted, since no track of this map moves; got 'road'")
+        raise WrongValue("tracks: 'replay' or 'plane' wanted, since no track of this map moves; got 'road'")
 
     ues = params.num_ues
     drawn = rng.random(ues) * length.sum()
@@ -172,7 +173,7 @@ def _road(source: RadioMap, params: CellAssociationParams, rng: np.random.Genera
 
 
 def _plane(source: RadioMap, params: CellAssociationParams, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
-    """Gauss-Markov motion in the window, wherever its nearest location is: most of it is far from any measurement."""
+    """UEs in Gauss-Markov motion anywhere in the window, each at its nearest location, however far that is."""
     walk, _ = gauss_markov_walk(
         rng.random((5, params.num_ues)),
         box_muller(rng, (params.horizon + 1, 2, params.num_ues)),

@@ -5,12 +5,19 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from rangym.envs.params import is_number, require
+from rangym.envs.params import check, is_number, ranged, require
 
 LAWS = ("static", "volatile", "mobility", "measured")
 MOTIONS = ("gauss_markov", "random_waypoint", "static")
 TRACKS = ("replay", "road", "plane")
 NOISES = ("slow", "raw", "none")
+
+# Who uses a parameter: the law, and the motion or the tracks under it.
+MOBILITY = {"law": ("mobility",)}
+MEASURED = {"law": ("measured",)}
+MOVES = {"law": ("mobility",), "motion": ("gauss_markov", "random_waypoint")}
+WALKS = {"law": ("mobility",), "motion": ("gauss_markov",)}
+DRIVES = {"law": ("measured",), "tracks": ("road", "plane")}
 
 # Share of the square, carrier (GHz), bandwidth (MHz) and transmit power (dBm) of each site of the scenario `small`.
 SMALL_SITES = (
@@ -37,10 +44,11 @@ class CellAssociationParams:
     handover_cost : ``sum`` (additive over handovers) or ``norm`` (the paper's square root of the sum).
     delay_variation : relative standard deviation of the delays from slot to slot; 0 keeps them constant.
     block_slots : slots after which ``volatile`` draws a fresh SINR.
-    side_m : side of the served square, ``mobility`` only, like all that follow up to the noise figure.
-    sites : per cell (x share, y share, GHz, MHz, dBm); empty: a jittered grid with the
-        paper's layer mix.
-    motion, mean_speed_mps, speed_variance, motion_memory, heading_sd : how UEs move; ranges are drawn from per UE.
+    side_m : side of the served square; without geography (``static``, ``volatile``) of the square in pictures.
+    sites : per cell (x share, y share, GHz, MHz, dBm); empty: a jittered grid with the paper's layer mix.
+    motion : how UEs of ``mobility`` move: ``gauss_markov``, ``random_waypoint`` or ``static`` (not at all).
+    mean_speed_mps, speed_variance : ranges from which each UE draws its own.
+    motion_memory, heading_sd : correlation from slot to slot and spread of the heading of Gauss-Markov motion.
     shadowing_db, shadowing_distance_m : standard deviation and decorrelation distance of the shadowing.
     noise_figure_db : receiver noise figure.
     sinr_floor_db, sinr_ceiling_db : the SINR is clipped to this range.
@@ -50,77 +58,40 @@ class CellAssociationParams:
     noise : fluctuation around the map: ``slow`` (2.7 dB, 25 s), ``raw`` (with the fast part) or ``none``.
     """
 
-    law: str = "mobility"
-    num_ues: int = 10
-    num_cells: int = 6
-    horizon: int = 200
-    slot_s: float = 1.0
-    handover_weight: float = 20.0
-    handover_cost: str = "sum"
-    delay_variation: float = 0.0
-    block_slots: int = 5
-    side_m: float = 1500.0
-    sites: tuple[tuple[float, ...], ...] = ()
-    motion: str = "gauss_markov"
-    mean_speed_mps: tuple[float, float] = (1.0, 28.0)
-    speed_variance: tuple[float, float] = (0.0, 14.0)
-    motion_memory: float = 0.5
-    heading_sd: float = math.pi / 8
-    shadowing_db: float = 6.0
-    shadowing_distance_m: float = 50.0
-    noise_figure_db: float = 9.0
-    sinr_floor_db: float = -10.0
-    sinr_ceiling_db: float = 30.0
-    map: str | None = None
-    tracks: str = "replay"
-    noise: str = "slow"
+    law: str = ranged("mobility", words=LAWS)
+    num_ues: int = ranged(10, low=1)
+    num_cells: int = ranged(6, low=2)
+    horizon: int = ranged(200, low=1)
+    slot_s: float = ranged(1.0, above=0, only={"law": ("mobility", "measured")})
+    handover_weight: float = ranged(20.0, low=0)
+    handover_cost: str = ranged("sum", words=("sum", "norm"))
+    delay_variation: float = ranged(0.0, low=0)
+    block_slots: int = ranged(5, low=1, only={"law": ("volatile",)})
+    side_m: float = ranged(1500.0, above=0, only={"law": ("static", "volatile", "mobility")})
+    sites: tuple[tuple[float, ...], ...] = ranged((), kind=tuple, length=0, only=MOBILITY)
+    motion: str = ranged("gauss_markov", words=MOTIONS, only=MOBILITY)
+    mean_speed_mps: tuple[float, float] = ranged((1.0, 28.0), low=0, length=2, ascending=True, only=(MOVES, DRIVES))
+    speed_variance: tuple[float, float] = ranged((0.0, 14.0), low=0, length=2, ascending=True, only=(WALKS, DRIVES))
+    motion_memory: float = ranged(0.5, low=0, below=1, only=(WALKS, DRIVES))
+    heading_sd: float = ranged(math.pi / 8, low=0, only=(WALKS, {"law": ("measured",), "tracks": ("plane",)}))
+    shadowing_db: float = ranged(6.0, low=0, only=MOBILITY)
+    shadowing_distance_m: float = ranged(50.0, above=0, only=MOVES)
+    noise_figure_db: float = ranged(9.0, low=0, only=MOBILITY)
+    sinr_floor_db: float = ranged(-10.0, low=-60, high=60)
+    sinr_ceiling_db: float = ranged(30.0, low=-60, high=60)
+    map: str | None = ranged(None, kind=str, optional=True, only=MEASURED)
+    tracks: str = ranged("replay", words=TRACKS, only=MEASURED)
+    noise: str = ranged("slow", words=NOISES, only=MEASURED)
 
     def __post_init__(self) -> None:
-        for name, allowed in (
-            ("law", LAWS),
-            ("handover_cost", ("sum", "norm")),
-            ("motion", MOTIONS),
-            ("tracks", TRACKS),
-            ("noise", NOISES),
-        ):
-            require(getattr(self, name) in allowed, name, f"one of {list(allowed)}", getattr(self, name))
-        for name, least in (("num_ues", 1), ("num_cells", 2), ("horizon", 1), ("block_slots", 1)):
-            value = getattr(self, name)
-            ok = isinstance(value, int) and not isinstance(value, bool) and value >= least
-            require(ok, name, f"an integer of at least {least}", value)
-        for name in ("slot_s", "side_m", "shadowing_distance_m"):
-            require(is_number(value := getattr(self, name)) and value > 0, name, "a positive number", value)
-        for name in ("handover_weight", "delay_variation", "heading_sd", "shadowing_db", "noise_figure_db"):
-            require(is_number(value := getattr(self, name)) and value >= 0, name, "a number of at least 0", value)
-        for name in ("mean_speed_mps", "speed_variance"):
-            value = getattr(self, name)
-            ok = (
-                isinstance(value, tuple)
-                and len(value) == 2
-                and all(map(is_number, value))
-                and 0 <= value[0] <= value[1]
-            )
-            require(ok, name, "a pair 0 <= low <= high", value)
-        require(
-            is_number(self.motion_memory) and 0 <= self.motion_memory < 1,
-            "motion_memory",
-            "in [0, 1)",
-            self.motion_memory,
-        )
-        bounds = (self.sinr_floor_db, self.sinr_ceiling_db)
-        require(
-            all(map(is_number, bounds)) and -60 <= bounds[0] < bounds[1] <= 60,
-            "sinr_floor_db, sinr_ceiling_db",
-            "-60 <= floor < ceiling <= 60 dB",
-            bounds,
-        )
-        if self.sites:
-            require(
-                all(map(_is_site, self.sites)), "sites", "(x, y in [0, 1], GHz > 0, MHz > 0, dBm) per cell", self.sites
-            )
-            require(
-                len(self.sites) == self.num_cells, "sites", f"num_cells = {self.num_cells} of them", len(self.sites)
-            )
+        check(self)
+        floor, ceiling = self.sinr_floor_db, self.sinr_ceiling_db
+        require(floor < ceiling, "sinr_floor_db, sinr_ceiling_db", "floor < ceiling", (floor, ceiling))
+        if self.sites and self.law == "mobility":
+            wanted = "(x, y in [0, 1], GHz > 0, MHz > 0, dBm) per cell"
+            require(all(map(_is_site, self.sites)), "sites", wanted, self.sites)
+            count = len(self.sites)
+            require(count == self.num_cells, "sites", f"num_cells = {self.num_cells} of them", count)
 
 
 def _is_site(site: tuple[float, ...]) -> bool:

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from rangym.envs.errors import WrongValue
+
 FORMAT = "rangym radio map 1"
 KINDS = ("measured", "recorded")
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
@@ -70,15 +72,15 @@ class RadioMap:
         }
         for field, shape in wanted.items():
             if (got := getattr(self, field).shape) != shape:
-                raise ValueError(f"radio map: {field} of shape {shape} wanted, got {got}")
+                raise WrongValue(f"radio map: {field} of shape {shape} wanted, got {got}")
         if self.kind not in KINDS:
-            raise ValueError(f"radio map: kind in {KINDS} wanted, got {self.kind!r}")
+            raise WrongValue(f"radio map: kind in {KINDS} wanted, got {self.kind!r}")
         if not (np.diff(self.track_start) > 0).all() or (self.track_start[0], self.track_start[-1]) != (0, steps):
-            raise ValueError(f"radio map: track_start rising from 0 to {steps} wanted, got {self.track_start}")
+            raise WrongValue(f"radio map: track_start rising from 0 to {steps} wanted, got {self.track_start}")
         if steps == 0 or self.track_location.min() < 0 or self.track_location.max() >= locations:
-            raise ValueError(f"radio map: track_location in 0..{locations - 1} wanted")
+            raise WrongValue(f"radio map: track_location in 0..{locations - 1} wanted")
         if not self.step_s > 0 or np.isinf(self.sinr_db).any():
-            raise ValueError("radio map: step_s > 0 and sinr_db finite (or NaN out of coverage) wanted")
+            raise WrongValue("radio map: step_s > 0 and sinr_db finite (or NaN out of coverage) wanted")
         for field in self.__dataclass_fields__:  # one map serves many traces, whose constants are these arrays
             if isinstance(values := getattr(self, field), np.ndarray):
                 values.setflags(write=False)
@@ -118,7 +120,7 @@ class RadioMap:
             with np.load(path, allow_pickle=False) as archive:
                 fields = {name: archive[name] for name in archive.files}
             if (got := str(fields.pop("format", "no format"))) != FORMAT:
-                raise ValueError(f"{FORMAT!r} wanted, got {got!r}")
+                raise WrongValue(f"{FORMAT!r} wanted, got {got!r}")
             fields |= {
                 "kind": str(fields["kind"]),
                 "step_s": float(fields["step_s"]),
@@ -128,7 +130,7 @@ class RadioMap:
         except FileNotFoundError:
             raise
         except Exception as error:  # zipfile, zlib, NumPy and json each raise their own kind for a torn file
-            raise ValueError(
+            raise WrongValue(
                 f"{path}: not a radio map as `rangym trace import` writes it ({type(error).__name__}: {error})"
             ) from error
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rangym.envs.cell_association.radio_map import RadioMap, centroids
+from rangym.envs.errors import WrongValue
 
 MAX_STEPS_PER_ROW = 100
 
@@ -36,10 +37,10 @@ def build_recording(recordings: Sequence[Recording]) -> RadioMap:
     cells, cell = np.unique(rows.cell, return_inverse=True)
     ues, ue = np.unique(rows.ue, return_inverse=True)
     if len(cells) < 2:
-        raise ValueError(f"recording: rows of at least 2 cells wanted, got only {cells[0]}")
+        raise WrongValue(f"recording: rows of at least 2 cells wanted, got only {cells[0]}")
     has_position = ~np.isnan(rows.position_m).any(axis=1)
     if has_position.any() and not has_position.all():
-        raise ValueError("recording: x_m and y_m in all files or in none wanted, got them in some")
+        raise WrongValue("recording: x_m and y_m in all files or in none wanted, got them in some")
 
     step_s = _step(rows.time_s, ue)
     step = np.rint((rows.time_s - rows.time_s.min()) / step_s).astype(np.int64)
@@ -50,7 +51,7 @@ def build_recording(recordings: Sequence[Recording]) -> RadioMap:
     start = np.concatenate([[0], np.cumsum(last - first + 1)])
 
     if start[-1] > MAX_STEPS_PER_ROW * len(ue):
-        raise ValueError(
+        raise WrongValue(
             f"recording: rows that follow each other in steps of {step_s:g} s wanted, got {len(ue)} rows scattered "
             f"over {start[-1]} steps; is `time` in seconds?"
         )
@@ -61,7 +62,7 @@ def build_recording(recordings: Sequence[Recording]) -> RadioMap:
     bandwidth = np.zeros(len(cells))
     bandwidth[cell] = rows.bandwidth_mhz
     if (differs := bandwidth[cell] != rows.bandwidth_mhz).any():
-        raise ValueError(f"recording: one bandwidth_mhz per cell wanted, got several for {cells[cell[differs]][0]}")
+        raise WrongValue(f"recording: one bandwidth_mhz per cell wanted, got several for {cells[cell[differs]][0]}")
 
     position = np.zeros((start[-1], 2))
     if has_position.all():
@@ -87,7 +88,7 @@ def _step(time_s: NDArray, ue: NDArray) -> float:
     moment = np.unique(np.stack([ue, time_s], axis=1), axis=0)
     steps = np.diff(moment[:, 1])[np.diff(moment[:, 0]) == 0]
     if len(steps) == 0:
-        raise ValueError("recording: a UE with rows at two times at least wanted, got none")
+        raise WrongValue("recording: a UE with rows at two times at least wanted, got none")
     return float(np.median(steps))
 
 

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rangym.envs.core import Frame
 from rangym.envs.rendering import FAINT, FLASH, INK, colors, network_map, quiet, reward_curve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from rangym.envs.cell_association.system import CellAssociation
+    from rangym.envs.cell_association.system import AssociationState, CellAssociation
+    from rangym.envs.core import Array, Frame
 
 
-def draw(figure: Figure, system: CellAssociation, frame: Frame) -> None:
+def draw(figure: Figure, system: CellAssociation, frame: Frame[AssociationState, Array]) -> None:
     """Map on the left; load of every cell and the reward over the episode on the right."""
     grid = figure.add_gridspec(2, 2, width_ratios=(1.5, 1), height_ratios=(1, 1))
     palette = np.array(colors(system.params.num_cells), dtype=object)
@@ -25,7 +25,7 @@ def draw(figure: Figure, system: CellAssociation, frame: Frame) -> None:
     reward_curve(figure.add_subplot(grid[1, 1]), frame.rewards, system.horizon)
 
 
-def _draw_map(axes: Axes, system: CellAssociation, frame: Frame, palette: np.ndarray) -> None:
+def _draw_map(axes: Axes, system: CellAssociation, frame: Frame[AssociationState, Array], palette: np.ndarray) -> None:
     cells, path = frame.trace.constants["cell_position_m"], frame.trace.slots["user_position_m"]
     every = max(len(path) // 200, 1)
     network_map(axes, np.concatenate([cells, path[::every].reshape(-1, 2)]), f"slot {frame.t} of {system.horizon}")
@@ -58,7 +58,9 @@ def _draw_map(axes: Axes, system: CellAssociation, frame: Frame, palette: np.nda
     axes.legend(loc="upper right", fontsize=8, frameon=False, bbox_to_anchor=(1.0, 1.08))
 
 
-def _draw_loads(axes: Axes, system: CellAssociation, frame: Frame, palette: np.ndarray) -> None:
+def _draw_loads(
+    axes: Axes, system: CellAssociation, frame: Frame[AssociationState, Array], palette: np.ndarray
+) -> None:
     cells = np.arange(system.params.num_cells)
     load = frame.state["load"]
     axes.bar(cells, load, color=list(palette), edgecolor=INK, linewidth=0.5)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar, TypedDict
 
 import numpy as np
 from gymnasium.spaces import Box, Dict, MultiDiscrete, Space
@@ -12,16 +12,29 @@ from numpy.typing import NDArray
 from rangym.envs.cell_association.layout import MAX_DELAY_SLOTS
 from rangym.envs.cell_association.params import SCENARIOS, CellAssociationParams
 from rangym.envs.cell_association.scenario import sample_lanes
-from rangym.envs.core import Frame, Outcome, Slot, State, SystemModel, Trace
+from rangym.envs.core import Array, Frame, Outcome, Slot, SystemModel, Trace
+from rangym.envs.errors import WrongValue
 from rangym.envs.physics.channel import shannon_rate_mbps
 from rangym.envs.physics.sharing import load_cost
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 PING_PONG_SLOTS = 5
 WEAK_TARGET_DB = -8.0
 MAX_BANDWIDTH_MHZ = 100.0
 
 
-class CellAssociation(SystemModel):
+class AssociationState(TypedDict):
+    """What a slot leaves to the next one."""
+
+    serving: NDArray[np.int64]  # (L, I) the cell of each UE; -1 before slot 1
+    previous_serving: NDArray[np.int64]  # (L, I) the cell before the last HO; -1 before the first
+    slots_since_ho: NDArray[np.int64]  # (L, I) slots since the last HO; T at the start
+    load: NDArray[np.int64]  # (L, J) UEs per cell
+
+
+class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array]):
     """Which cell serves which user equipment (UE), when every handover (HO) costs time.
 
     ## Description
@@ -56,7 +69,7 @@ class CellAssociation(SystemModel):
     -gamma sum_M (a_old + a_new), which is additive; `"norm"`, the paper's, charges -gamma sqrt(sum_M (a_old +
     a_new)), under which 100 handovers at once cost as much as 10 single ones. Slot 1 has no handovers.
 
-    `info["metrics"]` holds per slot: g, h, f; throughput (mean c/y, Mbit/s); handovers; ho_delay (slots);
+    `info["metrics"]` holds per slot: g, h, f; throughput_mbps (mean c/y); handovers; ho_delay_slots;
     ping_pongs (a HO back within 5 slots); weak_targets (HOs to a cell below -8 dB); load_jain (Jain index of the
     loads); uncovered (share of UEs on a cell that does not cover them; `measured` only).
 
@@ -85,8 +98,8 @@ class CellAssociation(SystemModel):
     - v0: first release
     """
 
-    scenarios: ClassVar = SCENARIOS
-    ratio_metrics: ClassVar = {
+    scenarios: ClassVar[Mapping[str, CellAssociationParams]] = SCENARIOS
+    ratio_metrics = {
         "ping_pong": ("ping_pongs", "handovers"),
         "ho_below_threshold": ("weak_targets", "handovers"),
     }
@@ -108,20 +121,20 @@ class CellAssociation(SystemModel):
             "handover_delay": Box(0, MAX_DELAY_SLOTS, (ues, cells), np.float32),
         }
         self.shapes = {
-            "bandwidth_mhz": (cells,),
-            "cell_position_m": (cells, 2),
-            "cell_rat": (cells,),
-            "device_type": (ues,),
-            "handover_delay": (ues, cells),
-            "sinr_db": (ues, cells),
-            "user_position_m": (ues, 2),
+            "bandwidth_mhz": (cells,),  # MHz
+            "cell_position_m": (cells, 2),  # m
+            "cell_rat": (cells,),  # 5, 4, 3 or 2 for 5G, LTE, 3G and 2G
+            "device_type": (ues,),  # 0 smartphone, 1 modem, 2 IoT
+            "handover_delay": (ues, cells),  # slots; of each slot where the delays vary, else constant
+            "sinr_db": (ues, cells),  # dB, in each slot
+            "user_position_m": (ues, 2),  # m, in each slot
         }
         self.reveal = {"sinr_db": 1, "user_position_m": 1}
         if self.delays_vary:
             self.reveal["handover_delay"] = 1
         if self.has_coverage:
             fields["covered"] = Box(0, 1, (ues, cells), np.float32)
-            self.shapes["covered"] = (ues, cells)
+            self.shapes["covered"] = (ues, cells)  # whether the cell was measured at the UE's place, in each slot
             self.reveal["covered"] = 1
         self.observation_space = Dict(fields)
         self._cells = np.arange(cells)
@@ -140,7 +153,7 @@ class CellAssociation(SystemModel):
         _within("handover_delay", fields["handover_delay"], 0, MAX_DELAY_SLOTS, "slots")
         _within("bandwidth_mhz", fields["bandwidth_mhz"], 1e-3, MAX_BANDWIDTH_MHZ, "MHz")
 
-    def initial(self, slot: Slot) -> State:
+    def initial(self, slot: Slot) -> AssociationState:
         lanes, ues, cells = slot["sinr_db"].shape
         nobody = np.full((lanes, ues), -1)
         return {
@@ -150,8 +163,8 @@ class CellAssociation(SystemModel):
             "load": np.zeros((lanes, cells), dtype=np.int64),
         }
 
-    def transition(self, state: State, decision: NDArray, slot: Slot) -> tuple[State, Outcome]:
-        """Equations (1)-(3) of the specification; in slot 1 nobody is served yet, so there is no HO cost."""
+    def transition(self, state: AssociationState, decision: Array, slot: Slot) -> tuple[AssociationState, Outcome]:
+        """``decision`` (L, I), the cell of each UE. In slot 1 nobody is served yet, so there is no HO cost."""
         serving, since = state["serving"], state["slots_since_ho"] + 1
         lanes, ues = decision.shape
         cells = self.params.num_cells
@@ -176,16 +189,16 @@ class CellAssociation(SystemModel):
             "g": utility,
             "h": handover,
             "f": utility + handover,
-            "throughput": (rate / load.take(cell_of_lane)).sum(axis=1) / ues,
+            "throughput_mbps": (rate / load.take(cell_of_lane)).sum(axis=1) / ues,
             "handovers": moved.sum(axis=1),
-            "ho_delay": ho_delay,
+            "ho_delay_slots": ho_delay,
             "ping_pongs": returned.sum(axis=1),
             "weak_targets": (moved & (sinr_db < WEAK_TARGET_DB)).sum(axis=1),
             "load_jain": ues**2 / (cells * (load * load).sum(axis=1)),
         }
         if self.has_coverage:
             metrics["uncovered"] = 1.0 - slot["covered"].take(row + decision).sum(axis=1) / ues
-        new = {
+        new: AssociationState = {
             "serving": decision,
             "previous_serving": np.where(moved, serving, state["previous_serving"]),
             "slots_since_ho": np.where(moved, 0, since),
@@ -193,20 +206,20 @@ class CellAssociation(SystemModel):
         }
         return new, Outcome({"utility": utility / ues, "handover": handover / ues}, metrics)
 
-    def observation(self, state: State, public: Slot) -> dict[str, NDArray]:
+    def observation(self, state: AssociationState, public: Slot) -> dict[str, NDArray]:
         fields = {f: public[f] for f in ("sinr_db", "bandwidth_mhz", "handover_delay")}
         if self.has_coverage:
             fields["covered"] = public["covered"]
         return {**fields, "serving": state["serving"][:, :, None] == self._cells, "load": state["load"]}
 
-    def action_masks(self, state: State, public: Slot) -> NDArray:
+    def action_masks(self, state: AssociationState, public: Slot) -> NDArray:
         """Cells seen in the previous slot (above the floor, or covered); the serving and the best one always."""
         sinr_db = public["sinr_db"]
         seen = public["covered"] > 0 if self.has_coverage else sinr_db > self.params.sinr_floor_db
         seen = seen | (state["serving"][:, :, None] == self._cells) | (sinr_db == sinr_db.max(axis=2, keepdims=True))
         return seen.reshape(len(seen), -1)
 
-    def draw(self, figure, frame: Frame) -> None:
+    def draw(self, figure: Figure, frame: Frame[AssociationState, Array]) -> None:
         from rangym.envs.cell_association.render import draw
 
         draw(figure, self, frame)
@@ -214,4 +227,4 @@ class CellAssociation(SystemModel):
 
 def _within(name: str, values: NDArray, low: float, high: float, unit: str) -> None:
     if values.min() < low or values.max() > high:
-        raise ValueError(f"trace: {name!r} within [{low}, {high}] {unit} wanted, got [{values.min()}, {values.max()}]")
+        raise WrongValue(f"trace: {name!r} within [{low}, {high}] {unit} wanted, got [{values.min()}, {values.max()}]")

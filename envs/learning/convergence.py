@@ -118,7 +118,7 @@ def convergence_terms(
     minibatch: NDArray,
     gradient_noise: NDArray,
     delay_s: NDArray,
-    drift_per_s: NDArray,
+    drift_per_s: NDArray | float,
     gap: NDArray | float,
     constants: LearningConstants,
 ) -> ConvergenceTerms:
@@ -189,7 +189,12 @@ def corollary_step_size(num_dpus: int, iterations: float, horizon: int) -> float
 
 
 def next_gap(
-    gap: NDArray, terms: ConvergenceTerms, delay_s: NDArray, drift_per_s: NDArray, contraction: float, step_size: float
+    gap: NDArray | float,
+    terms: ConvergenceTerms,
+    delay_s: NDArray,
+    drift_per_s: NDArray | float,
+    contraction: float,
+    step_size: float,
 ) -> NDArray:
     """The optimality gap after a round, within `GAP_RANGE`.
 

@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rangym.envs.errors import WrongValue
+
 IDX_FILES = {
     "x_train": "train-images-idx3-ubyte",
     "y_train": "train-labels-idx1-ubyte",
@@ -60,12 +62,12 @@ def load(name: str = "digits", path: str | Path | None = None) -> Dataset:
     """
     if name == "digits":
         if path is not None:
-            raise ValueError(f"path: none wanted for 'digits', which comes with scikit-learn, got {str(path)!r}")
+            raise WrongValue(f"path: none wanted for 'digits', which comes with scikit-learn, got {str(path)!r}")
         return _digits()
     if name not in ("mnist", "fashion_mnist"):
-        raise ValueError(f"name: one of ['digits', 'mnist', 'fashion_mnist'] wanted, got {name!r}")
+        raise WrongValue(f"name: one of ['digits', 'mnist', 'fashion_mnist'] wanted, got {name!r}")
     if path is None:
-        raise ValueError(f"path: the folder with {', '.join(IDX_FILES.values())} wanted for {name!r}, got none")
+        raise WrongValue(f"path: the folder with {', '.join(IDX_FILES.values())} wanted for {name!r}, got none")
     found = {part: _find(Path(path), file) for part, file in IDX_FILES.items()}
     if missing := [IDX_FILES[part] for part, file in found.items() if file is None]:
         raise FileNotFoundError(f"{path}: {name} needs {', '.join(missing)} there (or the same ending in .gz)")
@@ -73,7 +75,7 @@ def load(name: str = "digits", path: str | Path | None = None) -> Dataset:
     for part in ("train", "test"):
         images, labels = arrays[f"x_{part}"], arrays[f"y_{part}"]
         if len(images) != len(labels) or len(labels) == 0:
-            raise ValueError(
+            raise WrongValue(
                 f"{path}: as many images as labels, and some, wanted in {IDX_FILES[f'x_{part}']} and "
                 f"{IDX_FILES[f'y_{part}']}, got {len(images)} and {len(labels)}"
             )
@@ -96,19 +98,19 @@ def read_idx(path: str | Path, num_dimensions: int) -> NDArray:
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (EOFError, gzip.BadGzipFile) as error:
-        raise ValueError(f"{path}: a torn gzip file ({error})") from error
+        raise WrongValue(f"{path}: a torn gzip file ({error})") from error
     header = 4 + 4 * num_dimensions
     if len(content) < header:
-        raise ValueError(f"{path}: a header of {header} bytes wanted, the file has {len(content)}")
+        raise WrongValue(f"{path}: a header of {header} bytes wanted, the file has {len(content)}")
     if content[:4] != bytes([0, 0, UNSIGNED_BYTE, num_dimensions]):
-        raise ValueError(
+        raise WrongValue(
             f"{path}: an IDX file of unsigned bytes in {num_dimensions} dimension(s) wanted, "
             f"got the magic number {content[:4].hex()}"
         )
     shape = struct.unpack(f">{num_dimensions}I", content[4:header])
     expected = header + math.prod(shape)
     if len(content) != expected:
-        raise ValueError(f"{path}: {expected} bytes wanted for shape {shape}, the file has {len(content)}")
+        raise WrongValue(f"{path}: {expected} bytes wanted for shape {shape}, the file has {len(content)}")
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
 
 

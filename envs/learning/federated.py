@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rangym.envs.errors import WrongValue
+
 
 @dataclass(frozen=True)
 class Network:
@@ -26,11 +28,11 @@ class Network:
 
     def __post_init__(self) -> None:
         if len(self.sizes) < 2 or any(not isinstance(s, int | np.integer) or s < 1 for s in self.sizes):
-            raise ValueError(f"sizes: at least two positive integers wanted, got {self.sizes!r}")
+            raise WrongValue(f"sizes: at least two positive integers wanted, got {self.sizes!r}")
 
     @property
     def num_parameters(self) -> int:
-        """P."""
+        """Number of parameters of one model, P."""
         return sum((fan_in + 1) * fan_out for fan_in, fan_out in zip(self.sizes, self.sizes[1:], strict=False))
 
     def initial(self, rng: np.random.Generator) -> NDArray:
@@ -84,7 +86,7 @@ class Network:
         right = self.logits(parameters, x).argmax(axis=2) == y
         members = y[:, None] == np.arange(self.sizes[-1])  # (n, C)
         if not members.any(axis=0).all():
-            raise ValueError(f"y: test samples of every class wanted, class {members.any(axis=0).argmin()} has none")
+            raise WrongValue(f"y: test samples of every class wanted, class {members.any(axis=0).argmin()} has none")
         return (right.astype(np.float64) @ members) / members.sum(axis=0)
 
     def _forward(self, parameters: NDArray, x: NDArray) -> list[NDArray]:
@@ -125,7 +127,7 @@ def epoch_batches(sizes: ArrayLike, batch_size: int, epochs: int, rng: np.random
     v = np.asarray(sizes)
     for name, value in (("batch_size", batch_size), ("epochs", epochs)):
         if value < 1:
-            raise ValueError(f"{name}: an integer of at least 1 wanted, got {value!r}")
+            raise WrongValue(f"{name}: an integer of at least 1 wanted, got {value!r}")
     per_pass = max(-(-int(v.max(initial=0)) // batch_size), 1)
     out = np.full((len(v), epochs, per_pass * batch_size), -1)
     for client, size in enumerate(v):
@@ -142,18 +144,18 @@ def local_sgd(
     learning_rate: float,
     proximal: float = 0.0,
 ) -> NDArray:
-    """Each of M clients trains from its row of ``start`` (M, P) on its mini-batches (M, steps, batch); new (M, P).
+    """Train each of M clients from its row of ``start`` (M, P) on its mini-batches (M, steps, batch); returns (M, P).
 
     .. math:: x \\leftarrow x - \\eta\\,(\\nabla f(x) + \\mu (x - x_{start}))
 
     mu = ``proximal`` above 0 is FedProx (Li et al., 2020). Empty mini-batches change nothing.
     """
     if not (math.isfinite(learning_rate) and learning_rate > 0):
-        raise ValueError(f"learning_rate: a positive number wanted, got {learning_rate!r}")
+        raise WrongValue(f"learning_rate: a positive number wanted, got {learning_rate!r}")
     if not (math.isfinite(proximal) and proximal >= 0):
-        raise ValueError(f"proximal: a number of at least 0 wanted, got {proximal!r}")
+        raise WrongValue(f"proximal: a number of at least 0 wanted, got {proximal!r}")
     if not (len(start) == len(data.y) == len(batches)):
-        raise ValueError(
+        raise WrongValue(
             f"start, data, batches: one row a client wanted, got {len(start)}, {len(data.y)} and {len(batches)}"
         )
     parameters = start
@@ -172,13 +174,13 @@ def local_sgd(
 def average(current: NDArray, clients: NDArray, weights: ArrayLike, clusters: ArrayLike) -> NDArray:
     """FedAvg inside clusters: models (Z, P) after averaging client parameters (M, P) with ``weights`` (M,).
 
-    ``clusters`` (M,) says whose model a client's counts for; a cluster without clients keeps its ``current`` model.
+    ``clusters`` (M,) is the cluster of each client; a cluster without clients keeps its ``current`` model.
     """
     w, z = np.asarray(weights, dtype=np.float64), np.asarray(clusters)
     if w.shape != (len(clients),) or z.shape != w.shape:
-        raise ValueError(f"weights, clusters: shape {(len(clients),)} wanted, got {w.shape} and {z.shape}")
+        raise WrongValue(f"weights, clusters: shape {(len(clients),)} wanted, got {w.shape} and {z.shape}")
     if not (np.isfinite(w).all() and (w > 0).all()):
-        raise ValueError("weights: positive finite numbers wanted")
+        raise WrongValue("weights: positive finite numbers wanted")
     mixing = np.where(z == np.arange(len(current))[:, None], w, 0.0)  # (Z, M)
     total = mixing.sum(axis=1, keepdims=True)
     mixing = (mixing / np.where(total > 0, total, 1.0)).astype(clients.dtype)
@@ -234,9 +236,9 @@ class FederatedTraining:
         self.network, self.data, self._rng = network, data, rng
         self.clusters = np.asarray(clusters)
         if self.clusters.shape != (len(data.y),) or self.clusters.min(initial=0) < 0:
-            raise ValueError(f"clusters: {len(data.y)} labels of at least 0 wanted, got {clusters!r}")
+            raise WrongValue(f"clusters: {len(data.y)} labels of at least 0 wanted, got {clusters!r}")
         if (data.sizes == 0).any():
-            raise ValueError(f"data: at least one sample for each client wanted, client {data.sizes.argmin()} has none")
+            raise WrongValue(f"data: at least one sample for each client wanted, client {data.sizes.argmin()} has none")
         self.batch_size, self.epochs = batch_size, epochs
         self.learning_rate, self.proximal = learning_rate, proximal
         initial = network.initial(rng).astype(data.x.dtype)

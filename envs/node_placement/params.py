@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from rangym.envs.params import is_number, require
+from rangym.envs.params import check, ranged, require
 
 STATIC_LAWS = ("uniform", "thomas", "hotspot", "ring", "highway", "grid")
 LAWS = (*STATIC_LAWS, "drift")
 ASSOCIATIONS = ("hard", "soft")
 REWARDS = ("proportional_fair", "mean_rate", "min_sinr", "jain")
+DRIFT = {"law": ("drift",)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,48 +38,30 @@ class NodePlacementParams:
         standard deviation of a user's own motion in a slot, and how likely a user is replaced in a slot.
     """
 
-    law: str = "drift"
-    num_ues: int = 30
-    num_nodes: int = 4
-    horizon: int = 60
-    side_m: float = 100.0
-    v_max_m: float | None = 2.0
-    association: str = "hard"
-    reward: str = "proportional_fair"
-    movement_weight: float = 0.0
-    snr_1m_db: float = 75.0
-    path_loss_exponent: float = 4.0
-    height_difference_m: float = 3.0
-    bandwidth_mhz: float = 20.0
-    max_spectral_efficiency: float | None = 7.4
-    num_hotspots: int = 3
-    hotspot_sd_m: float = 5.0
-    hotspot_speed_m: float = 3.0
-    background_share: float = 0.15
-    jitter_m: float = 0.3
-    respawn_probability: float = 0.03
+    law: str = ranged("drift", words=LAWS)
+    num_ues: int = ranged(30, low=1)
+    num_nodes: int = ranged(4, low=1)
+    horizon: int = ranged(60, low=1)
+    side_m: float = ranged(100.0, above=0)
+    v_max_m: float | None = ranged(2.0, above=0, optional=True)
+    association: str = ranged("hard", words=ASSOCIATIONS)
+    reward: str = ranged("proportional_fair", words=REWARDS)
+    movement_weight: float = ranged(0.0, low=0)
+    snr_1m_db: float = ranged(75.0)
+    path_loss_exponent: float = ranged(4.0, above=2)
+    height_difference_m: float = ranged(3.0, above=0)
+    bandwidth_mhz: float = ranged(20.0, above=0)
+    max_spectral_efficiency: float | None = ranged(7.4, above=0, optional=True)
+    num_hotspots: int = ranged(3, low=1, only=DRIFT)
+    hotspot_sd_m: float = ranged(5.0, low=0, only=DRIFT)
+    hotspot_speed_m: float = ranged(3.0, low=0, only=DRIFT)
+    background_share: float = ranged(0.15, low=0, high=1, only=DRIFT)
+    jitter_m: float = ranged(0.3, low=0, only=DRIFT)
+    respawn_probability: float = ranged(0.03, low=0, high=1, only=DRIFT)
 
     def __post_init__(self) -> None:
-        for name, allowed in (("law", LAWS), ("association", ASSOCIATIONS), ("reward", REWARDS)):
-            require(getattr(self, name) in allowed, name, f"one of {list(allowed)}", getattr(self, name))
-        for name in ("num_ues", "num_nodes", "horizon", "num_hotspots"):
-            value = getattr(self, name)
-            ok = isinstance(value, int) and not isinstance(value, bool) and value >= 1
-            require(ok, name, "an integer of at least 1", value)
+        check(self)
         require(self.num_nodes <= self.num_ues, "num_nodes", f"at most num_ues = {self.num_ues}", self.num_nodes)
-        for name in ("side_m", "height_difference_m", "bandwidth_mhz"):
-            require(is_number(value := getattr(self, name)) and value > 0, name, "a positive number", value)
-        for name in ("v_max_m", "max_spectral_efficiency"):
-            value = getattr(self, name)
-            require(value is None or (is_number(value) and value > 0), name, "a positive number or None", value)
-        for name in ("movement_weight", "hotspot_sd_m", "hotspot_speed_m", "jitter_m"):
-            require(is_number(value := getattr(self, name)) and value >= 0, name, "a number of at least 0", value)
-        for name in ("background_share", "respawn_probability"):
-            value = getattr(self, name)
-            require(is_number(value) and 0 <= value <= 1, name, "a number in [0, 1]", value)
-        require(is_number(self.snr_1m_db), "snr_1m_db", "a finite number of dB", self.snr_1m_db)
-        gamma = self.path_loss_exponent
-        require(is_number(gamma) and gamma > 2, "path_loss_exponent", "a number above 2", gamma)
         if self.reward == "mean_rate":  # without a cap one user next to a node outweighs all others
             cap = self.max_spectral_efficiency
             require(cap is not None, "max_spectral_efficiency", "a cap for reward='mean_rate'", cap)
@@ -87,6 +70,11 @@ class NodePlacementParams:
     def distance_floor_m2(self) -> float:
         """Added to every squared horizontal distance, m^2."""
         return self.height_difference_m**2
+
+
+def _static(law: str) -> NodePlacementParams:
+    """One slot, and nodes that may go anywhere."""
+    return NodePlacementParams(law=law, num_ues=100, num_nodes=9, horizon=1, v_max_m=None)
 
 
 _SMALL = NodePlacementParams()
@@ -103,7 +91,6 @@ SCENARIOS: dict[str, NodePlacementParams] = {
         background_share=2 / 7,
         jitter_m=0.5,
     ),
+    **{f"static_{law}": _static(law) for law in STATIC_LAWS},
+    "paper": _static("uniform"),
 }
-for _law in STATIC_LAWS:
-    SCENARIOS[f"static_{_law}"] = NodePlacementParams(law=_law, num_ues=100, num_nodes=9, horizon=1, v_max_m=None)
-SCENARIOS["paper"] = SCENARIOS["static_uniform"]

@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rangym.envs.core import Frame
 from rangym.envs.rendering import FAINT, INK, PALETTE, quiet, reward_curve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from rangym.envs.node_placement.system import NodePlacement
+    from rangym.envs.core import Frame
+    from rangym.envs.node_placement.system import NodePlacement, PlacementDecision, PlacementState
 
 FIELD_POINTS = 120
 FIELD_DB = (-5.0, 25.0)
 RATES_MBPS = (0.5, 30.0)
 
 
-def draw(figure: Figure, system: NodePlacement, frame: Frame) -> None:
+def draw(figure: Figure, system: NodePlacement, frame: Frame[PlacementState, PlacementDecision]) -> None:
     """Map on the left; the users of every node and the reward over the episode on the right."""
     grid = figure.add_gridspec(2, 2, width_ratios=(1.6, 1), height_ratios=(1, 1))
     _draw_map(figure, figure.add_subplot(grid[:, 0]), system, frame)
@@ -28,7 +28,9 @@ def draw(figure: Figure, system: NodePlacement, frame: Frame) -> None:
     reward_curve(figure.add_subplot(grid[1, 1]), frame.rewards, system.horizon)
 
 
-def _draw_map(figure: Figure, axes: Axes, system: NodePlacement, frame: Frame) -> None:
+def _draw_map(
+    figure: Figure, axes: Axes, system: NodePlacement, frame: Frame[PlacementState, PlacementDecision]
+) -> None:
     from matplotlib.colors import LogNorm
 
     side = system.params.side_m
@@ -74,7 +76,7 @@ def _draw_map(figure: Figure, axes: Axes, system: NodePlacement, frame: Frame) -
         bar.ax.tick_params(labelsize=7)
 
 
-def _draw_loads(axes: Axes, frame: Frame) -> None:
+def _draw_loads(axes: Axes, frame: Frame[PlacementState, PlacementDecision]) -> None:
     load = frame.state["load"]
     nodes = np.arange(len(load))
     axes.bar(nodes, load, color=PALETTE[0], edgecolor=INK, linewidth=0.5)

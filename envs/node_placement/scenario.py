@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster.vq import kmeans2
 
+from rangym.envs.errors import WrongValue
 from rangym.envs.node_placement.params import NodePlacementParams
 from rangym.envs.physics.mobility import fold
 from rangym.envs.trace import Trace
@@ -21,8 +22,8 @@ HOTSPOT_WALLS = (0.10, 0.90)
 def sample(params: NodePlacementParams, rng: np.random.Generator) -> Trace:
     """One episode: ``initial_node_position_m`` (K, 2) and ``user_position_m`` (T + 2, N, 2).
 
-    The nodes start uniformly (a binomial point process); under a speed limit they have had time to settle: K-means on
-    slot 0's users from that draw.
+    The nodes are drawn uniformly (a binomial point process). Under a speed limit they have had time to settle: they
+    start where K-means on the users of slot 0 takes them from that draw.
     """
     p = params
     start = rng.uniform(0.0, p.side_m, (p.num_nodes, 2))
@@ -62,7 +63,7 @@ def static_users(law: str, num_ues: int, side_m: float, rng: np.random.Generator
         centre = a * (np.stack(np.divmod(np.arange(n) % 9, 3), axis=1) + 0.5) / 3.0
         users = centre + 0.04 * a * rng.standard_normal((n, 2))
     else:
-        raise ValueError(f"law: a law without motion wanted, got {law!r}")
+        raise WrongValue(f"law: a law without motion wanted, got {law!r}")
     return np.clip(users, 0.0, a)
 
 

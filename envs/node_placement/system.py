@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar, TypedDict
 
 import numpy as np
 from gymnasium.spaces import Box, Dict
 from numpy.typing import NDArray
 
-from rangym.envs.core import Frame, Outcome, Slot, State, SystemModel, Trace
+from rangym.envs.core import Frame, Outcome, Slot, SystemModel, Trace
+from rangym.envs.errors import WrongValue
 from rangym.envs.node_placement import scenario
 from rangym.envs.node_placement.params import SCENARIOS, NodePlacementParams
 from rangym.envs.physics.power_law import PowerLaw, SharedRates, jain_index, shared_rates
 from rangym.envs.physics.units import linear_to_db
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 DENSITY_BINS = 16
 TRAIL_SLOTS = 12
 
 
-class NodePlacement(SystemModel):
+class PlacementState(TypedDict):
+    """What a slot leaves to the next one."""
+
+    node_position_m: NDArray[np.float64]  # (L, K, 2) m
+    load: NDArray[np.float64]  # (L, K) users per node
+    node_trail_m: NDArray[np.float64]  # (L, 12, K, 2) m, the positions of the last slots, newest last, for pictures
+
+
+class PlacementDecision(TypedDict):
+    """Where the nodes go."""
+
+    node_position_m: NDArray[np.float64]  # (L, K, 2) m
+    shortened: NDArray[np.int64]  # (L,) moves that were longer than the limit
+
+
+class NodePlacement(SystemModel[NodePlacementParams, PlacementState, PlacementDecision]):
     """Where K mobile radio nodes hover above a square while their N users move.
 
     ## Description
@@ -81,7 +101,7 @@ class NodePlacement(SystemModel):
     - v0: first release
     """
 
-    scenarios: ClassVar = SCENARIOS
+    scenarios: ClassVar[Mapping[str, NodePlacementParams]] = SCENARIOS
 
     def __init__(self, params: NodePlacementParams):
         self.params, self.horizon = params, params.horizon
@@ -96,7 +116,10 @@ class NodePlacement(SystemModel):
                 "load": Box(0, ues, (nodes,), np.float32),
             }
         )
-        self.shapes = {"initial_node_position_m": (nodes, 2), "user_position_m": (ues, 2)}
+        self.shapes = {
+            "initial_node_position_m": (nodes, 2),  # m
+            "user_position_m": (ues, 2),  # m, in each slot
+        }
         self.reveal = {"user_position_m": 0}
 
     def sample(self, rng: np.random.Generator) -> Trace:
@@ -105,16 +128,16 @@ class NodePlacement(SystemModel):
     def check_trace(self, trace: Trace) -> None:
         for name, values in {**trace.constants, **trace.slots}.items():
             if values.min() < 0 or values.max() > self.params.side_m:
-                raise ValueError(
+                raise WrongValue(
                     f"trace: {name!r} within [0, {self.params.side_m}] m wanted, got [{values.min()}, {values.max()}]"
                 )
 
-    def initial(self, slot: Slot) -> State:
+    def initial(self, slot: Slot) -> PlacementState:
         nodes = slot["initial_node_position_m"]
         load = self.rates(slot["user_position_m"], nodes).load
         return {"node_position_m": nodes, "load": load, "node_trail_m": np.repeat(nodes[:, None], TRAIL_SLOTS, axis=1)}
 
-    def decode(self, action: NDArray, state: State, public: Slot) -> dict[str, NDArray]:
+    def decode(self, action: NDArray, state: PlacementState, public: Slot) -> PlacementDecision:
         """Positions ``(L, K, 2)``, and how many moves were longer than the limit."""
         p, asked = self.params, action.astype(np.float64)
         if p.v_max_m is None:
@@ -153,7 +176,9 @@ class NodePlacement(SystemModel):
             return linear_to_db(found.sinr.min(axis=-1))
         return jain_index(found.load)
 
-    def transition(self, state: State, decision: dict[str, NDArray], slot: Slot) -> tuple[State, Outcome]:
+    def transition(
+        self, state: PlacementState, decision: PlacementDecision, slot: Slot
+    ) -> tuple[PlacementState, Outcome]:
         nodes = decision["node_position_m"]
         found = self.rates(slot["user_position_m"], nodes)
         way = nodes - state["node_position_m"]
@@ -171,10 +196,14 @@ class NodePlacement(SystemModel):
         trail = np.concatenate([state["node_trail_m"][:, 1:], nodes[:, None]], axis=1)
         return {"node_position_m": nodes, "load": found.load, "node_trail_m": trail}, Outcome(terms, metrics)
 
-    def observation(self, state: State, public: Slot) -> dict[str, NDArray]:
+    def observation(self, state: PlacementState, public: Slot) -> dict[str, NDArray]:
         users = public["user_position_m"]
-        fields = {f: state[f] for f in ("node_position_m", "load")}
-        return {**fields, "user_position_m": users, "user_density": self._density(users)}
+        return {
+            "node_position_m": state["node_position_m"],
+            "load": state["load"],
+            "user_position_m": users,
+            "user_density": self._density(users),
+        }
 
     def _density(self, user_m: NDArray) -> NDArray:
         """Share of the users in each square, (L, 16, 16)."""
@@ -185,7 +214,7 @@ class NodePlacement(SystemModel):
         count = np.bincount(flat.ravel(), minlength=lanes * bins)
         return count.reshape(lanes, DENSITY_BINS, DENSITY_BINS) / ues
 
-    def draw(self, figure, frame: Frame) -> None:
+    def draw(self, figure: Figure, frame: Frame[PlacementState, PlacementDecision]) -> None:
         from rangym.envs.node_placement.render import draw
 
         draw(figure, self, frame)

@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from rangym.envs.params import is_number, require
+from rangym.envs.params import check, ranged, require
 from rangym.envs.physics.pair_upload import ACCESS
 from rangym.envs.physics.units import dbm_to_watt
 
 CODINGS = ("native", "scores", "keys")
-CHOICES = {
-    "fading": ("per_subchannel", "flat"),
-    "access": ACCESS,
-    "power": ("kkt", "fixed", "agent"),
-    "action": CODINGS,
-    "schedule": ("all", "round_robin", "proportional"),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,64 +35,37 @@ class NomaAllocationParams:
     drop_cost_j : rho, the cost of a user that is not served; None for P_max T_max, more than any served user's energy.
     """
 
-    num_ues: int = 6
-    num_subchannels: int = 3
-    horizon: int = 10
-    bandwidth_mhz: float = 1.0
-    model_mbit: float = 1.1
-    deadline_s: float = 6.0
-    samples: tuple[int, int] = (300, 1000)
-    cycles_per_sample: float = 1e7
-    clock_ghz: tuple[float, float] = (1.8, 2.2)
-    switched_capacitance: float = 1e-28
-    radius_m: float = 600.0
-    min_distance_m: float = 10.0
-    path_loss_exponent: float = 2.0
-    carrier_ghz: float = 2.0
-    noise_figure_db: float = 0.0
-    max_power_dbm: float = 20.0
-    fading: str = "per_subchannel"
-    access: str = "noma"
-    power: str = "kkt"
-    action: str = "scores"
-    num_clusters: int = 1
-    schedule: str = "all"
-    drop_cost_j: float | None = None
+    num_ues: int = ranged(6, low=1)
+    num_subchannels: int = ranged(3, low=1)
+    horizon: int = ranged(10, low=1)
+    bandwidth_mhz: float = ranged(1.0, above=0)
+    model_mbit: float = ranged(1.1, above=0)
+    deadline_s: float = ranged(6.0, above=0)
+    samples: tuple[int, int] = ranged((300, 1000), low=1, length=2, ascending=True)
+    cycles_per_sample: float = ranged(1e7, above=0)
+    clock_ghz: tuple[float, float] = ranged((1.8, 2.2), above=0, length=2, ascending=True)
+    switched_capacitance: float = ranged(1e-28, above=0)
+    radius_m: float = ranged(600.0, above=0)
+    min_distance_m: float = ranged(10.0, above=0)
+    path_loss_exponent: float = ranged(2.0, low=0)
+    carrier_ghz: float = ranged(2.0, above=0)
+    noise_figure_db: float = ranged(0.0, low=0)
+    max_power_dbm: float = ranged(20.0)
+    fading: str = ranged("per_subchannel", words=("per_subchannel", "flat"))
+    access: str = ranged("noma", words=ACCESS)
+    power: str = ranged("kkt", words=("kkt", "fixed", "agent"))
+    action: str = ranged("scores", words=CODINGS)
+    num_clusters: int = ranged(1, low=1)
+    schedule: str = ranged("all", words=("all", "round_robin", "proportional"))
+    drop_cost_j: float | None = ranged(None, above=0, optional=True)
 
     def __post_init__(self) -> None:
-        for name, allowed in CHOICES.items():
-            require(getattr(self, name) in allowed, name, f"one of {list(allowed)}", getattr(self, name))
-        for name in ("num_ues", "num_subchannels", "horizon", "num_clusters"):
-            value = getattr(self, name)
-            ok = isinstance(value, int) and not isinstance(value, bool) and value >= 1
-            require(ok, name, "an integer of at least 1", value)
-        for name in (
-            "bandwidth_mhz",
-            "model_mbit",
-            "deadline_s",
-            "cycles_per_sample",
-            "switched_capacitance",
-            "min_distance_m",
-            "carrier_ghz",
-        ):
-            require(is_number(value := getattr(self, name)) and value > 0, name, "a positive number", value)
-        for name in ("path_loss_exponent", "noise_figure_db"):
-            require(is_number(value := getattr(self, name)) and value >= 0, name, "a number of at least 0", value)
-        require(is_number(self.max_power_dbm), "max_power_dbm", "a finite number", self.max_power_dbm)
-        for name in ("samples", "clock_ghz"):
-            value = getattr(self, name)
-            ok = (
-                isinstance(value, tuple) and len(value) == 2 and all(map(is_number, value)) and 0 < value[0] <= value[1]
-            )
-            require(ok, name, "a pair 0 < low <= high", value)
-        require(all(float(s).is_integer() for s in self.samples), "samples", "whole numbers", self.samples)
-        ok = is_number(self.radius_m) and self.radius_m >= self.min_distance_m
-        require(ok, "radius_m", f"at least min_distance_m = {self.min_distance_m}", self.radius_m)
+        check(self)
+        least = f"at least min_distance_m = {self.min_distance_m}"
+        require(self.radius_m >= self.min_distance_m, "radius_m", least, self.radius_m)
         shortest = self.cycles_per_sample * self.samples[0] / (self.clock_ghz[1] * 1e9)
         wanted = f"more than {shortest:.4g} s, the shortest training time,"
         require(self.deadline_s > shortest, "deadline_s", wanted, self.deadline_s)
-        ok = self.drop_cost_j is None or (is_number(self.drop_cost_j) and self.drop_cost_j > 0)
-        require(ok, "drop_cost_j", "None or a positive number", self.drop_cost_j)
         ok = self.power != "agent" or self.action != "native"
         require(ok, "power", "'agent' with action 'scores' or 'keys' only", f"agent, action {self.action!r}")
 

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
-from rangym.envs.core import Frame
 from rangym.envs.noma_allocation.params import NomaAllocationParams
 from rangym.envs.physics.units import linear_to_db
-from rangym.envs.rendering import FAINT, FLASH, INK, colors, network_map, quiet
+from rangym.envs.rendering import BLUE, FAINT, FLASH, INK, colors, network_map, quiet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from rangym.envs.noma_allocation.system import NomaAllocation
+    from rangym.envs.core import Frame
+    from rangym.envs.noma_allocation.system import AllocationDecision, AllocationState, NomaAllocation
 
 GOLDEN_ANGLE = np.pi * (3.0 - np.sqrt(5.0))
 LOUDNESS_DB = 40.0
 """Power below P_max at which a bar has faded to its least height."""
 
 
-def draw(figure: Figure, system: NomaAllocation, frame: Frame) -> None:
+def draw(figure: Figure, system: NomaAllocation, frame: Frame[AllocationState, AllocationDecision]) -> None:
     """Map on the left; the timeline of every sub-channel and the cost over the rounds on the right."""
     grid = figure.add_gridspec(2, 2, width_ratios=(1, 1.35), height_ratios=(1.7, 1))
     palette = [*colors(system.params.num_subchannels), FAINT]
@@ -31,7 +32,9 @@ def draw(figure: Figure, system: NomaAllocation, frame: Frame) -> None:
     _draw_cost(figure.add_subplot(grid[1, 1]), system, frame)
 
 
-def _draw_map(axes: Axes, params: NomaAllocationParams, frame: Frame, palette: list) -> None:
+def _draw_map(
+    axes: Axes, params: NomaAllocationParams, frame: Frame[AllocationState, AllocationDecision], palette: list
+) -> None:
     distance = frame.trace.constants["distance_m"]
     angle = GOLDEN_ANGLE * np.arange(len(distance))  # the trace has distances only: directions are nominal
     place = distance[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
@@ -57,14 +60,18 @@ def _draw_map(axes: Axes, params: NomaAllocationParams, frame: Frame, palette: l
     axes.legend(loc="lower left", fontsize=8, frameon=False, bbox_to_anchor=(0.0, -0.02), ncols=2)
 
 
-def _channels(params: NomaAllocationParams, frame: Frame):
+def _channels(
+    params: NomaAllocationParams, frame: Frame[AllocationState, AllocationDecision]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     if frame.decision is None:
         ues = params.num_ues
         return np.full(ues, params.num_subchannels), np.zeros(ues, dtype=bool)
     return frame.decision["subchannel"], frame.metrics["served"]
 
 
-def _draw_timeline(axes: Axes, system: NomaAllocation, frame: Frame, palette: list) -> None:
+def _draw_timeline(
+    axes: Axes, system: NomaAllocation, frame: Frame[AllocationState, AllocationDecision], palette: list
+) -> None:
     """Training in grey, then each upload; height and depth of colour tell the power relative to its cap."""
     p = system.params
     axes.set(xlim=(0, 1.01 * p.deadline_s), ylim=(p.num_subchannels - 0.4, -0.6), yticks=range(p.num_subchannels))
@@ -75,9 +82,8 @@ def _draw_timeline(axes: Axes, system: NomaAllocation, frame: Frame, palette: li
     if frame.decision is None:
         return
     slot = frame.trace.slot(frame.t)
-    users, done = system.upload(
-        {f: v[None] for f, v in frame.decision.items()}, {f: np.asarray(v)[None] for f, v in slot.items()}
-    )
+    decision = cast("AllocationDecision", {f: np.asarray(v)[None] for f, v in frame.decision.items()})
+    users, done = system.upload(decision, {f: np.asarray(v)[None] for f, v in slot.items()})
     for k, pair in enumerate(users[0]):
         ready = sorted(p.deadline_s - slot["training_time_s"][i] for i in pair if i >= 0)
         for place, i in enumerate(pair):
@@ -100,12 +106,12 @@ def _draw_timeline(axes: Axes, system: NomaAllocation, frame: Frame, palette: li
             axes.text(0.005 * p.deadline_s, middle, f"{first}{i}{mark}", fontsize=7, color=INK, va="center")
 
 
-def _draw_cost(axes: Axes, system: NomaAllocation, frame: Frame) -> None:
+def _draw_cost(axes: Axes, system: NomaAllocation, frame: Frame[AllocationState, AllocationDecision]) -> None:
     cost = -np.asarray(frame.rewards)
     rounds = np.arange(1, len(cost) + 1)
     title = "cost per scheduled user (1 = dropped)"
     if len(cost):
-        axes.bar(rounds, cost, color="#4477AA", width=0.6)
+        axes.bar(rounds, cost, color=BLUE, width=0.6)
         axes.plot(rounds, cost.cumsum() / rounds, color=INK, linewidth=1.8)
         title += f", mean so far {cost.mean():.3f}"
     axes.set(xlim=(0.4, system.horizon + 0.6), ylim=(0, max(1.05 * cost.max(initial=0.0), 1e-6)))

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import gymnasium as gym
 import numpy as np
 from gymnasium.spaces import Box, Dict, Discrete
 from numpy.typing import NDArray
 
 from rangym.envs.core import SystemEnv
+from rangym.envs.errors import WrongType, WrongValue
 from rangym.envs.noma_allocation.system import NomaAllocation
 
 
 class Sequential(gym.Wrapper, gym.utils.RecordConstructorArgs):
-    """One micro-step a scheduled user, in the order of descending best gain; the last one plays the round.
+    """One micro-step for each scheduled user, in the order of descending best gain; the last one plays the round.
 
-    `Discrete(K)`: the sub-channel of the user whose turn it is. The reward is 0 until the round is played, and so are
-    the ``terms`` and ``metrics`` of the info absent. `action_masks()` hides full sub-channels; who chooses one all the
-    same competes for its two places by gain, like under the coding `native`. Users beyond 2K get no turn and no
-    sub-channel; a round without scheduled users is one micro-step without effect.
+    `Discrete(K)`: the sub-channel of the user whose turn it is. Until the round is played the reward is 0, and the info
+    holds no ``terms`` and ``metrics``. `action_masks()` hides full sub-channels; a user that chooses one all the same
+    competes for its two places by gain, as under the coding `native`. Users beyond 2K get no turn and no sub-channel; a
+    round without scheduled users is one micro-step without effect.
 
     The observation has two more fields: ``turn`` (N,), one-hot, and ``assigned`` (N, K), 0/1.
 
@@ -32,24 +31,25 @@ class Sequential(gym.Wrapper, gym.utils.RecordConstructorArgs):
 
     def __init__(self, env: gym.Env):
         shell = env.unwrapped
-        if not (isinstance(shell, SystemEnv) and isinstance(shell.system, NomaAllocation)):
-            raise TypeError(f"env: a NomaAllocation environment wanted, got {shell}")
+        inner = env.observation_space
+        if not (isinstance(shell, SystemEnv) and isinstance(shell.system, NomaAllocation) and isinstance(inner, Dict)):
+            raise WrongType(f"env: a NomaAllocation environment wanted, got {shell}")
         if shell.system.params.action != "native":
-            raise ValueError(f"env: action='native' wanted, got {shell.system.params.action!r}")
+            raise WrongValue(f"env: action='native' wanted, got {shell.system.params.action!r}")
         gym.utils.RecordConstructorArgs.__init__(self)
         gym.Wrapper.__init__(self, env)
         ues, channels = shell.system.params.num_ues, shell.system.params.num_subchannels
         self.action_space = Discrete(channels)
         self.observation_space = Dict(
             {
-                **env.observation_space.spaces,  # type: ignore[attr-defined]
+                **inner.spaces,
                 "turn": Box(0, 1, (ues,), np.float32),
                 "assigned": Box(0, 1, (ues, channels), np.float32),
             }
         )
         self._ues, self._channels = ues, channels
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+    def reset(self, *, seed: int | None = None, options: dict[str, object] | None = None):
         observation, info = self.env.reset(seed=seed, options=options)
         self._begin(observation)
         return self._observe(), info
@@ -57,7 +57,7 @@ class Sequential(gym.Wrapper, gym.utils.RecordConstructorArgs):
     def step(self, action):
         action = int(action)
         if not self.action_space.contains(action):
-            raise ValueError(f"action: a sub-channel 0..{self._channels - 1} wanted, got {action}")
+            raise WrongValue(f"action: a sub-channel 0..{self._channels - 1} wanted, got {action}")
         if self._queue:
             self._subchannel[self._queue.pop(0)] = action
         if self._queue:

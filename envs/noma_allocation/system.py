@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar, NotRequired, TypedDict
 
 import numpy as np
 from gymnasium.spaces import Box, Dict, MultiDiscrete
 from numpy.typing import NDArray
 
-from rangym.envs.core import Frame, Outcome, Slot, State, SystemModel, Trace
+from rangym.envs.core import Frame, Outcome, Slot, SystemModel, Trace
+from rangym.envs.errors import WrongValue
 from rangym.envs.noma_allocation import scenario
 from rangym.envs.noma_allocation.params import SCENARIOS, NomaAllocationParams
 from rangym.envs.physics.energy import computing_energy_j
 from rangym.envs.physics.pair_upload import PairUpload, pair_upload
 from rangym.envs.physics.units import linear_to_db
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SNR_DB = (-40.0, 100.0)
 MAX_TRAINING_SHARE = 1.5
@@ -21,7 +26,21 @@ AGENT_POWER_DECADES = 4.0
 """Range of an agent's power: P_max down to P_max / 10^4."""
 
 
-class NomaAllocation(SystemModel):
+class AllocationState(TypedDict):
+    """What a round leaves to the next one."""
+
+    rounds_since_served: NDArray[np.int64]  # (L, N) rounds since the last upload, or the start
+
+
+class AllocationDecision(TypedDict):
+    """Who gets which sub-channel, and how loud users are where the agent decides that."""
+
+    subchannel: NDArray[np.int64]  # (L, N) the sub-channel of each user, K for none; at most two users on each
+    displaced: NDArray[np.int64]  # (L,) users that lost their place to two with larger gains
+    power_w: NotRequired[NDArray[np.float64]]  # (L, N) W, with power="agent"
+
+
+class NomaAllocation(SystemModel[NomaAllocationParams, AllocationState, AllocationDecision]):
     """Which users of federated learning share which sub-channel, when all must upload before a deadline.
 
     ## Description
@@ -58,7 +77,7 @@ class NomaAllocation(SystemModel):
     Minus the cost of the round, per scheduled user and in units of rho, the cost of a dropped user (P_max T_max by
     default): term `energy` = -sum E_tx / (rho N_s), term `drops` = -dropped / N_s.
 
-    `info["metrics"]` holds per round: energy_tx, energy_com (J, of the scheduled users), served (N,) mask,
+    `info["metrics"]` holds per round: energy_tx_j, energy_com_j (of the scheduled users), served (N,) mask,
     num_served, dropped (scheduled, not served), displaced (beyond two on a sub-channel), power_w (N, 2) (while
     alone on the sub-channel, while sharing it), decoded_first (N,) (the user of a NOMA pair that is decoded first).
 
@@ -87,7 +106,7 @@ class NomaAllocation(SystemModel):
     - v0: first release
     """
 
-    scenarios: ClassVar = SCENARIOS
+    scenarios: ClassVar[Mapping[str, NomaAllocationParams]] = SCENARIOS
 
     def __init__(self, params: NomaAllocationParams):
         self.params, self.horizon = params, params.horizon
@@ -106,12 +125,12 @@ class NomaAllocation(SystemModel):
             }
         )
         self.shapes = {
-            "distance_m": (ues,),
-            "cluster": (ues,),
-            "gain": (ues, channels),
-            "training_time_s": (ues,),
-            "data_samples": (ues,),
-            "scheduled": (ues,),
+            "distance_m": (ues,),  # m, to the base station
+            "cluster": (ues,),  # 0..num_clusters - 1
+            "gain": (ues, channels),  # 1/W, channel gain over noise power, in each round
+            "training_time_s": (ues,),  # s, in each round
+            "data_samples": (ues,),  # training samples, in each round
+            "scheduled": (ues,),  # 0 or 1, whether the user competes, in each round
         }
         self.reveal = {"gain": 0, "training_time_s": 0, "data_samples": 0, "scheduled": 0}
 
@@ -127,18 +146,18 @@ class NomaAllocation(SystemModel):
         ):
             values = trace.slots[field]
             if values.min() < low or values.max() > high:
-                raise ValueError(
+                raise WrongValue(
                     f"trace: {field!r} within [{low:.3g}, {high:.3g}] wanted, got [{values.min()}, {values.max()}]"
                 )
 
         if not np.isin(trace.slots["scheduled"], (0, 1)).all():
-            raise ValueError("trace: 'scheduled' is 0 or 1, got something between")
+            raise WrongValue("trace: 'scheduled' is 0 or 1, got something between")
 
-    def initial(self, slot: Slot) -> State:
+    def initial(self, slot: Slot) -> AllocationState:
         return {"rounds_since_served": np.zeros(slot["scheduled"].shape, dtype=np.int64)}
 
-    def decode(self, action: NDArray, state: State, public: Slot) -> dict[str, NDArray]:
-        """Any coding to ``subchannel`` (L, N), K for none, at most two users on each; powers in W with `agent`."""
+    def decode(self, action: NDArray, state: AllocationState, public: Slot) -> AllocationDecision:
+        """The assignment that an action of any coding stands for, without more than two users on a sub-channel."""
         ues, channels = self.params.num_ues, self.params.num_subchannels
         scheduled, gain = public["scheduled"].astype(bool), public["gain"]
         if self.params.action == "native":
@@ -151,7 +170,7 @@ class NomaAllocation(SystemModel):
         kept = np.zeros(wanted.shape, dtype=bool)
         lanes = np.arange(len(wanted))[:, None, None]
         kept[np.broadcast_to(lanes, users.shape)[users >= 0], users[users >= 0]] = True
-        decision = {
+        decision: AllocationDecision = {
             "subchannel": np.where(kept, wanted, channels),
             "displaced": ((wanted < channels) & ~kept).sum(axis=1),
         }
@@ -160,7 +179,7 @@ class NomaAllocation(SystemModel):
             decision["power_w"] = self.params.max_power_w * 10.0**exponent
         return decision
 
-    def upload(self, decision: Any, slot: Slot) -> tuple[NDArray, PairUpload]:
+    def upload(self, decision: AllocationDecision, slot: Slot) -> tuple[NDArray, PairUpload]:
         """The users of each sub-channel (L, K, 2), -1 for an empty place, and what they do."""
         p, gain = self.params, slot["gain"]
         users = two_largest(decision["subchannel"], gain)
@@ -172,7 +191,9 @@ class NomaAllocation(SystemModel):
         given = None if p.power == "kkt" else np.broadcast_to(power, users.shape)
         return users, pair_upload(pair_gain, window, users >= 0, p.bits_per_hz, p.max_power_w, p.rho_j, p.access, given)
 
-    def transition(self, state: State, decision: Any, slot: Slot) -> tuple[State, Outcome]:
+    def transition(
+        self, state: AllocationState, decision: AllocationDecision, slot: Slot
+    ) -> tuple[AllocationState, Outcome]:
         p = self.params
         users, done = self.upload(decision, slot)
         served = _to_users(done.served, users, p.num_ues)
@@ -186,8 +207,8 @@ class NomaAllocation(SystemModel):
         computing = computing_energy_j(cycles, slot["training_time_s"], p.switched_capacitance)
         first = done.decoded_first[..., None] == np.arange(2)
         metrics = {
-            "energy_tx": energy,
-            "energy_com": (computing * scheduled).sum(axis=1),
+            "energy_tx_j": energy,
+            "energy_com_j": (computing * scheduled).sum(axis=1),
             "served": served,
             "num_served": served.sum(axis=1),
             "dropped": dropped,
@@ -197,7 +218,7 @@ class NomaAllocation(SystemModel):
         }
         return {"rounds_since_served": np.where(served, 0, state["rounds_since_served"] + 1)}, Outcome(terms, metrics)
 
-    def observation(self, state: State, public: Slot) -> dict[str, NDArray]:
+    def observation(self, state: AllocationState, public: Slot) -> dict[str, NDArray]:
         samples = public["data_samples"]
         return {
             "snr_db": linear_to_db(public["gain"] * self.params.max_power_w),
@@ -207,7 +228,7 @@ class NomaAllocation(SystemModel):
             "data_share": samples / np.maximum(samples.sum(axis=1, keepdims=True), 1),
         }
 
-    def action_masks(self, state: State, public: Slot) -> NDArray:
+    def action_masks(self, state: AllocationState, public: Slot) -> NDArray:
         """Under `native`: users that are not scheduled can only choose "none"."""
         if self.params.action != "native":
             return super().action_masks(state, public)
@@ -215,7 +236,7 @@ class NomaAllocation(SystemModel):
         masks[:, :, -1] = True
         return masks.reshape(len(masks), -1)
 
-    def draw(self, figure, frame: Frame) -> None:
+    def draw(self, figure: Figure, frame: Frame[AllocationState, AllocationDecision]) -> None:
         from rangym.envs.noma_allocation.render import draw
 
         draw(figure, self, frame)

@@ -30,7 +30,8 @@ class PathLossModel:
     """A TR 38.901 path loss, in dB of the 3D distance in metres and the carrier in GHz.
 
     LOS up to the breakpoint: ``los_intercept + los_slope log10 d + 20 log10 f``, beyond it 40 dB a decade;
-    NLOS: ``nlos_intercept + nlos_slope log10 d + nlos_carrier_slope log10 f``, and never below LOS.
+    NLOS: ``nlos_intercept + nlos_slope log10 d + nlos_carrier_slope log10 f``, and never below LOS. With
+    ``dual_slope=False`` the first branch of LOS holds at every distance.
     """
 
     base_station_height_m: float
@@ -40,29 +41,30 @@ class PathLossModel:
     nlos_slope: float
     nlos_carrier_slope: float
     los_decay_m: float
+    dual_slope: bool = True
 
     def breakpoint_m(self, carrier_ghz: float) -> float:
-        """Horizontal breakpoint distance d'_BP = 4 (h_BS - h_E)(h_UT - h_E) f / c, in metres."""
+        """Horizontal breakpoint distance d'_BP = 4 (h_BS - h_E)(h_UT - h_E) f / c in metres, at ``carrier_ghz``."""
         heights = (self.base_station_height_m - ENVIRONMENT_HEIGHT_M) * (USER_HEIGHT_M - ENVIRONMENT_HEIGHT_M)
         return 4.0 * heights * carrier_ghz * 1e9 / SPEED_OF_LIGHT_MPS
 
     def los_db(self, distance_m: NDArray, carrier_ghz: float) -> NDArray:
-        """Line-of-sight loss at horizontal distance ``distance_m``."""
+        """Line-of-sight loss in dB at the horizontal distance ``distance_m`` ``(...)``, of the same shape."""
         return self._los(self._log_distance(distance_m), carrier_ghz)
 
     def nlos_db(self, distance_m: NDArray, carrier_ghz: float) -> NDArray:
-        """Loss without line of sight at horizontal distance ``distance_m``."""
+        """Loss in dB without line of sight at the horizontal distance ``distance_m`` ``(...)``, of the same shape."""
         log_d = self._log_distance(distance_m)
         return self._nlos(log_d, self._los(log_d, carrier_ghz), carrier_ghz)
 
     def los_probability(self, distance_m: NDArray) -> NDArray:
-        """Probability of a line of sight at horizontal distance ``distance_m``; 1 up to 18 m."""
+        """Probability of a line of sight at the horizontal distance ``distance_m`` ``(...)``; 1 up to 18 m."""
         distance = np.maximum(distance_m, 18.0)
         near = 18.0 / distance
         return near + np.exp(distance * (-1.0 / self.los_decay_m)) * (1.0 - near)
 
     def mean_db(self, distance_m: NDArray, carrier_ghz: float) -> NDArray:
-        """LOS and NLOS loss, mixed in dB by the probability of a line of sight."""
+        """LOS and NLOS loss at ``distance_m`` ``(...)``, mixed in dB by the probability of a line of sight."""
         log_d = self._log_distance(distance_m)
         los = self._los(log_d, carrier_ghz)
         nlos = self._nlos(log_d, los, carrier_ghz)
@@ -79,6 +81,8 @@ class PathLossModel:
         height = self.base_station_height_m - USER_HEIGHT_M
         log_break = math.log10(math.hypot(self.breakpoint_m(carrier_ghz), height))
         loss = self.los_slope * log_d + (self.los_intercept + 20.0 * math.log10(carrier_ghz))
+        if not self.dual_slope:
+            return loss
         return loss + (40.0 - self.los_slope) * np.maximum(log_d - log_break, 0.0)
 
     def _nlos(self, log_d: NDArray, los: NDArray, carrier_ghz: float) -> NDArray:
@@ -115,8 +119,35 @@ def correlated_shadowing_db(normal: NDArray, moved_m: NDArray, deviation_db: flo
     return shadowing
 
 
+def correlated_field(
+    rng: np.random.Generator, x_m: NDArray, y_m: NDArray, correlation_m: float, waves: int = 24
+) -> NDArray:
+    """A smooth random field of mean 0 and variance 1 on the grid of ``y_m`` and ``x_m``, ``(len(y), len(x))``.
+
+    It is the sum of ``waves`` plane waves sqrt(2 / waves) cos(k_x x + k_y y + phase) with wave numbers
+    N(0, 1 / correlation_m) per axis and uniform phases, so its correlation at distance d is
+    exp(-d^2 / (2 correlation_m^2)), over draws of the field.
+    """
+    k_x, k_y = rng.normal(0.0, 1.0 / correlation_m, (2, waves))
+    phase = rng.uniform(0.0, 2.0 * math.pi, waves)
+    # cos(a + b) = Re(e^ia e^ib): the grid costs one matrix product.
+    along_y = np.exp(1j * (np.multiply.outer(y_m, k_y) + phase))
+    along_x = np.exp(1j * np.multiply.outer(k_x, x_m))
+    return math.sqrt(2.0 / waves) * (along_y @ along_x).real
+
+
 def power_law_gain(distance_m: NDArray, exponent: float, carrier_ghz: float) -> NDArray:
     """Mean channel gain (lambda / 4 pi)^2 d^-exponent: free space up to the reference distance of 1 m.
+
+    Parameters
+    ----------
+    distance_m : ``(...)``, above 0.
+    exponent : path-loss exponent.
+    carrier_ghz : carrier frequency.
+
+    Returns
+    -------
+    Linear gain, float64, of the shape of ``distance_m``.
 
     >>> round(float(10 * np.log10(power_law_gain(np.array(1.0), 3.0, 2.0))), 2)
     -38.47
@@ -126,7 +157,7 @@ def power_law_gain(distance_m: NDArray, exponent: float, carrier_ghz: float) -> 
 
 
 def thermal_noise_dbm(bandwidth_mhz: float, noise_figure_db: float) -> float:
-    """Noise power of a receiver: -174 dBm/Hz over the bandwidth, plus its noise figure.
+    """Noise power of a receiver in dBm: -174 dBm/Hz over the bandwidth, plus its noise figure in dB.
 
     >>> round(thermal_noise_dbm(20.0, 9.0), 2)
     -91.99
@@ -135,10 +166,19 @@ def thermal_noise_dbm(bandwidth_mhz: float, noise_figure_db: float) -> float:
 
 
 def sinr_db(received_dbm: NDArray, noise_dbm: NDArray) -> NDArray:
-    """SINR of n cells that share one carrier, all transmitting at full load.
+    """SINR of n cells that share one carrier, all transmitting at full load: s_j = P_j / (sum_{k != j} P_k + w_j N0).
 
-    ``received_dbm`` is ``(n, ...)``, ``noise_dbm`` ``(n,)``: cell j's noise w_j N0 counts once, and its interference
-    is the power of all the others. Equation: s_j = P_j / (sum_{k != j} P_k + w_j N0).
+    Parameters
+    ----------
+    received_dbm : ``(n, ...)`` received power of each cell in dBm.
+    noise_dbm : ``(n,)`` noise power over the bandwidth of each cell in dBm; it counts once, for that cell.
+
+    Returns
+    -------
+    ``(n, ...)`` SINR of each cell in dB.
+
+    >>> sinr_db(np.array([[-90.0], [-93.0]]), np.array([-200.0, -200.0])).round(6).tolist()  # next to no noise
+    [[3.0], [-3.0]]
     """
     cells = len(received_dbm)
     power, noise = db_to_linear(received_dbm), db_to_linear(noise_dbm)
@@ -157,5 +197,14 @@ def sinr_db(received_dbm: NDArray, noise_dbm: NDArray) -> NDArray:
 
 
 def shannon_rate_mbps(sinr_db: NDArray, bandwidth_mhz: NDArray) -> NDArray:
-    """Shannon rate w log2(1 + s) in Mbit/s, float64, from the SINR in dB and the bandwidth in MHz (broadcast)."""
+    """Shannon rate w log2(1 + s) in Mbit/s, float64.
+
+    Parameters
+    ----------
+    sinr_db : SINR s in dB.
+    bandwidth_mhz : bandwidth w in MHz; broadcast with ``sinr_db``.
+
+    >>> float(shannon_rate_mbps(np.array(0.0), np.array(20.0)).round(9))
+    20.0
+    """
     return bandwidth_mhz * np.log1p(10.0 ** (np.asarray(sinr_db, np.float64) / 10.0)) * (1.0 / np.log(2.0))

@@ -13,7 +13,16 @@ MAX_EFFICIENCY = 1000.0
 
 
 def snr_needed(bits_per_hz: ArrayLike, time_s: ArrayLike) -> NDArray:
-    """SNR 2^(c/T) - 1 at which c bit/Hz are delivered in T seconds; infinite for T <= 0.
+    """SNR 2^(c/T) - 1 at which c bit/Hz are delivered in T seconds.
+
+    Parameters
+    ----------
+    bits_per_hz : c, bits to deliver over the bandwidth, bit/Hz.
+    time_s : T in seconds; broadcast with ``bits_per_hz``.
+
+    Returns
+    -------
+    Linear SNR of the broadcast shape; infinite for T <= 0 and beyond `MAX_EFFICIENCY`.
 
     >>> float(snr_needed(2.0, 1.0))
     3.0
@@ -25,20 +34,40 @@ def snr_needed(bits_per_hz: ArrayLike, time_s: ArrayLike) -> NDArray:
 
 
 def upload_energy(bits_per_hz: ArrayLike, time_s: ArrayLike) -> NDArray:
-    """phi(T) = T (2^(c/T) - 1): energy times gain of a lone upload of c bit/Hz in T seconds; infinite for T <= 0.
+    """phi(T) = T (2^(c/T) - 1): energy times gain of a lone upload of c bit/Hz in T seconds.
 
     Convex and strictly decreasing in T, with limit c ln 2.
+
+    Parameters
+    ----------
+    bits_per_hz, time_s : c in bit/Hz and T in seconds, broadcast.
+
+    Returns
+    -------
+    phi in seconds, which divided by the gain over noise power (1/W) is an energy in J; infinite for T <= 0.
+
+    >>> float(upload_energy(2.0, 1.0))
+    3.0
     """
     return np.where(np.greater(time_s, 0), time_s, 1.0) * snr_needed(bits_per_hz, time_s)
 
 
 def training_time_s(samples: ArrayLike, cycles_per_sample: float, clock_hz: ArrayLike) -> NDArray:
-    """Time to process ``samples`` training samples once."""
+    """Time in seconds to process ``samples`` training samples once, at ``clock_hz`` cycles per second (broadcast).
+
+    >>> float(training_time_s(600, 1e7, 2e9))
+    3.0
+    """
     return cycles_per_sample * np.asarray(samples, dtype=np.float64) / np.asarray(clock_hz, dtype=np.float64)
 
 
 def computing_energy_j(cycles: ArrayLike, time_s: ArrayLike, switched_capacitance: float) -> NDArray:
-    """kappa theta^2 cycles, the energy of a processor whose clock theta is cycles / time.
+    """kappa theta^2 cycles in J, the energy of a processor whose clock theta is cycles / time.
+
+    Parameters
+    ----------
+    cycles, time_s : number of clock cycles and the seconds that they take, broadcast.
+    switched_capacitance : kappa, the energy of a cycle over the squared clock, J s^2.
 
     >>> round(float(computing_energy_j(600 * 1e7, 3.0, 1e-28)), 6)
     2.4
@@ -56,8 +85,10 @@ class PairEnergy:
 
     @property
     def energy_j(self) -> NDArray:
+        """Energy of both users together, J."""
         return self.early_j + self.late_j
 
     @property
     def feasible(self) -> NDArray:
+        """Whether both users can deliver their bits in time."""
         return np.isfinite(self.energy_j)

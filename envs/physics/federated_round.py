@@ -26,6 +26,7 @@ leading axes (lanes, candidates), and conditions broadcast to the decision's.
 | delta^D_nb, delta^D_bs, delta^D_s | round.offload_s, forward_s, collection_s | (N, B), (B, S), (S,) | s |
 | delta^P_n, delta^P_s | round.ue_compute_s, dc_compute_s | (N,), (S,) | s |
 | delta^A_n, delta^A_s | round.ue_upload_s, dc_upload_s | (N,), (S,) | s |
+| delta^M_bn | round.last_hop_s, over the BS that UE n listens to | (N,) | s |
 | delta^R_b, delta^B_b, delta^R_s | round.bs_reception_s, broadcast_s, dc_reception_s | (B,), (B,), (S,) | s |
 | delta^A, delta^R, tau | round.aggregation_s, reception_s, delay_s | () | s |
 | sum E^D_nb, sum E^D_bs | round.ue_data_j, bs_data_j | () | J |
@@ -112,6 +113,7 @@ class FederatedRound:
     ue_upload_s: NDArray
     dc_upload_s: NDArray
     bs_reception_s: NDArray
+    last_hop_s: NDArray
     broadcast_s: NDArray
     dc_reception_s: NDArray
     aggregation_s: NDArray
@@ -139,18 +141,24 @@ class FederatedRound:
 
 
 def federated_round(
-    network: FederatedNetwork, conditions: Mapping[str, NDArray], decision: Mapping[str, NDArray], bs_energy: str
+    network: FederatedNetwork,
+    conditions: RoundConditions | Mapping[str, NDArray],
+    decision: RoundDecision | Mapping[str, NDArray],
+    bs_energy: str,
 ) -> FederatedRound:
     """Equations (16)-(40) for one decision, or for every entry of the decision's leading axes.
 
-    ``conditions`` are `RoundConditions` (further fields are ignored), ``decision`` is a `RoundDecision`; ``bs_energy``
-    is one of `BS_ENERGY`. Nothing is checked: rates, clocks and speeds are above 0.
+    Mappings may have further fields; ``bs_energy`` is one of `BS_ENERGY`. Nothing is checked: rates, clocks and speeds
+    are above 0.
     """
     net, d = network, decision
     leading = np.shape(d["aggregator"])
-    points, uplink, downlink, backhaul, dc_to_bs, dc_to_dc = (
-        _broadcast(conditions[name], leading, axes) for name, axes in _CONDITION_AXES.items()
-    )
+    points = _broadcast(conditions["data_points"], leading, 1)
+    uplink = _broadcast(conditions["uplink_bps"], leading, 2)
+    downlink = _broadcast(conditions["downlink_bps"], leading, 2)
+    backhaul = _broadcast(conditions["backhaul_bps"], leading, 2)
+    dc_to_bs = _broadcast(conditions["dc_to_bs_bps"], leading, 2)
+    dc_to_dc = _broadcast(conditions["dc_to_dc_bps"], leading, 2)
     bs_count, dc_count = backhaul.shape[-2:]
 
     offloaded = d["offload_share"] * points[..., None]  # (..., N, B)
@@ -191,8 +199,8 @@ def federated_round(
     # Down: the aggregator to every BS and DC, every BS to its slowest listener, (36)-(40).
     bs_reception_s = net.model_bits / take_row(dc_to_bs, d["aggregator"])
     listens = d["bs_to_ue"][..., None, :] == np.arange(bs_count)[:, None]  # (..., B, N)
-    last_s = net.model_bits / np.take_along_axis(downlink, d["bs_to_ue"][..., None, :], axis=-2)  # (..., 1, N)
-    broadcast_s = np.where(listens, last_s, 0.0).max(axis=-1)
+    last_hop_s = net.model_bits / np.take_along_axis(downlink, d["bs_to_ue"][..., None, :], axis=-2)  # (..., 1, N)
+    broadcast_s = np.where(listens, last_hop_s, 0.0).max(axis=-1)
     dc_reception_s = np.where(is_aggregator, 0.0, net.model_bits / take_row(dc_to_dc, d["aggregator"]))
     reception_j = (
         (bs_reception_s * net.dc_to_bs_power_w[d["aggregator"]]).sum(axis=-1)
@@ -213,6 +221,7 @@ def federated_round(
         ue_upload_s=ue_upload_s,
         dc_upload_s=dc_upload_s,
         bs_reception_s=bs_reception_s,
+        last_hop_s=last_hop_s[..., 0, :],
         broadcast_s=broadcast_s,
         dc_reception_s=dc_reception_s,
         aggregation_s=np.maximum(slowest_ue, slowest_dc),
@@ -261,17 +270,6 @@ def take(values: NDArray, column: NDArray) -> NDArray:
 def take_row(values: NDArray, row: NDArray) -> NDArray:
     """``values[..., row[...], :]``: one row of each matrix."""
     return np.take_along_axis(values, row[..., None, None], axis=-2)[..., 0, :]
-
-
-_CONDITION_AXES = {
-    "data_points": 1,
-    "uplink_bps": 2,
-    "downlink_bps": 2,
-    "backhaul_bps": 2,
-    "dc_to_bs_bps": 2,
-    "dc_to_dc_bps": 2,
-}
-"""The conditions in the order of use, and their axes without the leading ones."""
 
 
 def _broadcast(values: NDArray, leading: tuple[int, ...], axes: int) -> NDArray:

@@ -12,8 +12,15 @@ from scipy.signal import lfilter
 def gauss_markov(mean: NDArray, deviation: NDArray, normal: NDArray, memory: float) -> NDArray:
     """Gauss-Markov process over slots, x' = a x + (1 - a) mean + sqrt(1 - a^2) sd N, stationary from slot 0 on.
 
-    ``mean`` and ``deviation`` ``(...)``, standard normal ``(S, ...)``; the result is ``(S, ...)`` in the dtype of
-    ``normal``.
+    Parameters
+    ----------
+    mean, deviation : ``(...)`` stationary mean and standard deviation, in the unit of the process.
+    normal : ``(S, ...)`` standard normal variates, S slots.
+    memory : a, the correlation from one slot to the next, in [0, 1].
+
+    Returns
+    -------
+    ``(S, ...)`` in the dtype of ``normal``.
     """
     drive = normal * normal.dtype.type(math.sqrt(1.0 - memory**2))
     drive[0] = normal[0]
@@ -26,6 +33,14 @@ def fold(position: NDArray, side: float | NDArray) -> NDArray:
     """Where free motion along a line is when walls at 0 and ``side`` reflect it.
 
     A reflection mirrors the rest of the path, so reflecting step by step is folding the free path.
+
+    Parameters
+    ----------
+    position : ``(...)`` coordinate of the free motion.
+    side : distance of the walls, in the same unit; broadcast with ``position``.
+
+    >>> fold(np.array([3.0, 11.0, -2.0]), 10.0).tolist()
+    [3.0, 9.0, 2.0]
     """
     return side - np.abs(np.mod(position, 2.0 * side) - side)
 
@@ -74,7 +89,17 @@ def random_waypoint_walk(
 ) -> tuple[NDArray, NDArray]:
     """Straight legs between uniform waypoints, without pauses, each UE at its own constant speed.
 
-    Starts from a uniform position. Returns as `gauss_markov_walk`.
+    Parameters
+    ----------
+    rng : draws speeds and waypoints.
+    slots, ues : numbers S of slots and of UEs.
+    side_m : side of the square; a UE starts at a uniform position.
+    slot_s : length of a slot in seconds.
+    mean_speed_mps : range in which each UE draws its speed, m/s.
+
+    Returns
+    -------
+    As `gauss_markov_walk`: position_m ``(S, 2, ues)`` and the distance moved from slot to slot, ``(S - 1, ues)``.
     """
     speed = rng.uniform(*mean_speed_mps, ues)
     travelled = np.arange(slots)[:, None] * (speed * slot_s)  # (S, ues)
@@ -93,7 +118,18 @@ def random_waypoint_walk(
 
 
 def standing(uniform: NDArray, slots: int, *, side_m: float) -> tuple[NDArray, NDArray]:
-    """UEs that stay where they are, at ``side_m`` times ``uniform`` ``(2, ues)``. Returns as `gauss_markov_walk`."""
+    """UEs that stay where they are.
+
+    Parameters
+    ----------
+    uniform : ``(2, ues)`` uniform variates in [0, 1): the positions as shares of the side.
+    slots : number S of slots.
+    side_m : side of the square.
+
+    Returns
+    -------
+    As `gauss_markov_walk`: position_m ``(S, 2, ues)``, and zeros ``(S - 1, ues)`` for the distance moved.
+    """
     ues = uniform.shape[1]
     return np.broadcast_to(side_m * uniform, (slots, 2, ues)), np.zeros((slots - 1, ues))
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rangym.envs.errors import WrongValue
 from rangym.envs.physics.energy import LN2, MAX_EFFICIENCY, PairEnergy, snr_needed, upload_energy
 from rangym.envs.physics.sic import FixedUpload
 
@@ -45,13 +46,29 @@ def tdma_pair(
     max_power_w: float = np.inf,
     split: str = "optimal",
 ) -> OmaPair:
-    """Least energy with time division; ``split`` is ``optimal`` or ``equal`` (tau = joint_s / 2).
+    """Least energy of two users with time division.
 
     The optimal tau minimises phi(T_d + tau)/h1 + phi(T_2 - tau)/h2, a convex function; the caps bound it from both
     sides.
+
+    Parameters
+    ----------
+    gain_early, gain_late : channel gain over noise power of each user, 1/W.
+    lone_s, joint_s : T_d, how long the early user is ready before the late one, and T_2 from then to the deadline, s.
+    bits_per_hz : c, what each user delivers over the bandwidth, bit/Hz.
+    max_power_w : cap of each user's power, W.
+    split : ``optimal``, or ``equal`` for tau = joint_s / 2.
+
+    Returns
+    -------
+    `OmaPair` of the broadcast shape of the first four arguments.
+
+    >>> pair = tdma_pair(1.0, 1.0, 0.0, 2.0, 1.0)  # 1 bit/Hz in 1 s each
+    >>> [round(float(x), 9) for x in (pair.early_w, pair.late_w, pair.share_s)]
+    [1.0, 1.0, 1.0]
     """
     if split not in ("optimal", "equal"):
-        raise ValueError(f"split: 'optimal' or 'equal' wanted, got {split!r}")
+        raise WrongValue(f"split: 'optimal' or 'equal' wanted, got {split!r}")
     h1, h2, lone, joint = _arrays(gain_early, gain_late, lone_s, joint_s)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         if split == "equal":
@@ -75,7 +92,22 @@ def fdma_pair(
     bits_per_hz: float,
     max_power_w: float = np.inf,
 ) -> OmaPair:
-    """Least energy when each user has half the band, and half its noise, over all its time: phi(T/2)/h."""
+    """Least energy when each user has half the band, and half its noise, over all its time: phi(T/2)/h.
+
+    Parameters
+    ----------
+    gain_early, gain_late : channel gain over noise power of each user, 1/W.
+    lone_s, joint_s : T_d, how long the early user is ready before the late one, and T_2 from then to the deadline, s.
+    bits_per_hz : c, what each user delivers over the bandwidth, bit/Hz.
+    max_power_w : cap of each user's power, W.
+
+    Returns
+    -------
+    `OmaPair` of the broadcast shape of the first four arguments.
+
+    >>> float(fdma_pair(1.0, 1.0, 0.0, 2.0, 1.0).energy_j)  # 1 bit/Hz of the whole band in 2 s each, at 0.5 W
+    2.0
+    """
     h1, h2, lone, joint = _arrays(gain_early, gain_late, lone_s, joint_s)
     # Half a band for T costs the energy of the whole band for T/2, at half the power.
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -92,9 +124,20 @@ def tdma_at_power(
     early_w: ArrayLike,
     late_w: ArrayLike,
 ) -> tuple[FixedUpload, NDArray]:
-    """Given powers: the early user may transmit until lone_s + joint_s/2, the late one has the rest.
+    """What two users at given powers do with time division.
 
-    Returns what happens and when the late user starts. Times count from when the early user is ready.
+    The early user may transmit until lone_s + joint_s/2, the late one has the rest.
+
+    Parameters
+    ----------
+    gain_early, gain_late : channel gain over noise power of each user, 1/W.
+    lone_s, joint_s : T_d, how long the early user is ready before the late one, and T_2 from then to the deadline, s.
+    bits_per_hz : c, what each user delivers over the bandwidth, bit/Hz.
+    early_w, late_w : power of each user, W.
+
+    Returns
+    -------
+    What happens, and when the late user starts, in seconds from when the early user is ready.
     """
     h1, h2, lone, joint, p1, p2 = _arrays(gain_early, gain_late, lone_s, joint_s, early_w, late_w)
     with np.errstate(divide="ignore"):
@@ -115,7 +158,19 @@ def fdma_at_power(
     early_w: ArrayLike,
     late_w: ArrayLike,
 ) -> FixedUpload:
-    """Given powers on half the band each: the rate is log2(1 + 2 P h)/2."""
+    """What two users at given powers do on half the band each, where the rate is log2(1 + 2 P h)/2.
+
+    Parameters
+    ----------
+    gain_early, gain_late : channel gain over noise power of each user, 1/W.
+    lone_s, joint_s : T_d, how long the early user is ready before the late one, and T_2 from then to the deadline, s.
+    bits_per_hz : c, what each user delivers over the bandwidth, bit/Hz.
+    early_w, late_w : power of each user, W.
+
+    Returns
+    -------
+    What happens; times count from when the early user is ready.
+    """
     h1, h2, lone, joint, p1, p2 = _arrays(gain_early, gain_late, lone_s, joint_s, early_w, late_w)
     with np.errstate(divide="ignore"):
         finish1 = 2.0 * bits_per_hz * LN2 / np.log1p(2.0 * p1 * h1)

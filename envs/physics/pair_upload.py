@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rangym.envs.errors import WrongValue
 from rangym.envs.physics.energy import LN2, snr_needed, upload_energy
 from rangym.envs.physics.oma import OmaPair, fdma_at_power, fdma_pair, tdma_at_power, tdma_pair
 from rangym.envs.physics.sic import PairPower, noma_at_power, noma_pair
@@ -60,12 +61,19 @@ def pair_upload(
     gain : (..., 2) channel gain over noise power, 1/W, above 0.
     window_s : (..., 2) seconds from the end of training to the deadline; a user with none left cannot upload.
     present : (..., 2) false for an empty place, whose gain and window only have to be valid numbers.
+    bits_per_hz : what each user delivers over the bandwidth, bit/Hz.
+    max_power_w : cap of each user's power, W; it does not bind given powers.
+    drop_cost_j : cost of a user that is not served, J; it decides who is served where powers are not given.
     access : how two users share the sub-channel: ``noma``, ``oma_opt`` (optimal TDMA), ``oma_equal`` (TDMA with equal
         shares of the common time), ``fdma``.
     power_w : (..., 2) given powers; None for the powers of least energy.
+
+    Returns
+    -------
+    `PairUpload` of the same leading axes.
     """
     if access not in ACCESS:
-        raise ValueError(f"access: one of {list(ACCESS)} wanted, got {access!r}")
+        raise WrongValue(f"access: one of {list(ACCESS)} wanted, got {access!r}")
     gain, window = np.asarray(gain, dtype=np.float64), np.asarray(window_s, dtype=np.float64)
     present = np.asarray(present, dtype=bool)
     # The early user comes first inside; `swapped` turns everything back at the end.
@@ -74,17 +82,22 @@ def pair_upload(
     lone, joint = window[..., 0] - window[..., 1], window[..., 1]
     link = gain[..., 0], gain[..., 1], lone, joint
     if power_w is None:
-        found = _optimal(link, bits_per_hz, window, here, gain, max_power_w, drop_cost_j, access)
+        early_first = _optimal(link, bits_per_hz, window, here, gain, max_power_w, drop_cost_j, access)
     else:
         power = _turned(np.asarray(power_w, dtype=np.float64), swapped)
-        found = _given(link, bits_per_hz, window, here, gain, power, access)
-    energy, served, power, start, stop, first = found
+        early_first = _given(link, bits_per_hz, window, here, gain, power, access)
+    return _in_order(early_first, swapped)
+
+
+def _in_order(done: PairUpload, swapped: NDArray) -> PairUpload:
+    """``done`` with its two users exchanged where ``swapped``."""
+    first = done.decoded_first
     return PairUpload(
-        energy_j=_turned(energy, swapped),
-        served=_turned(served, swapped),
-        power_w=_turned(power, swapped),
-        start_s=_turned(start, swapped),
-        stop_s=_turned(stop, swapped),
+        energy_j=_turned(done.energy_j, swapped),
+        served=_turned(done.served, swapped),
+        power_w=_turned(done.power_w, swapped),
+        start_s=_turned(done.start_s, swapped),
+        stop_s=_turned(done.stop_s, swapped),
         decoded_first=np.where(swapped & (first >= 0), 1 - first, first),
     )
 
@@ -96,8 +109,10 @@ def _turned(pair: NDArray, swapped: NDArray) -> NDArray:
     return np.where(swapped.reshape(swapped.shape + (1,) * (pair.ndim - axis)), other, pair)
 
 
-def _optimal(link: Link, c: float, window, here, gain, cap, drop_cost, access):
-    """Least cost over serving both, one or none."""
+def _optimal(
+    link: Link, c: float, window: NDArray, here: NDArray, gain: NDArray, cap: float, drop_cost: float, access: str
+) -> PairUpload:
+    """Least cost over serving both, one or none; the early user comes first."""
     both: PairPower | OmaPair
     start, stop, first = window, np.zeros(window.shape), np.full(window.shape[:-1], -1)
     if access == "noma":
@@ -128,13 +143,20 @@ def _optimal(link: Link, c: float, window, here, gain, cap, drop_cost, access):
     energy = np.where(paired[..., None], pair_energy, np.where(alone, price, 0.0))
     solo = _column(np.where(alone, lone_power, 0.0), 0)
     power = np.where(paired[..., None, None], power, solo)
-    start = np.where(paired[..., None], start, np.where(alone, window, 0.0))
-    stop = np.where(paired[..., None], stop, 0.0)
-    return energy, served, power, start, stop, np.where(paired, first, -1)
+    return PairUpload(
+        energy_j=energy,
+        served=served,
+        power_w=power,
+        start_s=np.where(paired[..., None], start, np.where(alone, window, 0.0)),
+        stop_s=np.where(paired[..., None], stop, 0.0),
+        decoded_first=np.where(paired, first, -1),
+    )
 
 
-def _given(link: Link, c: float, window, here, gain, power, access):
-    """Everybody here transmits at its power; alone on the sub-channel where the other place is empty."""
+def _given(
+    link: Link, c: float, window: NDArray, here: NDArray, gain: NDArray, power: NDArray, access: str
+) -> PairUpload:
+    """Everybody here transmits at its power, alone on the sub-channel where the other place is empty; early first."""
     first = np.full(window.shape[:-1], -1)
     late_start = window[..., 1]
     if access == "noma":
@@ -148,7 +170,7 @@ def _given(link: Link, c: float, window, here, gain, power, access):
         run, start2 = tdma_at_power(*link, c, power[..., 0], power[..., 1])
         late_start = window[..., 0] - start2
         columns = _column(power, 0)
-    both = here.all(-1)[..., None]
+    both = (here[..., 0] & here[..., 1])[..., None]
     start = np.stack([window[..., 0], late_start], -1)
     stop = window[..., :1] - np.stack([run.stop_early_s, run.stop_late_s], -1)
     with np.errstate(divide="ignore"):
@@ -157,8 +179,14 @@ def _given(link: Link, c: float, window, here, gain, power, access):
     stop = np.where(both, stop, np.where(here, np.maximum(window - need, 0.0), 0.0))
     done = np.where(both, np.stack([run.early_done, run.late_done], -1), need <= window)
     columns = np.where(both[..., None], columns, _column(power, 0))
-    first = np.where(both[..., 0], first, -1)
-    return power * (start - stop), done & here, np.where(here[..., None], columns, 0.0), start, stop, first
+    return PairUpload(
+        energy_j=power * (start - stop),
+        served=done & here,
+        power_w=np.where(here[..., None], columns, 0.0),
+        start_s=start,
+        stop_s=stop,
+        decoded_first=np.where(both[..., 0], first, -1),
+    )
 
 
 def _column(power: NDArray, which: int) -> NDArray:

@@ -26,7 +26,7 @@ class PowerLaw:
     floor_m2: float
 
     def snr(self, user_m: NDArray, node_m: NDArray) -> NDArray:
-        """Linear SNR ``(..., K, N)`` of users ``(..., N, 2)`` at nodes ``(..., K, 2)``."""
+        """Linear SNR ``(..., K, N)`` of users ``(..., N, 2)`` at nodes ``(..., K, 2)``, both in metres."""
         # In place on fresh arrays: searches spend their time here.
         squared = node_m[..., :, None, 0] - user_m[..., None, :, 0]
         squared *= squared
@@ -57,10 +57,21 @@ class SharedRates:
 
 
 def sinr(snr: NDArray) -> NDArray:
-    """Linear SINR ``(..., K, N)`` of every pair: P_kn / (1 + sum_{j != k} P_jn), powers over noise.
+    """Linear SINR of every pair of node and user: P_kn / (1 + sum_{j != k} P_jn), powers over noise.
 
     The others' power is summed before and after each node; subtracting a node's own power from the total would cancel
     next to it.
+
+    Parameters
+    ----------
+    snr : ``(..., K, N)`` linear SNR of N users at K nodes.
+
+    Returns
+    -------
+    ``(..., K, N)``.
+
+    >>> sinr(np.array([[3.0], [1.0]])).tolist()
+    [[1.5], [0.25]]
     """
     others = np.zeros_like(snr)
     np.cumsum(snr[..., :-1, :], axis=-2, out=others[..., 1:, :])
@@ -74,6 +85,17 @@ def shared_rates(snr: NDArray, bandwidth_mhz: float, max_efficiency: float | Non
     Hard: R_i = W / N_l min(cap, log2(1 + SINR_il)) at the strongest node l, ties to the lowest index, N_l its users.
     Soft: user i is at node l for the share w_il = P_il / sum_j P_ij; load_l = sum_i w_il and
     R_i = sum_l w_il W / load_l min(cap, log2(1 + SINR_il)).
+
+    Parameters
+    ----------
+    snr : ``(..., K, N)`` linear SNR of N users at K nodes.
+    bandwidth_mhz : W, of every node.
+    max_efficiency : cap in bit/s/Hz; None for none.
+    soft : whether users are shared by nodes in proportion to the received power.
+
+    >>> found = shared_rates(np.array([[3.0, 1.0], [0.0, 7.0]]), 10.0, None)
+    >>> found.rate_mbps.round(6).tolist(), found.load.tolist()
+    ([20.0, 21.69925], [1, 1])
     """
     serving = snr.argmax(axis=-2)  # (..., N)
     at = serving[..., None, :] == np.arange(snr.shape[-2])[:, None]  # (..., K, N)
@@ -95,7 +117,7 @@ def _efficiency(sinr: NDArray, cap: float | None) -> NDArray:
 
 
 def jain_index(values: NDArray) -> NDArray:
-    """Jain's fairness index (sum v)^2 / (n sum v^2) over the last axis: 1 for equal values, 1/n for a single one.
+    """Jain's fairness index (sum v)^2 / (n sum v^2) of ``values`` ``(..., n)``: 1 for equal ones, 1/n for a single one.
 
     >>> float(jain_index(np.array([1.0, 1.0, 0.0, 0.0])))
     0.5

@@ -13,6 +13,11 @@ def box_muller(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.f
 
     Box and Muller (1958): one half of the words gives radii, the other angles. Two to three times as fast as
     ``rng.standard_normal(dtype=float32)``. 32 bits a radius limit the tails to 6.8 standard deviations.
+
+    Parameters
+    ----------
+    rng : source of the words.
+    shape : of the result.
     """
     count = math.prod(shape)
     pairs = (count + 1) // 2

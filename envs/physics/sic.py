@@ -30,6 +30,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rangym.envs.errors import WrongValue
 from rangym.envs.physics.energy import LN2, PairEnergy, snr_needed
 
 ORDERS = ("best", "strong_first", "early_first")
@@ -69,18 +70,26 @@ def noma_pair(
 
     Parameters
     ----------
+    gain_early, gain_late : channel gain over noise power of each user, 1/W.
+    lone_s, joint_s : T_d, how long the early user is ready before the late one, and T_2 from then to the deadline, s.
+    bits_per_hz : c, what each user delivers over the bandwidth, bit/Hz.
+    max_power_w : cap of each user's power, W.
     order : ``best`` of both decode orders, ``strong_first`` (the same wherever that one is feasible) or
         ``early_first`` (the paper's formulas read literally).
     form : ``printed`` takes the powers of the paper's equation (23), which deliver the wrong number of bits.
+
+    Returns
+    -------
+    `PairPower` of the broadcast shape of the first four arguments.
 
     >>> pair = noma_pair(50.0, 20.0, 1.0, 2.5, 1.1)
     >>> [round(float(p), 6) for p in (pair.lone_w, pair.early_w, pair.late_w)]
     [0.010921, 0.003789, 0.01783]
     """
     if order not in ORDERS:
-        raise ValueError(f"order: one of {list(ORDERS)} wanted, got {order!r}")
+        raise WrongValue(f"order: one of {list(ORDERS)} wanted, got {order!r}")
     if form not in FORMS:
-        raise ValueError(f"form: one of {list(FORMS)} wanted, got {form!r}")
+        raise WrongValue(f"form: one of {list(FORMS)} wanted, got {form!r}")
     h1, h2, lone, joint = np.broadcast_arrays(
         *(np.asarray(x, dtype=np.float64) for x in (gain_early, gain_late, lone_s, joint_s))
     )
@@ -108,13 +117,13 @@ def _check(h1: NDArray, h2: NDArray, lone: NDArray, bits_per_hz: float, max_powe
     for name, gain in (("gain_early", h1), ("gain_late", h2)):
         if not (np.isfinite(gain) & (gain > 0)).all():
             bad = gain[~(np.isfinite(gain) & (gain > 0))].flat[0]
-            raise ValueError(f"{name}: finite gains above 0 wanted, got {bad}")
+            raise WrongValue(f"{name}: finite gains above 0 wanted, got {bad}")
     if not (lone >= 0).all():
-        raise ValueError(f"lone_s: at least 0 s wanted (the early user is ready first), got {lone.min()}")
+        raise WrongValue(f"lone_s: at least 0 s wanted (the early user is ready first), got {lone.min()}")
     if not (np.isfinite(bits_per_hz) and bits_per_hz > 0):
-        raise ValueError(f"bits_per_hz: a finite number above 0 wanted, got {bits_per_hz!r}")
+        raise WrongValue(f"bits_per_hz: a finite number above 0 wanted, got {bits_per_hz!r}")
     if not max_power_w > 0:
-        raise ValueError(f"max_power_w: above 0 W wanted, got {max_power_w!r}")
+        raise WrongValue(f"max_power_w: above 0 W wanted, got {max_power_w!r}")
 
 
 def _early_first(h1: NDArray, h2: NDArray, lone: NDArray, joint: NDArray, c: float, cap: float) -> PairPower:
@@ -177,6 +186,16 @@ def printed_lone_power_w(
 ) -> NDArray:
     """Equation (22), first line, as printed: P11 from P12. Negative for every input (the sign of D/B is wrong).
 
+    Parameters
+    ----------
+    early_w, late_w : P12 and P2, W.
+    gain_early, gain_late : channel gain over noise power of each user, 1/W.
+    bits_per_hz : D/B, bit/Hz.
+
+    Returns
+    -------
+    P11 in W, of the broadcast shape.
+
     >>> round(float(printed_lone_power_w(0.003789, 0.01783, 50.0, 20.0, 1.1)), 5)
     -0.01416
     """
@@ -185,7 +204,17 @@ def printed_lone_power_w(
 
 
 def delivered_bits_per_hz(pair: PairPower, gain_early, gain_late, lone_s, joint_s) -> tuple[NDArray, NDArray]:
-    """What the powers of ``pair`` deliver for the early and for the late user: T_d r11 + T_2 r12, and T_2 r2."""
+    """What the powers of ``pair`` deliver for the early and for the late user: T_d r11 + T_2 r12, and T_2 r2.
+
+    Parameters
+    ----------
+    pair : powers of both users.
+    gain_early, gain_late, lone_s, joint_s : as for `noma_pair`.
+
+    Returns
+    -------
+    Bits over the bandwidth of the early and of the late user, bit/Hz, each of the broadcast shape.
+    """
     q1, q2 = pair.early_w * gain_early, pair.late_w * gain_late
     noise1, noise2 = np.where(pair.early_first, 1.0 + q2, 1.0), np.where(pair.early_first, 1.0, 1.0 + q1)
     early = lone_s * np.log1p(pair.lone_w * gain_early) + joint_s * np.log1p(q1 / noise1)
@@ -194,7 +223,13 @@ def delivered_bits_per_hz(pair: PairPower, gain_early, gain_late, lone_s, joint_
 
 @dataclass(frozen=True)
 class FixedUpload:
-    """What users at given powers do: when each stops transmitting, and whether its bits were out by then."""
+    """What users at given powers do, each field of the broadcast shape of the arguments.
+
+    Attributes
+    ----------
+    stop_early_s, stop_late_s : when each stops transmitting, in seconds from when the early user is ready.
+    early_done, late_done : whether its bits are out by then.
+    """
 
     stop_early_s: NDArray
     stop_late_s: NDArray
@@ -215,6 +250,17 @@ def noma_at_power(
 
     The stronger user suffers interference only while the weaker one transmits. Times count from when the early user
     is ready; the deadline is at lone_s + joint_s.
+
+    Parameters
+    ----------
+    gain_early, gain_late : channel gain over noise power of each user, 1/W.
+    lone_s, joint_s : T_d, how long the early user is ready before the late one, and T_2 from then to the deadline, s.
+    bits_per_hz : c, what each user delivers over the bandwidth, bit/Hz.
+    early_w, late_w : power of each user, W.
+
+    Returns
+    -------
+    `FixedUpload` of the broadcast shape.
     """
     h1, h2, lone, joint, p1, p2 = np.broadcast_arrays(
         *(np.asarray(x, dtype=np.float64) for x in (gain_early, gain_late, lone_s, joint_s, early_w, late_w))

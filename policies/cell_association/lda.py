@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
-from typing import Any
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rangym.policies.algorithms.lda import LDA, DoublingLDA, LDASwitches
+from rangym.envs.cell_association.system import CellAssociation
+from rangym.envs.params import ranged, require
+from rangym.policies.algorithms.association.lda import (
+    DELAY_NORMS,
+    FORMS,
+    GRADIENTS,
+    LDA,
+    ROUNDINGS,
+    DoublingLDA,
+    LDASwitches,
+)
 from rangym.policies.base import Knowledge, Observation, Policy, Task
 from rangym.policies.cell_association.optima import StickyOptimum
 from rangym.policies.cell_association.rules import log_rate
 
 
+@dataclass(eq=False)
 class Lda(Policy):
     """Learning dynamic associations (Kalntis et al., Algorithm 1).
 
@@ -23,7 +36,7 @@ class Lda(Policy):
     Parameters
     ----------
     rounding, form, gradient_at, meta_step, step_scale, delay_norm, fair_surrogate : see
-        `rangym.policies.algorithms.lda.LDASwitches`. The paper's literal algorithm is ``form="printed",
+        `rangym.policies.algorithms.association.lda.LDASwitches`. The paper's literal algorithm is ``form="printed",
         rounding="independent", gradient_at="sample"``. ``form`` None is ``corrected``, or ``printed`` when doubling.
     handover_cost : what experts are charged for moving: ``environment`` (as the environment charges), ``norm``
         (the paper's) or ``sum``.
@@ -34,47 +47,43 @@ class Lda(Policy):
     """
 
     knowledge = Knowledge.MODEL
-    _lda: LDA | None = None
+    rounding: str = ranged("coupled", words=ROUNDINGS)
+    form: str | None = ranged(None, words=FORMS, optional=True)
+    gradient_at: str = ranged("mean", words=GRADIENTS)
+    meta_step: str | float = "theory"
+    step_scale: float = ranged(1.0, above=0)
+    delay_norm: str = ranged("weighted", words=DELAY_NORMS)
+    fair_surrogate: bool = ranged(False)
+    handover_cost: str = ranged("environment", words=("environment", "norm", "sum"))
+    horizon: str = ranged("known", words=("known", "doubling"))
+    forecaster: Policy | str | None = None
+    lam: float = ranged(10.0, low=0, only={"forecaster": ("sticky",)})
 
-    def __init__(
-        self,
-        rounding: str = "coupled",
-        form: str | None = None,
-        gradient_at: str = "mean",
-        meta_step: str | float = "theory",
-        step_scale: float = 1.0,
-        delay_norm: str = "weighted",
-        fair_surrogate: bool = False,
-        handover_cost: str = "environment",
-        horizon: str = "known",
-        forecaster: Policy | str | None = None,
-        lam: float = 10.0,
-    ):
-        if horizon not in ("known", "doubling"):
-            raise ValueError(f"horizon: 'known' or 'doubling' wanted, got {horizon!r}")
-        if not (forecaster is None or forecaster == "sticky" or isinstance(forecaster, Policy)):
-            raise ValueError(f"forecaster: None, 'sticky' or a policy wanted, got {forecaster!r}")
-        self._forecaster = StickyOptimum(lam) if isinstance(forecaster, str) else forecaster
-        self._doubling = horizon == "doubling"
-        self._follow_environment = handover_cost == "environment"
-        self._switches = LDASwitches(
-            rounding=rounding,
-            form=form or ("printed" if self._doubling else "corrected"),
-            gradient_at=gradient_at,
-            meta_step=meta_step,
-            step_scale=step_scale,
-            delay_norm=delay_norm,
-            fair_surrogate=fair_surrogate,
-            handover_cost="norm" if self._follow_environment else handover_cost,
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        allowed = self.forecaster in (None, "sticky") or isinstance(self.forecaster, Policy)
+        require(allowed, "forecaster", "None, 'sticky' or a policy", self.forecaster)
+        self._switches("norm")  # has the algorithm check the meta step
+
+    def _switches(self, environment_cost: str) -> LDASwitches:
+        """The algorithm's switches in an environment that charges ``environment_cost``."""
+        return LDASwitches(
+            rounding=self.rounding,
+            form=self.form or ("printed" if self.horizon == "doubling" else "corrected"),
+            gradient_at=self.gradient_at,
+            meta_step=self.meta_step,
+            step_scale=self.step_scale,
+            delay_norm=self.delay_norm,
+            fair_surrogate=self.fair_surrogate,
+            handover_cost=environment_cost if self.handover_cost == "environment" else self.handover_cost,
         )
 
     def reset(self, task: Task, rng: np.random.Generator) -> None:
-        if task.system is None:
-            raise TypeError("lda needs the model: reset(Task.of(env, Knowledge.MODEL), rng)")
-        self._params, self._horizon, self._rng = task.system.params, task.horizon, rng
-        self._lda = None
-        if self._forecaster is not None:
-            self._forecaster.reset(task, rng)
+        self._params, self._horizon, self._rng = task.model(CellAssociation).params, task.horizon, rng
+        self._lda: LDA | None = None
+        self._expert = StickyOptimum(self.lam) if isinstance(self.forecaster, str) else copy.copy(self.forecaster)
+        if self._expert is not None:
+            self._expert.reset(task, rng)
             self._proposed = np.zeros((self._params.num_ues, self._params.num_cells))
 
     def act(self, observation: Observation) -> NDArray:
@@ -87,29 +96,28 @@ class Lda(Policy):
     @property
     def mixture(self) -> NDArray:
         """The relaxed association x^m of the slot last decided, (I, J); its rows sum to 1."""
-        if self._lda is None:
+        lda: LDA | None = getattr(self, "_lda", None)
+        if lda is None:
             raise RuntimeError("mixture: there is none before the first act()")
-        return self._lda.mixture
+        return lda.mixture
 
     def _proposal(self, observation: Observation) -> NDArray | None:
         """The forecaster's cells (I,): it keeps to its own last proposal, not to the cells that serve."""
-        if self._forecaster is None:
+        if self._expert is None:
             return None
-        cell = self._forecaster.act({**observation, "serving": self._proposed})
+        cell = self._expert.act({**observation, "serving": self._proposed})
         self._proposed = cell[:, None] == np.arange(self._params.num_cells)
         return cell
 
     def _begin(self, delay: NDArray) -> LDA:
-        params, switches = self._params, self._switches
-        if self._follow_environment:
-            switches = dataclasses.replace(switches, handover_cost=params.handover_cost)
-        options: dict[str, Any] = dict(
+        params = self._params
+        begin = DoublingLDA if self.horizon == "doubling" else partial(LDA, horizon=self._horizon)
+        return begin(
+            params.num_ues,
+            params.num_cells,
             handover_weight=params.handover_weight,
             max_delay=float(delay.max()),
             rng=self._rng,
-            forecaster=self._forecaster is not None,
-            **dataclasses.asdict(switches),
+            forecaster=self._expert is not None,
+            **dataclasses.asdict(self._switches(params.handover_cost)),
         )
-        if self._doubling:
-            return DoublingLDA(params.num_ues, params.num_cells, **options)
-        return LDA(params.num_ues, params.num_cells, self._horizon, **options)

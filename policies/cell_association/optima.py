@@ -7,10 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rangym.envs.cell_association.system import CellAssociation
 from rangym.envs.core import Trace
+from rangym.envs.errors import WrongValue
+from rangym.envs.params import ranged
 from rangym.envs.physics.channel import shannon_rate_mbps
-from rangym.policies.algorithms.assignment import optimal_assignment
-from rangym.policies.algorithms.handover_planning import plan_additive, plan_norm
+from rangym.policies.algorithms.association.assignment import optimal_assignment
+from rangym.policies.algorithms.association.handover_planning import plan_additive, plan_norm
 from rangym.policies.base import Knowledge, Observation, Policy, Task
 from rangym.policies.cell_association.rules import log_rate
 
@@ -26,6 +29,7 @@ class SlotOptimum(Policy):
         return self._cell
 
 
+@dataclass(eq=False)
 class StickyOptimum(Policy):
     """The exact optimum of the previous slot's utility when leaving the serving cell costs lam (a_old + a_new).
 
@@ -33,10 +37,7 @@ class StickyOptimum(Policy):
     handover weight under the additive cost. The best ``lam`` is smaller: a handover pays over all slots that follow.
     """
 
-    def __init__(self, lam: float = 10.0):
-        if not (np.isfinite(lam) and lam >= 0):
-            raise ValueError(f"lam: a finite number of at least 0 wanted, got {lam!r}")
-        self.lam = lam
+    lam: float = ranged(10.0, low=0)
 
     def reset(self, task: Task, rng: np.random.Generator) -> None:
         pass
@@ -54,14 +55,12 @@ class StickyOptimum(Policy):
         ).cell
 
 
+@dataclass(eq=False)
 class StickyFiltered(StickyOptimum):
     """`StickyOptimum` on exponentially averaged log rates: the newest slot has weight ``alpha``."""
 
-    def __init__(self, lam: float = 5.0, alpha: float = 0.5):
-        super().__init__(lam)
-        if not 0 < alpha <= 1:
-            raise ValueError(f"alpha: in (0, 1] wanted, got {alpha!r}")
-        self.alpha = alpha
+    lam: float = ranged(5.0, low=0)
+    alpha: float = ranged(0.5, above=0, high=1)
 
     def reset(self, task: Task, rng: np.random.Generator) -> None:
         self._average: NDArray | None = None
@@ -81,9 +80,9 @@ class StaticOracle(Policy):
     knowledge = Knowledge.ORACLE
 
     def reset(self, task: Task, rng: np.random.Generator) -> None:
-        trace = _trace(task)
+        trace = task.episode()
         if not is_static(trace):
-            raise ValueError(
+            raise WrongValue(
                 "static_oracle: a trace whose SINR is the same in every slot wanted (scenario 'static'), got one that "
                 "changes; use the policy 'hindsight'"
             )
@@ -103,7 +102,7 @@ class Hindsight(Policy):
     knowledge = Knowledge.ORACLE
 
     def reset(self, task: Task, rng: np.random.Generator) -> None:
-        stages, params = stages_of(_trace(task)), task.system.params  # type: ignore[union-attr]
+        stages, params = stages_of(task.episode()), task.model(CellAssociation).params
         solve = plan_norm if params.handover_cost == "norm" else plan_additive
         plan = solve(stages.value, stages.delay, params.handover_weight, stages.weight)
         self._plan = np.repeat(plan.cell, stages.weight.astype(np.int64), axis=0)
@@ -143,9 +142,3 @@ def stages_of(trace: Trace) -> Stages:
     first = np.flatnonzero([True, *changed])
     weight = np.diff(np.append(first, len(sinr_db))).astype(np.float64)
     return Stages(log_rates(trace, first + 1), delay.astype(np.float64), weight)
-
-
-def _trace(task: Task) -> Trace:
-    if task.trace is None or task.system is None:
-        raise ValueError("an oracle needs the episode's trace: Task.of(env, Knowledge.ORACLE)")
-    return task.trace

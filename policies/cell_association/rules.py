@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
+from rangym.envs.params import ranged
 from rangym.envs.physics.channel import shannon_rate_mbps
 from rangym.envs.physics.sharing import load_cost
 from rangym.policies.base import Observation, Policy, Task
@@ -17,7 +20,7 @@ def log_rate(observation: Observation) -> NDArray:
 
 def ues_and_cells(task: Task) -> tuple[int, int]:
     """(I, J) of a task."""
-    ues, cells = task.observation_space["sinr_db"].shape  # type: ignore[misc]
+    ues, cells = task.box("sinr_db").shape
     return ues, cells
 
 
@@ -31,6 +34,7 @@ class MaxSinr(Policy):
         return observation["sinr_db"].argmax(axis=1)
 
 
+@dataclass(eq=False)
 class A3(Policy):
     """Event A3 of 3GPP TS 38.331 (5.5.4.4): hand over once a neighbour has been offset better for long enough.
 
@@ -40,15 +44,9 @@ class A3(Policy):
     cell.
     """
 
-    def __init__(self, offset_db: float = 3.0, hysteresis_db: float = 0.0, time_to_trigger: int = 2):
-        for name, value in (("offset_db", offset_db), ("hysteresis_db", hysteresis_db)):
-            if not np.isfinite(value):
-                raise ValueError(f"{name}: a finite number of dB wanted, got {value!r}")
-        if hysteresis_db < 0:
-            raise ValueError(f"hysteresis_db: at least 0 dB wanted, got {hysteresis_db!r}")
-        if not isinstance(time_to_trigger, int | np.integer) or time_to_trigger < 1:
-            raise ValueError(f"time_to_trigger: an integer of at least 1 slot wanted, got {time_to_trigger!r}")
-        self.margin_db, self.time_to_trigger = offset_db + hysteresis_db, int(time_to_trigger)
+    offset_db: float = ranged(3.0)
+    hysteresis_db: float = ranged(0.0, low=0)
+    time_to_trigger: int = ranged(2, low=1)
 
     def reset(self, task: Task, rng: np.random.Generator) -> None:
         self._slots_entered = np.zeros(ues_and_cells(task), dtype=np.int64)
@@ -58,7 +56,7 @@ class A3(Policy):
         if not serving.any():
             return sinr_db.argmax(axis=1)
         serving_db = sinr_db[serving][:, None]
-        entered = ~serving & (sinr_db > serving_db + self.margin_db)
+        entered = ~serving & (sinr_db > serving_db + (self.offset_db + self.hysteresis_db))
         self._slots_entered = np.where(entered, self._slots_entered + 1, 0)
         triggered = self._slots_entered >= self.time_to_trigger
         target = np.where(triggered, sinr_db, -np.inf).argmax(axis=1)

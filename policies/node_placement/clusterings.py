@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from numpy.typing import NDArray
 
-from rangym.policies.algorithms import clustering
-from rangym.policies.algorithms.harmonic import STEPS, harmonic, k_harmonic_means
-from rangym.policies.algorithms.placement import checked_positive
-from rangym.policies.algorithms.wkhm import FORMS, wkhm
+from rangym.envs.params import ranged
+from rangym.policies.algorithms.placement import clustering
+from rangym.policies.algorithms.placement.harmonic import STEPS, harmonic, k_harmonic_means
+from rangym.policies.algorithms.placement.wkhm import FORMS, wkhm
 from rangym.policies.node_placement.tracking import Tracking
 
 
@@ -39,40 +41,38 @@ class GaussianMixture(Tracking):
         return clustering.gaussian_mixture(users, start).position
 
 
+@dataclass(eq=False)
 class KHarmonicMeans(Tracking):
     """K-harmonic means; with p = 2 also known as fuzzy c-means with fuzzifier 2."""
 
-    def __init__(self, p: float = 2.0, eps: float = 1e-6):
-        checked_positive(p=p, eps=eps)
-        self.p, self.eps = p, eps
+    p: float = ranged(2.0, above=0)
+    eps: float = ranged(1e-6, above=0)
 
     def place(self, users: NDArray, start: NDArray, nodes: NDArray) -> NDArray:
         return k_harmonic_means(users, start, self.p, self.eps).position
 
 
+@dataclass(eq=False)
 class Harmonic(Tracking):
     """The alpha-fair harmonic family: total received power, proportional-fair for alpha = 1."""
 
-    def __init__(self, alpha: float = 1.0, gamma: float = 4.0, eps: float = 9.0, step: str = "safe"):
-        checked_positive(gamma=gamma, eps=eps)
-        if not alpha >= 0:
-            raise ValueError(f"alpha: a number of at least 0 wanted, got {alpha!r}")
-        if step not in STEPS:
-            raise ValueError(f"step: one of {list(STEPS)} wanted, got {step!r}")
-        self.alpha, self.gamma, self.eps, self.step = alpha, gamma, eps, step
+    alpha: float = ranged(1.0, low=0)
+    gamma: float = ranged(4.0, above=0)
+    eps: float = ranged(9.0, above=0)
+    step: str = ranged("safe", words=STEPS)
 
     def place(self, users: NDArray, start: NDArray, nodes: NDArray) -> NDArray:
         return harmonic(users, start, self.alpha, self.gamma, self.eps, step=self.step).position
 
 
+@dataclass(eq=False)
 class Wkhm(Tracking):
     """Weighted K-harmonic means; ``form`` is ``corrected`` (safeguarded), ``printed`` (the paper's) or ``frozen``."""
 
-    def __init__(self, p: float = 2.0, q: float = 4.0, eps: float = 9.0, form: str = "corrected"):
-        checked_positive(p=p, q=q, eps=eps)
-        if form not in FORMS:
-            raise ValueError(f"form: one of {list(FORMS)} wanted, got {form!r}")
-        self.p, self.q, self.eps, self.form = p, q, eps, form
+    p: float = ranged(2.0, above=0)
+    q: float = ranged(4.0, above=0)
+    eps: float = ranged(9.0, above=0)
+    form: str = ranged("corrected", words=tuple(FORMS))
 
     def place(self, users: NDArray, start: NDArray, nodes: NDArray) -> NDArray:
         area = (0.0, self._system.params.side_m)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-from rangym.policies.algorithms.clustering import k_means
-from rangym.policies.algorithms.placement_search import improve_one_by_one, ring_offsets
+from rangym.envs.params import ranged
+from rangym.policies.algorithms.placement.clustering import k_means
+from rangym.policies.algorithms.placement.search import improve_one_by_one, ring_offsets
 from rangym.policies.base import Knowledge, Observation, Task
 from rangym.policies.node_placement.motion import UserMotion
 from rangym.policies.node_placement.tracking import Tracking, matched
 
 
+@dataclass(eq=False)
 class Mpc(Tracking):
     """Model predictive control: users go on at constant velocity, nodes straight to targets at full speed.
 
@@ -21,13 +25,9 @@ class Mpc(Tracking):
     fifteenth of the side is a new user in the row, who is taken to stand still.
     """
 
-    def __init__(self, slots: int = 10, alpha: float = 0.4, rounds: int = 2):
-        for name, value in (("slots", slots), ("rounds", rounds)):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name}: an integer of at least 1 wanted, got {value!r}")
-        if not 0 < alpha <= 1:
-            raise ValueError(f"alpha: in (0, 1] wanted, got {alpha!r}")
-        self.slots, self.alpha, self.rounds = slots, alpha, rounds
+    slots: int = ranged(10, low=1)
+    alpha: float = ranged(0.4, above=0, high=1)
+    rounds: int = ranged(2, low=1)
 
     def reset(self, task: Task, rng: np.random.Generator) -> None:
         super().reset(task, rng)
@@ -86,7 +86,7 @@ class MpcOracle(Mpc):
 
     def reset(self, task: Task, rng: np.random.Generator) -> None:
         super().reset(task, rng)
-        self._trace = task.trace
+        self._trace = task.episode()
 
     def future(self, users: NDArray, count: int) -> NDArray:
-        return self._trace.slots["user_position_m"][self._t : self._t + count]  # type: ignore[union-attr]
+        return self._trace.slots["user_position_m"][self._t : self._t + count]

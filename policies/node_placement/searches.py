@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-from rangym.policies.algorithms.clustering import k_means
-from rangym.policies.algorithms.placement_search import (
+from rangym.envs.params import ranged
+from rangym.policies.algorithms.placement.clustering import k_means
+from rangym.policies.algorithms.placement.search import (
     cma_es,
     improve_one_by_one,
     one_swap,
@@ -34,28 +37,23 @@ class GreedyStep(Tracking):
         return improve_one_by_one(self.utility(users), nodes, candidates).position
 
 
+@dataclass(eq=False)
 class Swap(Tracking):
     """One-swap local search over a grid of sites, from K-means; the optimum it tracks is of the present users."""
 
-    def __init__(self, sites_per_axis: int = 20):
-        if not isinstance(sites_per_axis, int) or sites_per_axis < 1:
-            raise ValueError(f"sites_per_axis: an integer of at least 1 wanted, got {sites_per_axis!r}")
-        self.sites_per_axis = sites_per_axis
+    sites_per_axis: int = ranged(20, low=1)
 
     def place(self, users: NDArray, start: NDArray, nodes: NDArray) -> NDArray:
         sites = site_grid(0.0, self._system.params.side_m, self.sites_per_axis)
         return one_swap(self.utility(users), k_means(users, start).position, sites).position
 
 
+@dataclass(eq=False)
 class Cma(Tracking):
     """CMA-ES, from K-means at first, from the last targets then; ``evaluations`` a slot."""
 
-    def __init__(self, evaluations: int = 500, spread_m: float = 10.0):
-        if not isinstance(evaluations, int) or evaluations < 1:
-            raise ValueError(f"evaluations: an integer of at least 1 wanted, got {evaluations!r}")
-        if not spread_m > 0:
-            raise ValueError(f"spread_m: a positive number of metres wanted, got {spread_m!r}")
-        self.evaluations, self.spread_m = evaluations, spread_m
+    evaluations: int = ranged(500, low=1)
+    spread_m: float = ranged(10.0, above=0)
 
     def place(self, users: NDArray, start: NDArray, nodes: NDArray) -> NDArray:
         first = k_means(users, start).position if self._targets is None else start

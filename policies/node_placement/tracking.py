@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ class Tracking(Policy):
     knowledge = Knowledge.MODEL
 
     def reset(self, task: Task, rng: np.random.Generator) -> None:
-        self._system: NodePlacement = task.system  # type: ignore[assignment]
+        self._system = task.model(NodePlacement)
         self._rng = rng
         self._targets: NDArray | None = None
         self._evaluations = 0
@@ -41,7 +41,7 @@ class Tracking(Policy):
     def effort(self) -> Mapping[str, float]:
         return {"utility_evaluations": self._evaluations}
 
-    def utility(self, users: NDArray):
+    def utility(self, users: NDArray) -> Callable[[NDArray], NDArray]:
         """The environment's utility of placements (B, K, 2) over ``users``, counted."""
 
         def value(nodes: NDArray) -> NDArray:

@@ -7,21 +7,25 @@ overrides (`mba_fixed`, `oma_matching`) are the same classes.
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rangym.envs.errors import WrongValue
 from rangym.envs.noma_allocation.params import NomaAllocationParams
+from rangym.envs.noma_allocation.system import NomaAllocation
+from rangym.envs.params import ranged
 from rangym.envs.physics.units import db_to_linear
-from rangym.policies.algorithms.matching import (
+from rangym.policies.algorithms.pairing.exact import MAX_DP_USERS, subset_dp
+from rangym.policies.algorithms.pairing.matching import (
     RULES,
     Matching,
     iterated_local_search,
     random_places,
     swap_matching,
 )
-from rangym.policies.algorithms.matching_exact import MAX_DP_USERS, subset_dp
-from rangym.policies.algorithms.pair_costs import PairCosts, upload_costs
+from rangym.policies.algorithms.pairing.pair_costs import PairCosts, upload_costs
 from rangym.policies.base import Knowledge, Observation, Policy, Task
 
 
@@ -45,7 +49,7 @@ class _CostMatching(Policy):
     knowledge = Knowledge.MODEL
 
     def reset(self, task: Task, rng: np.random.Generator) -> None:
-        self._params, self._rng = task.system.params, rng  # type: ignore[union-attr]
+        self._params, self._rng = task.model(NomaAllocation).params, rng
 
     def act(self, observation: Observation) -> NDArray:
         p = self._params
@@ -62,32 +66,28 @@ class _CostMatching(Policy):
         """The assignment of the competing users."""
 
 
+@dataclass(eq=False)
 class SwapMatching(_CostMatching):
     """Swap matching from random pairs; ``rule`` says which exchanges count."""
 
-    def __init__(self, rule: str = "sum"):
-        if rule not in RULES:
-            raise ValueError(f"rule: one of {list(RULES)} wanted, got {rule!r}")
-        self.rule = rule
+    rule: str = ranged("sum", words=RULES)
 
     def _match(self, costs: PairCosts) -> Matching:
         return swap_matching(costs, random_places(costs, self._rng), self.rule)
 
 
-class TwoSidedExchange(SwapMatching):
+class TwoSidedExchange(_CostMatching):
     """Swap matching until two-sided exchange stability, the paper's Definition 3."""
 
-    def __init__(self):
-        super().__init__("2es")
+    def _match(self, costs: PairCosts) -> Matching:
+        return swap_matching(costs, random_places(costs, self._rng), "2es")
 
 
+@dataclass(eq=False)
 class IteratedLocalSearch(_CostMatching):
     """Alternating Hungarian assignment and swaps, restarted from ``kicks`` shuffles of the best."""
 
-    def __init__(self, kicks: int = 3):
-        if not isinstance(kicks, int) or kicks < 0:
-            raise ValueError(f"kicks: an integer of at least 0 wanted, got {kicks!r}")
-        self.kicks = kicks
+    kicks: int = ranged(3, low=0)
 
     def _match(self, costs: PairCosts) -> Matching:
         return iterated_local_search(costs, random_places(costs, self._rng), self._rng, self.kicks)
@@ -100,7 +100,7 @@ class Exact(_CostMatching):
         super().reset(task, rng)
         size = max(self._params.num_ues, 2 * self._params.num_subchannels)
         if size > MAX_DP_USERS:
-            raise ValueError(f"exact: at most {MAX_DP_USERS} users and places wanted, got {size}; use ils_kkt")
+            raise WrongValue(f"exact: at most {MAX_DP_USERS} users and places wanted, got {size}; use ils_kkt")
 
     def _match(self, costs: PairCosts) -> Matching:
         return subset_dp(costs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rangym.policies.algorithms.matching_exact import max_gain_matching
+from rangym.policies.algorithms.pairing.exact import max_gain_matching
 from rangym.policies.base import Observation, Policy, Task
 
 

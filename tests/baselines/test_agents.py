@@ -1,11 +1,10 @@
 """Weights on disk: safe to load, refused when tampered with, and the same network as torch's."""
 
 import dataclasses
-import hashlib
-import io
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
@@ -15,28 +14,32 @@ from sb3_contrib import MaskablePPO
 from stable_baselines3 import PPO
 
 from rangym import policies
-from rangym.baselines.agent import TrainedAgent
+from rangym.baselines import policy as policy_module
+from rangym.baselines.agent import TrainedAgent, _checksum, load_agents, save_agents
 from rangym.baselines.learner import ALGORITHMS, actor
 from rangym.baselines.policy import Sb3Policy, policy_class
 from rangym.baselines.recipes import RECIPES
 from rangym.baselines.vec_adapter import VectorAdapter
+from rangym.evaluation import Benchmark, evaluate
+from rangym.evaluation.episode import make_env, played
+from rangym.evaluation.identity import options_of
 from rangym.policies import Task
 
 ENV = "rangym/CellAssociation-v0"
 CELL_RECIPES = [name for name, recipe in RECIPES.items() if recipe.env_id == ENV]
 
 
-def _model(name, **kwargs):
+def _model(name, seed=0):
     recipe = RECIPES[name]
     base = gym.make_vec(recipe.env_id, 2, scenario="tiny", vectorization_mode="vector_entry_point").unwrapped
     env = VectorAdapter(policy_class(name).view(base))
     net = {"net_arch": list(recipe.hidden), "activation_fn": torch.nn.Tanh}
-    return ALGORITHMS[recipe.algorithm]("MlpPolicy", env, policy_kwargs=net, seed=0, device="cpu", **kwargs)
+    return ALGORITHMS[recipe.algorithm]("MlpPolicy", env, policy_kwargs=net, seed=seed, device="cpu")
 
 
-def _agent(name):
+def _agent(name, seed=0):
     config = {"recipe": {"name": name, "scenario": "tiny"}, "constants": {"handover_weight": 1.0}}
-    return TrainedAgent(actor(_model(name)), config)
+    return TrainedAgent(actor(_model(name, seed)), config)
 
 
 @pytest.mark.parametrize("name", CELL_RECIPES)
@@ -84,23 +87,94 @@ def test_unknown_networks_are_not_exported():
 
 def test_save_and_load(tmp_path):
     agent = _agent("ppo_shared")
-    path = agent.save(tmp_path / "run" / "agent")
-    again = TrainedAgent.load(path)
+    path = save_agents(tmp_path / "run" / "agent.npz", [agent])
+    assert [file.name for file in path.parent.iterdir()] == ["agent.npz"]
+    (again,) = load_agents(path)
     x = np.ones((3, 27), np.float32)
     np.testing.assert_array_equal(agent.network(x), again.network(x))
-    assert again.config["recipe"] == agent.config["recipe"]
+    assert again.config == agent.config
     assert type(Sb3Policy.load(path)) is policy_class("ppo_shared")
-    policy = policies.registry.parse_options(f"ppo_shared:agent={path}")
-    assert policy == {"agent": str(path)}
+    policy = policies.make(f"ppo_shared:agent={path}")
+    assert policy.agent == str(path)
+    policy.reset(Task.of(gym.make(ENV, scenario="tiny")), np.random.default_rng(0))
+    np.testing.assert_array_equal(policy.trained.network(x), agent.network(x))
 
 
-def test_a_tampered_file_is_refused(tmp_path):
-    path = _agent("ppo_shared").save(tmp_path / "agent")
+def _several(count=3):
+    agents = [_agent("ppo_shared", seed) for seed in range(count)]
+    return [dataclasses.replace(a, config={**a.config, "agent": k, "curve": [k]}) for k, a in enumerate(agents)]
+
+
+def test_a_file_of_several_agents_keeps_each_and_joins_with_others(tmp_path):
+    agents = _several()
+    one = save_agents(tmp_path / "one.npz", agents[:2])
+    two = save_agents(tmp_path / "two.npz", agents[2:])
+    joined = save_agents(tmp_path / "all.npz", [agent for file in (one, two) for agent in load_agents(file)])
+    with np.load(joined) as archive:
+        assert archive["weight0"].shape == (3, 27, 128)
+        text = str(archive["description"])
+    assert text.count('"handover_weight"') == text.count('"recipe"') == 1
+    for before, after in zip(agents, load_agents(joined), strict=True):
+        assert before.config == after.config
+        for (w, b), (w2, b2) in zip(before.network.layers, after.network.layers, strict=True):
+            assert w.tobytes() == w2.tobytes() and b.tobytes() == b2.tobytes()
+
+
+def test_an_episode_draws_one_of_a_files_agents(tmp_path):
+    path = save_agents(tmp_path / "all.npz", _several())
+    policy, task = policies.make("ppo_shared", agent=str(path)), Task.of(gym.make(ENV, scenario="tiny"))
+    drawn = []
+    for seed in range(30):
+        policy.reset(task, np.random.default_rng(seed))
+        drawn.append(policy.trained.config["agent"])
+    assert set(drawn) == {0, 1, 2}
+    chosen = policy_class("ppo_shared")(load_agents(path)[2])
+    chosen.reset(task, np.random.default_rng(0))
+    assert chosen.trained.config["agent"] == 2
+
+
+def test_agents_of_two_recipes_do_not_share_a_file(tmp_path):
+    agent = _agent("ppo_shared")
+    other = dataclasses.replace(agent, config={**agent.config, "constants": {"handover_weight": 2.0}})
+    with pytest.raises(ValueError, match="one recipe wanted, got different constants"):
+        save_agents(tmp_path / "both.npz", [agent, other])
+    relu = dataclasses.replace(agent, network=dataclasses.replace(agent.network, activation="relu"))
+    with pytest.raises(ValueError, match="different activation"):
+        save_agents(tmp_path / "both.npz", [agent, relu])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = save_agents(tmp_path / "agent.npz", [_agent("ppo_shared")])
+    before = path.read_bytes()
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        save_agents(path, [_agent("ppo_shared", 1)])
+    assert path.read_bytes() == before
+
+
+def test_a_file_written_again_is_read_again(tmp_path):
+    path, task = tmp_path / "agent.npz", Task.of(gym.make(ENV, scenario="tiny"))
+    policy, seen = policies.make("ppo_shared", agent=str(path)), []
+    for seed in range(2):
+        save_agents(path, [_agent("ppo_shared", seed)])
+        policy.reset(task, np.random.default_rng(0))
+        seen.append(policy.trained.network(np.ones(27, np.float32)))
+    assert not np.array_equal(*seen)
+
+
+@pytest.mark.parametrize("part", [0.1, 0.5, 0.9])
+def test_a_tampered_file_is_refused(tmp_path, part):
+    path = save_agents(tmp_path / "agent.npz", [_agent("ppo_shared")])
     data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
+    data[int(len(data) * part)] ^= 1
     path.write_bytes(data)
-    with pytest.raises(ValueError, match="agent.npz: SHA-256"):
-        TrainedAgent.load(path)
+    with pytest.raises(ValueError, match="agent.npz: "):
+        load_agents(path)
 
 
 class _Bomb:
@@ -108,68 +182,115 @@ class _Bomb:
         return (print, ("unpickled!",))
 
 
-def _forged(tmp_path, **arrays):
-    """Weights with a matching checksum, as an attacker would make them."""
-    path = _agent("ppo_shared").save(tmp_path / "agent")
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
-    path.write_bytes(buffer.getvalue())
-    config = json.loads(path.with_suffix(".json").read_text())
-    config["sha256"] = hashlib.sha256(buffer.getvalue()).hexdigest()
-    path.with_suffix(".json").write_text(json.dumps(config))
+def _arrays(path):
+    with np.load(path) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+def _forged(tmp_path, **changes):
+    """A file with a matching checksum, as an attacker would make it; None takes an entry out."""
+    path = save_agents(tmp_path / "agent.npz", [_agent("ppo_shared")])
+    arrays = {k: v for k, v in (_arrays(path) | changes).items() if v is not None and k != "sha256"}
+    np.savez(path, **arrays, sha256=np.array(_checksum(arrays)))
     return path
+
+
+def test_the_checksum_covers_every_entry(tmp_path):
+    path = save_agents(tmp_path / "agent.npz", [_agent("ppo_shared")])
+    arrays = _arrays(path)
+    assert len(arrays) == 8  # three layers, the description and the checksum
+    for name, values in arrays.items():
+        changed = np.array(str(values).replace("a", "b")) if values.dtype.kind == "U" else values + np.float32(1e-3)
+        np.savez(path, **(arrays | {name: changed}))
+        with pytest.raises(ValueError, match="agent.npz: SHA-256"):
+            load_agents(path)
 
 
 @pytest.mark.parametrize(
     "arrays, message",
     [
-        ({"weight0": np.array([_Bomb()], object), "bias0": np.zeros(3, np.float32)}, "not an agent's weights"),
-        ({"weight0": np.zeros((27, 3), np.float32)}, "weight0, bias0"),
-        ({"weight0": np.zeros((27, 3), np.float32), "bias0": np.zeros(2, np.float32)}, "layer 0"),
-        ({"weight0": np.zeros((27, 3)), "bias0": np.zeros(3)}, "float64"),
-        ({"weight0": np.full((27, 3), np.nan, np.float32), "bias0": np.zeros(3, np.float32)}, "NaN"),
+        ({"weight0": np.array([_Bomb()], object)}, "not a file of agents"),
+        ({"bias2": None}, "weight0, bias0"),
+        ({"bias0": np.zeros((1, 2), np.float32)}, "layer 0"),
+        (
+            {"weight0": np.zeros((2, 27, 128), np.float32), "bias0": np.zeros((2, 128), np.float32)},
+            "layer 0 of 1 agents",
+        ),
+        ({"weight1": np.zeros((1, 127, 128), np.float32)}, "continues layer 0"),
+        ({"weight0": np.zeros((1, 27, 128))}, "float64"),
+        ({"weight0": np.full((1, 27, 128), np.nan, np.float32)}, "NaN"),
     ],
 )
 def test_forged_weights_are_refused_and_no_pickle_runs(tmp_path, capsys, arrays, message):
     path = _forged(tmp_path, **arrays)
     with pytest.raises(ValueError, match=message):
-        TrainedAgent.load(path)
+        load_agents(path)
     assert "unpickled" not in capsys.readouterr().out
 
 
-def test_configurations_that_say_too_little_are_refused(tmp_path):
-    path = _agent("ppo_shared").save(tmp_path / "agent")
-    described = path.with_suffix(".json")
-    config = json.loads(described.read_text())
-    described.write_text("{")
-    with pytest.raises(ValueError, match="agent.json: not an agent's configuration"):
-        TrainedAgent.load(path)
-    described.write_text(json.dumps({k: v for k, v in config.items() if k != "sha256"}))
+def test_descriptions_that_say_too_little_are_refused(tmp_path):
+    path = save_agents(tmp_path / "agent.npz", [_agent("ppo_shared")])
+    arrays = _arrays(path)
+    described = json.loads(str(arrays["description"]))
+    np.savez(path, **{k: v for k, v in arrays.items() if k != "sha256"})
     with pytest.raises(ValueError, match="'sha256' is missing"):
-        TrainedAgent.load(path)
-    described.write_text(json.dumps({**config, "recipe": {"name": "os:system", "scenario": "tiny"}}))
+        load_agents(path)
+    with pytest.raises(ValueError, match="agent.npz: not a description of agents"):
+        load_agents(_forged(tmp_path, description=np.array("{")))
+    for key in ("activation", "pooled", "recipe", "constants", "agents"):
+        fewer = {k: v for k, v in described.items() if k != key}
+        with pytest.raises(ValueError, match=f"'{key}' is missing"):
+            load_agents(_forged(tmp_path, description=np.array(json.dumps(fewer))))
+    for changes, message in (
+        ({"recipe": "ppo"}, "recipe: dict wanted, got 'ppo'"),
+        ({"format": 1}, "format 2 and an activation"),
+        ({"agents": []}, "layer 0 of 0 agents"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            load_agents(_forged(tmp_path, description=np.array(json.dumps({**described, **changes}))))
+    foreign = json.dumps({**described, "recipe": {"name": "os:system", "scenario": "tiny"}})
     with pytest.raises(ValueError, match="recipe: one of"):
-        Sb3Policy.load(path)
+        Sb3Policy.load(_forged(tmp_path, description=np.array(foreign)))
 
 
 def test_another_recipes_agent_is_refused(tmp_path):
-    path = _agent("ppo_flat").save(tmp_path / "agent")
+    path = save_agents(tmp_path / "agent.npz", [_agent("ppo_flat")])
     env = gym.make(ENV, scenario="tiny")
-    with pytest.raises(ValueError, match="'ppo_shared' wanted, got 'ppo_flat'"):
+    with pytest.raises(ValueError, match="'ppo_shared' wanted, got .*agent.npz of 'ppo_flat'"):
         policy_class("ppo_shared")(str(path)).reset(Task.of(env), np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_shipped_agents_come_from_their_recipe(name):
     cls, recipe = policy_class(name), json.loads(json.dumps(dataclasses.asdict(RECIPES[name])))
-    assert [path.stem for path in cls.shipped()] == [str(k) for k in range(10)]
-    for k, path in enumerate(cls.shipped()):
-        agent = TrainedAgent.load(path)
+    agents = load_agents(cls.shipped())
+    assert len(agents) == 10
+    for k, agent in enumerate(agents):
         assert agent.config["agent"] == k
         assert agent.config["recipe"] == recipe
         assert agent.config["training_seeds"] == [20_000 + 1_000 * k, 20_000 + 1_000 * k + recipe["num_envs"] - 1]
         assert agent.config["steps"] >= recipe["total_steps"]
         assert len(agent.config["curve"]) > 10
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_policy_of_a_recipe_is_registered_under_its_name(name):
+    entry, recipe = policies.registry.entry(name), RECIPES[name]
+    assert recipe.name == name and recipe.policy == entry.target and entry.role == "agent"
+    assert name in policies.registry.names(recipe.env_id)
+    assert entry.overrides.items() <= recipe.overrides.items()
+    assert policy_class(name).recipe == name
+
+
+def test_weights_that_are_not_installed_are_named(monkeypatch, tmp_path):
+    monkeypatch.setattr(policy_module, "SHIPPED", tmp_path)
+    task = Task.of(gym.make(ENV, scenario="small"))
+    with pytest.raises(ValueError, match="baselines/agents/ppo_flat.npz.*agent=FILE.*rangym train ppo_flat"):
+        policies.make("ppo_flat:agent=3").reset(task, np.random.default_rng(0))
+    with pytest.raises(FileNotFoundError):
+        evaluate(f"ppo_flat:agent={tmp_path}/mine.npz", Benchmark(ENV, "small", [0]))
+    results = evaluate(["ppo_flat", "max_sinr"], Benchmark(ENV, "small", [0], {"horizon": 2}), bounds=False)
+    assert len(results.episodes) == 1 and "baselines/agents/ppo_flat.npz" in str(results.problems)
 
 
 def test_by_default_each_episode_draws_one_of_the_shipped_agents():
@@ -202,6 +323,18 @@ def test_the_shared_policy_beats_the_strongest_cell_and_transfers_to_more_users(
     assert _mean_reward("ppo_shared", num_ues=20) > _mean_reward("max_sinr", num_ues=20) + 0.3
 
 
+def test_an_agent_tells_what_it_is_made_of(tmp_path):
+    agent, other = _agent("ppo_shared"), _agent("ppo_shared", 1)
+    cls, path = policy_class("ppo_shared"), save_agents(tmp_path / "agent.npz", [agent])
+    assert cls(str(path)).data_files() == (path,)
+    assert cls(3).data_files() == cls().data_files() == (cls.shipped(),)
+    assert cls(agent).data_files() == ()
+    ours = options_of(cls(agent))
+    assert ours == options_of(cls(load_agents(path)[0])) != options_of(cls(other))
+    farther = dataclasses.replace(agent, config={**agent.config, "constants": {"handover_weight": 2.0}})
+    assert options_of(cls(farther)) != ours
+
+
 def test_using_an_agent_loads_no_rl_framework():
     code = (
         "import sys\n"
@@ -215,3 +348,21 @@ def test_using_an_agent_loads_no_rl_framework():
         "assert not {'torch', 'stable_baselines3', 'sb3_contrib', 'tensorboard'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def _published():
+    """Two published rows of each agent: they draw different numbers of the recipe's agents."""
+    lines = (Path(__file__).parents[2] / "evaluation" / "published" / "bench.jsonl").read_text().splitlines()
+    rows = [row for line in lines if (row := json.loads(line)).get("role") == "agent"]
+    return [row for row in rows if row["seed"] < 2]
+
+
+def test_published_rows_of_agents_come_out_again():
+    rows = _published()
+    assert len(rows) >= 16 and {row["policy"] for row in rows} <= RECIPES.keys()
+    for row in rows:
+        env = make_env(row["env_id"], row["scenario"], {**row["overrides"], **row["policy_overrides"]})
+        env.reset(seed=row["seed"])
+        again = played(env, policies.make(row["policy"]), env.trace, row["seed"])
+        assert again["reward"] == pytest.approx(row["reward"], abs=1e-6), row["policy"]
+        assert again["terms"] == pytest.approx(row["terms"], abs=1e-6), row["policy"]

@@ -10,10 +10,10 @@ from gymnasium.spaces import Box
 from stable_baselines3 import PPO, SAC
 
 from rangym import policies
-from rangym.baselines.agent import Network, TrainedAgent
+from rangym.baselines.agent import Network, TrainedAgent, load_agents, save_agents
 from rangym.baselines.learner import actor
-from rangym.baselines.node_features import NODE_FEATURES, OTHER_FEATURES, NodeFeatures
-from rangym.baselines.node_placement import (
+from rangym.baselines.node_placement.features import NODE_FEATURES, OTHER_FEATURES, NodeFeatures
+from rangym.baselines.node_placement.per_node import (
     DirectPpo,
     FlatNodesPpo,
     FlatNodesSac,
@@ -22,7 +22,7 @@ from rangym.baselines.node_placement import (
     TrackingPpo,
     tracking_rewards,
 )
-from rangym.baselines.node_tracking import LaneTracker
+from rangym.baselines.node_placement.tracking import LaneTracker
 from rangym.baselines.policy import policy_class
 from rangym.baselines.pooled_network import PooledActorCritic
 from rangym.baselines.recipes import RECIPES
@@ -277,7 +277,7 @@ def _model(name):
 def test_the_exported_network_acts_as_sb3_does(name, tmp_path):
     model = _model(name)
     config = {"recipe": {"name": name, "scenario": "tiny"}, "constants": {}}
-    agent = TrainedAgent.load(TrainedAgent(actor(model), config).save(tmp_path / "agent"))
+    (agent,) = load_agents(save_agents(tmp_path / "agent.npz", [TrainedAgent(actor(model), config)]))
     x = np.random.default_rng(0).normal(size=(20, *model.observation_space.shape)).astype(np.float32)
     wanted, _ = model.predict(x, deterministic=True)
     squash = np.tanh if isinstance(model, SAC) else lambda y: np.clip(y, -1, 1)

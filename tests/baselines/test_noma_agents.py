@@ -1,6 +1,5 @@
 """NomaAllocation's agents: features by hand, rewards within a group, one view to learn and to play."""
 
-import json
 import subprocess
 import sys
 
@@ -9,8 +8,9 @@ import numpy as np
 import pytest
 
 from rangym import policies
-from rangym.baselines.agent import Network, TrainedAgent
-from rangym.baselines.noma_allocation import GROUP, NUM_FEATURES, PairsPpo, PairView, pair_features, to_scores
+from rangym.baselines.agent import Network, TrainedAgent, load_agents
+from rangym.baselines.noma_allocation.pairs import GROUP, NUM_FEATURES, PairsPpo, PairView, pair_features, to_scores
+from rangym.baselines.policy import policy_class
 from rangym.envs.core import Trace
 from rangym.envs.physics.pair_upload import pair_upload
 from rangym.policies import Task
@@ -196,9 +196,9 @@ def test_the_agents_beat_the_greatest_gains_where_they_were_trained():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_curves_and_commands_are_kept(name):
-    for path in policies.registry.entry(name).policy_class.shipped():
-        config = json.loads(path.with_suffix(".json").read_text())
-        assert config["commands"][0].startswith(f"rangym train {name} --seed {path.stem} ")
+    for k, agent in enumerate(load_agents(policy_class(name).shipped())):
+        config = agent.config
+        assert config["commands"][0].startswith(f"rangym train {name} --seed {k} ")
         assert config["curve"][-1]["reward"] > config["curve"][0]["reward"]
 
 

@@ -10,7 +10,7 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from rangym.baselines.agent import Network, TrainedAgent
-from rangym.baselines.cell_association import FEATURES, PerUserView, SharedPpo, UserFeatures, user_rewards
+from rangym.baselines.cell_association.per_ue import FEATURES, PerUserView, SharedPpo, UserFeatures, user_rewards
 from rangym.evaluation.causality import first_leak
 from rangym.policies import Knowledge, Task
 

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from rangym.baselines.agent import load_agents
 from rangym.baselines.policy import policy_class
 from rangym.baselines.recipes import RECIPES
 from rangym.baselines.train import add_arguments, run, train
@@ -24,7 +25,8 @@ def _recipe(name="ppo_shared", **changes):
 
 
 def _config(path):
-    return json.loads(path.with_suffix(".json").read_text())
+    (agent,) = load_agents(path)
+    return agent.config
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -42,10 +44,34 @@ def test_trains_logs_and_exports(name, tmp_path):
         train(_recipe(name), 2, tmp_path)
 
 
+def test_training_leaves_the_process_as_it_was(tmp_path):
+    """torch's threads are the caller's again, no warning is hidden from it, and SB3's of matrices does not come."""
+    code = (
+        "import dataclasses, torch, warnings\n"
+        "torch.set_num_threads(3)\n"
+        "from rangym.baselines.recipes import RECIPES\n"
+        "from rangym.baselines.train import train\n"
+        "r = RECIPES['ppo_shared']\n"
+        "kwargs = {**r.kwargs, 'n_steps': 20, 'batch_size': 80}\n"
+        "r = dataclasses.replace(r, num_envs=4, total_steps=80, scenario='tiny', kwargs=kwargs)\n"
+        f"train(r, 0, {str(tmp_path)!r})\n"
+        "assert torch.get_num_threads() == 3, torch.get_num_threads()\n"
+        "hidden = [f for f in warnings.filters if f[1] and 'observation' in f[1].pattern]\n"
+        "assert not hidden, hidden\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "unconventional" not in done.stderr
+
+
 def test_the_same_seed_gives_the_same_agent(tmp_path):
-    one, other = (train(_recipe(), 0, tmp_path / folder) for folder in "ab")
-    assert one.read_bytes() == other.read_bytes()
-    assert train(_recipe(), 1, tmp_path / "c").read_bytes() != one.read_bytes()
+    one, again, other = (
+        load_agents(train(_recipe(), seed, tmp_path / folder))[0] for seed, folder in ((0, "a"), (0, "b"), (1, "c"))
+    )
+    weights = [[a.tobytes() for layer in agent.network.layers for a in layer] for agent in (one, again, other)]
+    assert weights[0] == weights[1] != weights[2]
+    curves = [[(p["steps"], p["reward"]) for p in agent.config["curve"]] for agent in (one, again, other)]
+    assert curves[0] == curves[1] != curves[2]
 
 
 def test_the_shared_policy_learns_to_stay(tmp_path):

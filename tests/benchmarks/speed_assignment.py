@@ -13,7 +13,7 @@ from scipy.optimize import linear_sum_assignment
 import rangym  # noqa: F401 (registers the environments)
 from rangym.envs.physics.channel import shannon_rate_mbps
 from rangym.envs.physics.sharing import load_cost
-from rangym.policies.algorithms.assignment import optimal_assignment
+from rangym.policies.algorithms.association.assignment import optimal_assignment
 
 SLOTS = 40
 COPIES_LIMIT = 60  # UEs of the comparison: the linear assignment has I x (I J) entries
@@ -21,7 +21,9 @@ COPIES_LIMIT = 60  # UEs of the comparison: the linear assignment has I x (I J) 
 
 def log_rates(law: str, num_ues: int, num_cells: int) -> tuple[np.ndarray, np.ndarray]:
     """SINR (T, I, J) float32 in dB and bandwidths (J,) of SLOTS slots."""
-    options = dict(num_ues=num_ues, num_cells=num_cells, horizon=SLOTS, law=law, block_slots=1)
+    options = dict(num_ues=num_ues, num_cells=num_cells, horizon=SLOTS, law=law)
+    if law == "volatile":
+        options["block_slots"] = 1
     env = gym.make("rangym/CellAssociation-v0", scenario="mobility", **options).unwrapped
     env.reset(seed=0)
     return env.trace.slots["sinr_db"][1:-1], env.trace.constants["bandwidth_mhz"]

@@ -50,6 +50,8 @@ CASES = {
     "node_placement_drift": Case("rangym/NodePlacement-v0", "drift", {}),
     "noma_allocation": Case("rangym/NomaAllocation-v0", "tight", {"action": "native"}),
     "noma_allocation_small": Case("rangym/NomaAllocation-v0", "small", {}),
+    "cefl_orchestration_small": Case("rangym/CeflOrchestration-v0", "small", {}),
+    "cefl_orchestration_paper": Case("rangym/CeflOrchestration-v0", "paper", {}),
 }
 
 

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from rangym.policies.algorithms.lda import LDA
+from rangym.policies.algorithms.association.lda import LDA
 
 reference = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "papers" / "lda_reference.py")))
 META_STEP, HANDOVER_WEIGHT = 1e-2, 20.0

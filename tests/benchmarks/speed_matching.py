@@ -26,14 +26,14 @@ import numpy as np
 import rangym  # noqa: F401
 from rangym.envs.noma_allocation.params import SCENARIOS
 from rangym.envs.noma_allocation.scenario import sample
-from rangym.policies.algorithms.matching import (
+from rangym.policies.algorithms.pairing.exact import column_generation, milp_matching, subset_dp
+from rangym.policies.algorithms.pairing.matching import (
     alternating_hungarian,
     iterated_local_search,
     random_places,
     swap_matching,
 )
-from rangym.policies.algorithms.matching_exact import column_generation, milp_matching, subset_dp
-from rangym.policies.algorithms.pair_costs import PairCosts, pair_energy_table
+from rangym.policies.algorithms.pairing.pair_costs import PairCosts, pair_energy_table
 from rangym.policies.noma_allocation.matching import round_costs
 
 HUNGARIAN_STEPS = 21

@@ -36,8 +36,8 @@ def users_and_nodes(num_users, num_nodes, dtype):
 
 
 def wkhm_iteration(users, nodes):
-    from rangym.policies.algorithms.ascent import HarmonicObjective
-    from rangym.policies.algorithms.harmonic_kernels import CORRECTED
+    from rangym.policies.algorithms.placement.ascent import HarmonicObjective
+    from rangym.policies.algorithms.placement.harmonic_kernels import CORRECTED
 
     objective = HarmonicObjective(users, 9.0, CORRECTED, 2.0, 4.0, 1.0)
     objective.at(nodes)  # compiles

@@ -4,14 +4,17 @@ import gymnasium as gym
 import pytest
 
 import rangym  # noqa: F401  (registers the environments)
-from rangym.envs.registration import SYSTEMS
+from rangym.envs.registration import OURS
+
+_PAPER_SIZE = {"num_ues": 20, "num_bss": 10, "num_dcs": 5}
 
 FORMS = {
     "rangym/CellAssociation-v0": [
         {},
         {"handover_cost": "norm", "delay_variation": 0.2, "motion": "random_waypoint"},
         {"law": "static"},
-        {"law": "volatile", "motion": "static"},
+        {"law": "volatile"},
+        {"motion": "static"},
     ],
     "rangym/NodePlacement-v0": [
         {},
@@ -27,11 +30,25 @@ FORMS = {
         {"access": "oma_equal", "power": "fixed", "num_ues": 7, "schedule": "proportional", "num_clusters": 2},
         {"power": "agent", "num_ues": 3, "schedule": "round_robin", "num_clusters": 2},
     ],
+    "rangym/QosClustering-v0": [
+        {},
+        {"eta": 0.003},
+        {"observe": "statistics"},
+        {"drift": "events", "kappa": 0.0},
+    ],
+    "rangym/CeflOrchestration-v0": [
+        {},
+        {"action": "full", "num_ues": 5, "num_bss": 1, "num_dcs": 3},
+        {"action": "native", **_PAPER_SIZE, "bs_energy": "once", "proximal": 0.5},
+        {"action": "compact", **_PAPER_SIZE},
+        {"action": "macro", **_PAPER_SIZE, "reward": "gap", "switching_weight": 0.1, "contraction": 0.5},
+        {"action": "full", **_PAPER_SIZE, "theta_mode": "fixed", "server_scale": 1.5},
+    ],
 }
 
 
 def _cases():
-    for env_id in SYSTEMS:
+    for env_id in OURS:
         for overrides in FORMS.get(env_id, [{}]):
             name = env_id.split("/")[1] + "".join(f"-{v}" for v in overrides.values())
             yield pytest.param((env_id, {"scenario": "tiny", **overrides}), id=name)

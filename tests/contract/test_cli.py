@@ -89,7 +89,7 @@ WRONG = [
     (["evaluate", "max_sinr", "--workers", "0"], "workers"),
     (["evaluate", "max_sinr", "--workers", "two"], "--workers"),
     (["evaluate", "a3:offset=3"], "did you mean 'offset_db'"),
-    (["evaluate", "a3:offset_db"], "key=value"),
+    (["evaluate", "a3:offset_db"], "KEY=VALUE"),
     (["evaluate", "a3:hysteresis_db=-1"], "hysteresis_db"),
     (["evaluate", "max_sinr", "--scenario", "tiny", "--no-bounds", "--against", "a3"], "against"),
     (["evaluate", "max_sinr", "--scenario", "measured"], "map"),
@@ -100,7 +100,7 @@ WRONG = [
     (["tune", "a3", "--grid", "offset=1,2"], "did you mean 'offset_db'"),
     (["tune", "a3"], "--grid"),
     (["tune", "a3", "--grid", "offset_db=1", "--seeds", "0:4"], "tuning seeds"),
-    (["tune", "a3", "--grid", "offset_db=1", "--set", "horizon=5", "--save"], "--save"),
+    (["tune", "a3", "--grid", "offset_db=1", "--set", "horizon=5", "--save", "t.json"], "--save"),
     (["render", "a3", "--out", "x.png"], ".gif"),
     (["render", "a3", "--out", "x.gif", "--slots", "0"], "--slots"),
     (["render", "nobody", "--out", "x.gif"], "nobody"),
@@ -134,10 +134,10 @@ def test_evaluate_then_report(tmp_path, capsys, monkeypatch):
     assert call(*argv, "--set", "handover_weight=5", "--no-bounds") == 0
     first = capsys.readouterr().out
     assert "tiny (handover_weight=5): 4 traces of 20 slots" in first
-    assert "12 cells run" in first
+    assert "12 jobs run" in first
     assert call(*argv, "--set", "handover_weight=5", "--no-bounds") == 0
     second = capsys.readouterr().out
-    assert "0 cells run" in second
+    assert "0 jobs run" in second
     assert second.splitlines()[:8] == first.splitlines()[:8]
     rows = [json.loads(line) for line in open("x.jsonl")]
     assert len(rows) == 12 and {row["overrides"]["handover_weight"] for row in rows} == {5}
@@ -155,21 +155,17 @@ def test_torn_lines_are_told(tmp_path, capsys, monkeypatch):
     capsys.readouterr()
     assert call(*argv) == 0
     out, err = capsys.readouterr()
-    assert "1 cells run" in out and "1 line(s) of x.jsonl do not parse" in err
+    assert "1 jobs run" in out and "1 line(s) of x.jsonl do not parse" in err
 
 
-def test_tune_saves_only_when_told(tmp_path, capsys, monkeypatch):
-    from rangym.evaluation import runner, tune
-
+def test_tune_saves_only_when_told(tmp_path, capsys):
     file = tmp_path / "tuned.json"
-    monkeypatch.setattr(runner, "TUNED", file)
-    monkeypatch.setattr(tune.save, "__defaults__", (file,))
     argv = ["tune", "a3", "--scenario", "tiny", "--grid", "offset_db=3,30", "--seeds", "10000:10004"]
     assert call(*argv) == 0
     assert "best: offset_db=" in capsys.readouterr().out
     assert not file.exists()
-    assert call(*argv, "--save") == 0
-    assert json.loads(file.read_text())["a3"][CELL]["tiny"]["options"]["offset_db"] in (3, 30)
+    assert call(*argv, "--save", str(file)) == 0
+    assert json.loads(file.read_text())["a3"]["tiny"]["options"]["offset_db"] in (3, 30)
 
 
 def test_render_writes_a_moving_gif(tmp_path, monkeypatch):
@@ -179,26 +175,27 @@ def test_render_writes_a_moving_gif(tmp_path, monkeypatch):
     assert image.open(tmp_path / "a.gif").n_frames == 3
 
 
-def test_bench_runs_its_suite(tmp_path, capsys, monkeypatch):
-    from rangym.evaluation import suite
+@pytest.fixture
+def small_bench(monkeypatch):
+    from rangym.evaluation import Benchmark, cards
 
-    tiny = suite.Benchmark(CELL, "tiny", range(2), policies=("max_sinr", "random"), variants=("a3:offset_db=6",))
-    monkeypatch.setattr(suite, "QUICK", (tiny,))
+    tiny = Benchmark(CELL, "tiny", range(2), policies=("max_sinr", "random"), variants=("a3:offset_db=6",))
+    monkeypatch.setattr(cards, "benchmarks", lambda full: [tiny])
+
+
+def test_bench_runs_its_tables(tmp_path, capsys, small_bench):
     out = str(tmp_path / "o")
     assert call("bench", "--out", out, "--workers", "1") == 0
     text = capsys.readouterr().out
     assert "a3:offset_db=6" in text and f"report: {out}/bench.html" in text
-    assert "8 cells run" in text  # 2 seeds x (3 policies and the bound)
+    assert "8 jobs run" in text  # 2 seeds x (3 policies and the bound)
     assert call("bench", "--out", out, "--workers", "1") == 0
-    assert "\n0 cells run" in capsys.readouterr().out
+    assert "\n0 jobs run" in capsys.readouterr().out
     assert call("bench", "--out", out, "--workers", "1", "--fresh") == 0
-    assert "8 cells run" in capsys.readouterr().out
+    assert "8 jobs run" in capsys.readouterr().out
 
 
-def test_bench_without_the_plot_extra_prints_tables_and_what_to_install(tmp_path, capsys, monkeypatch):
-    from rangym.evaluation import suite
-
-    monkeypatch.setattr(suite, "QUICK", (suite.Benchmark(CELL, "tiny", range(2), policies=("max_sinr", "random")),))
+def test_bench_without_the_plot_extra_prints_tables_and_what_to_install(tmp_path, capsys, monkeypatch, small_bench):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert call("bench", "--out", str(tmp_path), "--workers", "1") == 0
     text = capsys.readouterr().out
@@ -208,8 +205,19 @@ def test_bench_without_the_plot_extra_prints_tables_and_what_to_install(tmp_path
 
 
 def test_bench_covers_every_environment_and_all_policies():
-    from rangym.envs.registration import SYSTEMS
-    from rangym.evaluation.suite import QUICK
+    from rangym.envs.registration import OURS
+    from rangym.evaluation.cards import benchmarks
 
-    whole = {b.env_id for b in QUICK if b.policies is None}
-    assert whole == set(SYSTEMS)
+    assert {table.env_id for table in benchmarks() if table.policies is None} == set(OURS)
+    assert len(benchmarks(full=True)) > len(benchmarks())
+
+
+def test_errors_that_the_caller_cannot_mend_keep_their_traceback(monkeypatch):
+    from rangym.evaluation import runner
+
+    def broken(*_, **__):
+        raise ValueError("a fault of ours")
+
+    monkeypatch.setattr(runner, "run_grid", broken)
+    with pytest.raises(ValueError, match="a fault of ours"):
+        main(["evaluate", "random", "--scenario", "tiny"])

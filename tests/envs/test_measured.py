@@ -337,7 +337,7 @@ def episode(env, name, seed):
     while not done:
         observation, _, terminated, truncated, info = env.step(policy.act(observation))
         m = info["metrics"]
-        slots.append((m["g"], m["handovers"], m["g"] - 20 * math.sqrt(m["ho_delay"])))
+        slots.append((m["g"], m["handovers"], m["g"] - 20 * math.sqrt(m["ho_delay_slots"])))
         done = terminated or truncated
     return np.mean(slots, axis=0)
 

@@ -220,10 +220,13 @@ WRONG = {
     "no node": (lambda: make(num_nodes=0), "num_nodes: an integer of at least 1 wanted, got 0"),
     "more nodes than users": (lambda: make(num_nodes=13), "num_nodes: at most num_ues = 12 wanted, got 13"),
     "no user": (lambda: make(num_ues=0), "num_ues: an integer of at least 1 wanted, got 0"),
-    "no speed": (lambda: make(v_max_m=0.0), "v_max_m: a positive number or None wanted, got 0.0"),
+    "no speed": (lambda: make(v_max_m=0.0), "v_max_m: None or a number above 0 wanted, got 0.0"),
     "exponent of 2": (lambda: make(path_loss_exponent=2.0), "path_loss_exponent: a number above 2 wanted, got 2.0"),
-    "no height": (lambda: make(height_difference_m=0.0), "height_difference_m: a positive number wanted, got 0.0"),
-    "share above 1": (lambda: make(background_share=1.5), r"background_share: a number in \[0, 1\] wanted, got 1.5"),
+    "no height": (lambda: make(height_difference_m=0.0), "height_difference_m: a number above 0 wanted, got 0.0"),
+    "share above 1": (
+        lambda: make(background_share=1.5),
+        "background_share: a number of at least 0 and of at most 1 wanted, got 1.5",
+    ),
     "NaN weight": (lambda: make(movement_weight=float("nan")), "movement_weight: .* got nan"),
     "mean rate without a cap": (
         lambda: make(reward="mean_rate", max_spectral_efficiency=None),

@@ -16,7 +16,7 @@ from rangym.envs.noma_allocation.params import SCENARIOS
 from rangym.envs.noma_allocation.scenario import noise_w
 from rangym.envs.noma_allocation.sequential import Sequential
 from rangym.envs.noma_allocation.system import two_largest
-from rangym.policies.algorithms.pair_costs import matching_cost
+from rangym.policies.algorithms.pairing.pair_costs import matching_cost
 from rangym.policies.noma_allocation.matching import round_costs
 
 ID = "rangym/NomaAllocation-v0"
@@ -142,7 +142,7 @@ def test_reward_is_the_cost_that_the_algorithms_minimise(access, power):
         _, reward, *_, info = env.step(plan)
         assert reward == pytest.approx(-want / (params.rho_j * 21), rel=1e-10)
         metrics = info["metrics"]
-        assert metrics["energy_tx"] + params.rho_j * metrics["dropped"] == pytest.approx(want, rel=1e-10)
+        assert metrics["energy_tx_j"] + params.rho_j * metrics["dropped"] == pytest.approx(want, rel=1e-10)
         assert metrics["num_served"] == metrics["served"].sum() == 21 - metrics["dropped"]
 
 
@@ -271,7 +271,7 @@ def test_computing_energy_by_hand():
     env.reset(seed=0)
     np.testing.assert_allclose(env.trace.slots["training_time_s"], 3.0)
     *_, info = env.step(np.full(20, 10))
-    assert info["metrics"]["energy_com"] == pytest.approx(48.0)
+    assert info["metrics"]["energy_com_j"] == pytest.approx(48.0)
 
 
 def test_masks_allow_only_none_to_users_that_are_not_scheduled():
@@ -345,11 +345,17 @@ BAD = {
     "unknown access": (lambda: make(access="cdma"), "access: one of .* got 'cdma'"),
     "unknown fading": (lambda: make(fading="rice"), "fading: one of .* got 'rice'"),
     "agent power without vector": (lambda: make(action="native", power="agent"), "'agent' with action 'scores'"),
-    "negative bandwidth": (lambda: make(bandwidth_mhz=-1.0), "bandwidth_mhz: a positive number wanted, got -1.0"),
-    "half a sample": (lambda: make(samples=(50.5, 100)), "samples: whole numbers wanted"),
-    "clocks swapped": (lambda: make(clock_ghz=(2.2, 1.8)), "clock_ghz: a pair 0 < low <= high wanted"),
+    "negative bandwidth": (lambda: make(bandwidth_mhz=-1.0), "bandwidth_mhz: a number above 0 wanted, got -1.0"),
+    "half a sample": (
+        lambda: make(samples=(50.5, 100)),
+        "samples: a tuple of 2 values, ascending, each an integer of at least 1 wanted",
+    ),
+    "clocks swapped": (
+        lambda: make(clock_ghz=(2.2, 1.8)),
+        "clock_ghz: a tuple of 2 values, ascending, each a number above 0 wanted",
+    ),
     "radius below the least distance": (lambda: make(radius_m=5.0), "radius_m: at least min_distance_m = 10.0"),
-    "free drops": (lambda: make(drop_cost_j=0.0), "drop_cost_j: None or a positive number wanted, got 0.0"),
+    "free drops": (lambda: make(drop_cost_j=0.0), "drop_cost_j: None or a number above 0 wanted, got 0.0"),
     "zero gain": (
         lambda: make().reset(options={"trace": _trace(gain=lambda g: 0 * g)}),
         "trace: 'gain' within .* wanted, got",
@@ -375,7 +381,7 @@ def test_training_beyond_the_deadline_is_a_drop_not_an_error():
     env = make(action="native")
     env.reset(options={"trace": _trace(training_time_s=lambda t: t + 1.0)})
     _, reward, *_, info = env.step(np.array([0, 0, 1, 1]))
-    assert reward == -1.0 and info["metrics"]["energy_tx"] == 0.0
+    assert reward == -1.0 and info["metrics"]["energy_tx_j"] == 0.0
 
 
 def test_pictures_show_the_round():

@@ -1,5 +1,6 @@
 """Federated studies: who takes part, who is averaged, how rates are chosen, resumption and the command."""
 
+import inspect
 import json
 from pathlib import Path
 
@@ -7,21 +8,21 @@ import numpy as np
 import pytest
 
 from rangym.cli import main
-from rangym.evaluation import federated as fl
-from rangym.evaluation.federated import (
+from rangym.envs.errors import WrongValue
+from rangym.evaluation.grid import read
+from rangym.evaluation.problems.noma_allocation import federated_training as fl
+from rangym.evaluation.problems.noma_allocation.federated import best_rates, federated
+from rangym.evaluation.problems.noma_allocation.federated_report import stored_report, table, text_report
+from rangym.evaluation.problems.noma_allocation.federated_training import (
     ALL_SERVED,
     METHODS,
     Allocation,
     FederatedStudy,
     allocations,
-    best_rates,
     draw_participants,
-    federated,
     shared_clusters,
     uploads,
 )
-from rangym.evaluation.federated_report import stored_report, table, text_report
-from rangym.evaluation.grid import read
 
 PUBLISHED = Path(__file__).parents[2] / "evaluation" / "published" / "federated_digits.jsonl"
 SMALL = FederatedStudy(num_ues=12, participants=6, rounds=12, hidden=(8,), num_clusters=3)
@@ -183,6 +184,23 @@ def test_table(results):
         else:
             gap = np.mean([r["personal"] for r in own]) - np.mean(base)
             assert float(cell[9].split()[0]) == pytest.approx(gap, abs=6e-4)
+
+
+def test_command_without_options_asks_for_the_functions_defaults(monkeypatch):
+    asked = {}
+
+    def recorded(study, **options):
+        asked.update(options, study=study)
+        raise WrongValue("enough")
+
+    recorded.__signature__ = inspect.signature(federated)
+    monkeypatch.setattr("rangym.evaluation.problems.noma_allocation.federated.federated", recorded)
+    assert main(["federated"]) == 2
+    assert asked.pop("study") == FederatedStudy()
+    for name, value in asked.items():
+        default = recorded.__signature__.parameters[name].default
+        assert value == default if default is None or isinstance(default, int) else list(value) == list(default), name
+    assert len(asked) == len(recorded.__signature__.parameters) - 1
 
 
 def test_command_resumes_and_shows(tmp_path, capsys):

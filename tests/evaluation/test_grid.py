@@ -1,4 +1,4 @@
-"""The grid: resumption after SIGKILL, torn lines, failing cells."""
+"""The grid: resumption after SIGKILL, torn lines, failing jobs."""
 
 import json
 import os
@@ -10,53 +10,53 @@ import time
 import numpy as np
 import pytest
 
-from rangym.evaluation.grid import cell_key, read, run_grid
+from rangym.evaluation.grid import job_key, read, run_grid
 
-CELLS = [{"row": "test", "n": n} for n in range(6)]
-
-
-def square(cell):
-    return {"square": cell["n"] ** 2}
+JOBS = [{"row": "test", "n": n} for n in range(6)]
 
 
-def odd_ones_fail(cell):
-    if cell["n"] % 2:
+def square(job):
+    return {"square": job["n"] ** 2}
+
+
+def odd_ones_fail(job):
+    if job["n"] % 2:
         raise ZeroDivisionError("planted")
-    return square(cell)
+    return square(job)
 
 
-def not_json(cell):
+def not_json(job):
     return {"value": np.nan}
 
 
 def test_rows_come_in_the_order_of_the_cells(tmp_path):
-    stored, computed = run_grid(square, CELLS, tmp_path / "deep" / "x.jsonl")
+    stored, computed = run_grid(square, JOBS, tmp_path / "deep" / "x.jsonl")
     assert [row["square"] for row in stored.rows.values()] == [0, 1, 4, 9, 16, 25]
     assert computed == 6
 
 
 def test_the_key_sees_every_argument_but_not_their_order():
-    assert cell_key({"a": 1, "b": [2]}) == cell_key({"b": [2], "a": 1})
-    keys = {cell_key(c) for c in ({"a": 1}, {"a": 2}, {"b": 1}, {"a": "1"}, {"a": None}, {"a": [1]}, {})}
+    assert job_key({"a": 1, "b": [2]}) == job_key({"b": [2], "a": 1})
+    keys = {job_key(c) for c in ({"a": 1}, {"a": 2}, {"b": 1}, {"a": "1"}, {"a": None}, {"a": [1]}, {})}
     assert len(keys) == 7
 
 
 def test_a_torn_last_line_costs_its_row_only(tmp_path):
     path = tmp_path / "x.jsonl"
-    run_grid(square, CELLS, path)
+    run_grid(square, JOBS, path)
     whole = path.read_bytes()
     path.write_bytes(whole[:-20])
     assert read(path).torn == (6,)
-    stored, computed = run_grid(square, CELLS, path)
+    stored, computed = run_grid(square, JOBS, path)
     assert (computed, stored.torn, len(stored.rows)) == (1, (6,), 6)
     assert len(path.read_bytes().splitlines()) == 7  # the torn line, and its row again on a line of its own
-    assert run_grid(square, CELLS, path)[1] == 0
+    assert run_grid(square, JOBS, path)[1] == 0
 
 
 @pytest.mark.parametrize("rubbish", [b"\xff\xfe\x00", b"{", b"[1, 2]", b"3", b'{"no": "key"}'])
 def test_lines_that_are_no_rows_are_counted_wherever_they_stand(tmp_path, rubbish):
     path = tmp_path / "x.jsonl"
-    run_grid(square, CELLS, path)
+    run_grid(square, JOBS, path)
     lines = path.read_bytes().splitlines()
     path.write_bytes(b"\n".join([*lines[:2], rubbish, *lines[2:]]) + b"\n")
     stored = read(path)
@@ -66,29 +66,29 @@ def test_lines_that_are_no_rows_are_counted_wherever_they_stand(tmp_path, rubbis
 
 def test_failed_cells_are_kept_apart_and_tried_again(tmp_path):
     path = tmp_path / "x.jsonl"
-    stored, _ = run_grid(odd_ones_fail, CELLS, path)
+    stored, _ = run_grid(odd_ones_fail, JOBS, path)
     assert len(stored.rows) == len(stored.errors) == 3
-    error = stored.errors[cell_key(CELLS[1])]
+    error = stored.errors[job_key(JOBS[1])]
     assert error["error"] == "ZeroDivisionError: planted" and error["where"].startswith("test_grid.py:")
-    stored, computed = run_grid(square, CELLS, path)
+    stored, computed = run_grid(square, JOBS, path)
     assert (computed, len(stored.errors), len(read(path).errors)) == (3, 0, 0)
 
 
 def test_values_that_json_does_not_have_are_refused(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
-        run_grid(not_json, CELLS, tmp_path / "x.jsonl")
+        run_grid(not_json, JOBS, tmp_path / "x.jsonl")
 
 
 def test_workers_change_nothing(tmp_path):
-    alone, _ = run_grid(square, CELLS, tmp_path / "a.jsonl")
-    together, _ = run_grid(square, CELLS, tmp_path / "b.jsonl", workers=2)
+    alone, _ = run_grid(square, JOBS, tmp_path / "a.jsonl")
+    together, _ = run_grid(square, JOBS, tmp_path / "b.jsonl", workers=2)
     assert alone.rows == together.rows
 
 
 @pytest.mark.parametrize("workers", [0, -2])
 def test_wrong_worker_counts_are_refused(workers):
     with pytest.raises(ValueError, match="workers"):
-        run_grid(square, CELLS, None, workers=workers)
+        run_grid(square, JOBS, None, workers=workers)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
@@ -97,10 +97,9 @@ def test_kill_9_loses_no_finished_row_and_the_rest_is_resumed(tmp_path):
     out, script = tmp_path / "x.jsonl", tmp_path / "run.py"
     script.write_text(
         "import sys\n"
-        "from rangym.evaluation import Protocol, evaluate, runner\n"
-        "runner.source_hash = lambda: 'fixed'  # an edit between the two runs is not what is tested\n"
+        "from rangym.evaluation import Benchmark, evaluate\n"
         "if __name__ == '__main__':\n"
-        "    p = Protocol('rangym/CellAssociation-v0', 'tiny', range(int(sys.argv[2])), {'horizon': 200})\n"
+        "    p = Benchmark('rangym/CellAssociation-v0', 'tiny', range(int(sys.argv[2])), {'horizon': 200})\n"
         "    r = evaluate(['max_sinr', 'random'], p, workers=2, out=sys.argv[1], bounds=False)\n"
         "    print(r.computed, len(r.episodes), len(r.torn))\n"
     )

@@ -8,8 +8,9 @@ import warnings
 import numpy as np
 import pytest
 
+from rangym.envs.errors import MissingExtra
 from rangym.evaluation import Results
-from rangym.evaluation.report import MissingExtra, write_html
+from rangym.evaluation.report import write_html
 from rangym.evaluation.statistics import holm, paired_difference
 from rangym.evaluation.summary import aligned, detail_table, main_table, p_value, summarise, summarise_all, text_report
 
@@ -18,7 +19,14 @@ SCRIPT = "<script>alert('x')</script>"
 
 
 def rows(policy, rewards, *, role="heuristic", knowledge="observation", scenario="small", **more):
-    common = {"env_id": CELL, "scenario": scenario, "overrides": {}, "source": "s", "versions": {"rangym": "9.9"}}
+    common = {
+        "env_id": CELL,
+        "scenario": scenario,
+        "overrides": {},
+        "trace_code": "s",
+        "files": {},
+        "versions": {"rangym": "9.9"},
+    }
     return [
         {
             **common,
@@ -42,7 +50,7 @@ def rows(policy, rewards, *, role="heuristic", knowledge="observation", scenario
 
 
 def bounds(values, kind="certified", lower=None):
-    common = {"row": "bound", "env_id": CELL, "scenario": "small", "overrides": {}}
+    common = {"row": "bound", "env_id": CELL, "scenario": "small", "overrides": {}, "files": {}}
     return [
         {**common, "seed": s, "bound": {"value": v, "kind": kind, "what": "planted", "lower": lower}}
         for s, v in enumerate(values)

@@ -1,5 +1,6 @@
 """Claims: the rules for verdicts on hand-made numbers, and the reproduction of "Smooth Handovers" on tiny scenarios."""
 
+import copy
 import dataclasses
 import json
 import math
@@ -7,18 +8,21 @@ import math
 import numpy as np
 import pytest
 
-from rangym.evaluation.reproduce import claims, smooth_handovers
-from rangym.evaluation.reproduce import smooth_handovers_plan as plans
-from rangym.evaluation.reproduce import smooth_handovers_rows as rows
-from rangym.evaluation.reproduce.claims import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, Claim, Reading, Reproduction
-from rangym.evaluation.reproduce.smooth_handovers import run
-from rangym.evaluation.reproduce.smooth_handovers_claims import all_claims, crossing_slot
-from rangym.evaluation.runner import make_env
+from rangym.evaluation.episode import make_env
+from rangym.evaluation.papers import readings, verdicts
+from rangym.evaluation.papers import reproduce as command
+from rangym.evaluation.papers.readings import Claim, Reading
+from rangym.evaluation.papers.reproduce import ROWS
+from rangym.evaluation.papers.rows import Rows
+from rangym.evaluation.papers.smooth_handovers import PAPER, HandoverPlan, jobs, measure, series
+from rangym.evaluation.papers.smooth_handovers.claims import claims, crossing_slot
+from rangym.evaluation.papers.tables import Reproduction
+from rangym.evaluation.papers.verdicts import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED
 from rangym.evaluation.statistics import Interval
-from rangym.policies import registry
+from rangym.policies import registry, words
 from rangym.policies.base import Task
 
-TINY = plans.Plan(
+TINY = HandoverPlan(
     seeds=3,
     regret_seeds=4,
     hindsight_seeds=2,
@@ -52,33 +56,33 @@ TINY = plans.Plan(
     ],
 )
 def test_numbers(value, low, high, printed, verdict):
-    assert claims.number_verdict(Interval(value, low, high), *printed) == verdict
+    assert verdicts.number_verdict(Interval(value, low, high), *printed) == verdict
 
 
 def test_a_range_must_ascend():
     with pytest.raises(ValueError, match="ascending"):
-        claims.number_verdict(Interval(1.0, 0.9, 1.1), 1.3, 1.1)
+        verdicts.number_verdict(Interval(1.0, 0.9, 1.1), 1.3, 1.1)
 
 
 @pytest.mark.parametrize(
     ("low", "verdict"), [(0.1, REPRODUCED), (0.0, NOT_REPRODUCED), (-0.1, NOT_REPRODUCED), (math.nan, NOT_REPRODUCED)]
 )
 def test_orders(low, verdict):
-    assert claims.order_verdict(Interval(1.0, low, 2.0)) == verdict
+    assert verdicts.order_verdict(Interval(1.0, low, 2.0)) == verdict
 
 
 def test_orders_are_decided_on_the_same_traces():
     """Levels that differ by hundreds between the seeds hide a difference of one only where they are not paired."""
     level = np.array([0.0, 300.0, -500.0, 900.0])
     higher, lower = level + [1.0, 1.1, 0.9, 1.0], level
-    assert claims.order("x", higher, lower).verdict == REPRODUCED
-    assert claims.order("x", lower, higher).verdict == NOT_REPRODUCED
-    assert claims.order("x", higher, lower[::-1]).verdict == NOT_REPRODUCED
+    assert readings.order("x", higher, lower).verdict == REPRODUCED
+    assert readings.order("x", lower, higher).verdict == NOT_REPRODUCED
+    assert readings.order("x", higher, lower[::-1]).verdict == NOT_REPRODUCED
 
 
 def test_limits_hold_for_the_whole_interval():
-    assert claims.limit_verdict(Interval(5.0, 4.0, 6.0), 7.0) == REPRODUCED
-    assert claims.limit_verdict(Interval(5.0, 4.0, 7.5), 7.0) == NOT_REPRODUCED
+    assert verdicts.limit_verdict(Interval(5.0, 4.0, 6.0), 7.0) == REPRODUCED
+    assert verdicts.limit_verdict(Interval(5.0, 4.0, 7.5), 7.0) == NOT_REPRODUCED
 
 
 @pytest.mark.parametrize(
@@ -93,13 +97,13 @@ def test_limits_hold_for_the_whole_interval():
 )
 def test_no_loss(loss, verdict):
     reference = np.full(3, 100.0)
-    assert claims.no_loss_verdict(reference - loss, reference) == verdict
+    assert verdicts.no_loss_verdict(reference - loss, reference) == verdict
 
 
 def test_the_first_reading_decides_and_bad_ones_are_refused():
     good, bad = Reading("literal", "1", NOT_REPRODUCED), Reading("ours", "2", REPRODUCED)
     assert Claim("x", "Fig. 1", "2", (good, bad)).verdict == NOT_REPRODUCED
-    assert claims.not_testable("x", "Fig. 1", "2", "private").verdict == NOT_TESTABLE
+    assert readings.not_testable("x", "Fig. 1", "2", "private").verdict == NOT_TESTABLE
     with pytest.raises(ValueError, match="at least one"):
         Claim("x", "Fig. 1", "2", ())
     with pytest.raises(ValueError, match="nearly"):
@@ -131,8 +135,8 @@ def test_crossing_is_for_good():
 
 
 def test_checkpoints_are_even_and_end_with_the_episode():
-    assert rows.checkpoints(7).tolist() == [1, 2, 3, 4, 5, 6, 7]
-    kept = rows.checkpoints(5000)
+    assert measure.checkpoints(7).tolist() == [1, 2, 3, 4, 5, 6, 7]
+    kept = measure.checkpoints(5000)
     assert len(kept) == 200 and set(np.diff(kept)) == {25} and kept[-1] == 5000
 
 
@@ -145,9 +149,9 @@ def test_relaxed_values_of_vertices_are_those_of_the_environment():
         metrics = env.step(action)[4]["metrics"]
         vertex, slot = np.eye(5)[action], trace.slot(t)
         rate = slot["bandwidth_mhz"] * np.log2(1 + 10 ** (slot["sinr_db"].astype(float) / 10))
-        assert rows.relaxed_utility(vertex, np.log10(rate)) == pytest.approx(metrics["g"], rel=1e-9)
+        assert measure.relaxed_utility(vertex, np.log10(rate)) == pytest.approx(metrics["g"], rel=1e-9)
         if previous is not None:
-            h = rows.relaxed_handover(vertex, previous, slot["handover_delay"], 20.0)
+            h = measure.relaxed_handover(vertex, previous, slot["handover_delay"], 20.0)
             assert h == pytest.approx(metrics["h"], rel=1e-6)
             assert h < 0
         previous = vertex
@@ -156,9 +160,9 @@ def test_relaxed_values_of_vertices_are_those_of_the_environment():
 def test_relaxed_values_by_hand():
     mixture, log_rate = np.array([[0.5, 0.5], [1.0, 0.0]]), np.array([[2.0, 1.0], [1.0, 3.0]])
     loads = 1.5 * math.log10(1.5) + 0.5 * math.log10(0.5)
-    assert rows.relaxed_utility(mixture, log_rate) == pytest.approx(2.5 - loads)
+    assert measure.relaxed_utility(mixture, log_rate) == pytest.approx(2.5 - loads)
     before, delay = np.array([[1.0, 0.0], [1.0, 0.0]]), np.array([[0.4, 0.8], [9.0, 9.0]])
-    assert rows.relaxed_handover(mixture, before, delay, 3.0) == pytest.approx(-3 * math.sqrt(0.25 * 1.2))
+    assert measure.relaxed_handover(mixture, before, delay, 3.0) == pytest.approx(-3 * math.sqrt(0.25 * 1.2))
 
 
 def test_the_mixture_of_the_policy_is_what_it_samples_from():
@@ -195,9 +199,9 @@ def test_any_policy_can_be_the_forecaster():
 
 
 def test_other_handover_costs_are_refused():
-    arguments = dict(scenario="tiny", overrides={}, policy="max_sinr", seed=0)
+    arguments = dict(scenario="tiny", overrides={"handover_cost": "sum"}, gamma=1.0, policy="max_sinr", seed=0)
     with pytest.raises(ValueError, match="'norm' wanted, got 'sum'"):
-        rows.run_cell(rows.cell("episode", **arguments))
+        measure.episode(**arguments)
 
 
 # The whole ------------------------------------------------------------------------------------------------------------
@@ -206,7 +210,7 @@ def test_other_handover_costs_are_refused():
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
     out = tmp_path_factory.mktemp("reproduce")
-    assert run(TINY, 1, out, "rangym reproduce smooth-handovers") == 0
+    assert command.run(PAPER, TINY, 1, out, "rangym reproduce smooth-handovers") == 0
     return out
 
 
@@ -230,25 +234,25 @@ def test_every_claim_about_lda_is_judged_on_the_literal_algorithm(tiny):
         if "LDA" in claim["statement"] and claim["readings"][0]["label"] != "-" or "Rounding" in claim["statement"]:
             assert claim["readings"][0]["label"] == "literal"
             assert claim["verdict"] == claim["readings"][0]["verdict"]
-    literal = registry.parse_options(plans.LITERAL.policy)
+    literal = words.parse(jobs.LITERAL.policy).options
     assert literal == {"form": "printed", "rounding": "independent", "gradient_at": "sample"}
 
 
 def test_a_finished_run_is_not_run_again(tiny, monkeypatch, capsys):
     before, claimed = (tiny / "rows.jsonl").read_bytes(), (tiny / "claims.json").read_text()
 
-    def refuse(cell):
+    def refuse(measures, job):
         raise AssertionError("run again")
 
-    monkeypatch.setattr(smooth_handovers, "run_cell", refuse)
-    assert run(TINY, 1, tiny, "rangym reproduce smooth-handovers") == 0
-    assert "0 cells run" in capsys.readouterr().out
+    monkeypatch.setattr(command, "measured", refuse)
+    assert command.run(PAPER, TINY, 1, tiny, "rangym reproduce smooth-handovers") == 0
+    assert "0 jobs run" in capsys.readouterr().out
     assert (tiny / "rows.jsonl").read_bytes() == before and (tiny / "claims.json").read_text() == claimed
 
 
 def test_the_regret_of_max_sinr_by_brute_force(tiny):
     """Over all 3^6 associations of the first slot of each seed."""
-    stored = [json.loads(line) for line in (tiny / "rows.jsonl").read_text().splitlines()]
+    data = Rows.load(tiny / ROWS)
     associations = np.stack(np.meshgrid(*[range(3)] * 6), axis=-1).reshape(-1, 6)
     load = (associations[:, :, None] == range(3)).sum(axis=1)
     cost = (load * np.log10(np.maximum(load, 1))).sum(axis=1)
@@ -259,73 +263,82 @@ def test_the_regret_of_max_sinr_by_brute_force(tiny):
         value = np.log10(slot["bandwidth_mhz"] * np.log2(1 + 10 ** (slot["sinr_db"].astype(float) / 10)))
         utility = value[np.arange(6), associations].sum(axis=1) - cost
         strongest = utility[(associations == slot["sinr_db"].argmax(axis=1)).all(axis=1)][0]
-        bound = next(r for r in stored if (r["row"], r["experiment"], r["seed"]) == ("bound", "static", seed))
-        max_sinr = next(r for r in stored if (r["experiment"], r["seed"]) == ("regret", seed))
+        bound = next(row for row in data.where("bound", scenario="static") if row["seed"] == seed)
+        short = {"scenario": "static", "policy": jobs.MAX_SINR}
+        max_sinr = next(row for row in data.where("episode", **short) if row["seed"] == seed)
         assert bound["upper"] == pytest.approx(utility.max(), rel=1e-9)
         assert max_sinr["f"] == pytest.approx(strongest, rel=1e-9) and max_sinr["f_spread"] < 1e-12
 
 
 def test_rows_agree_with_their_curves(tiny):
-    data = plans.Data.of(rows_of(tiny))
-    for policy in (plans.LITERAL, plans.RELAXED, plans.MAX_SINR):
+    data = Rows.load(tiny / ROWS)
+    for policy in (jobs.LITERAL, jobs.RELAXED, jobs.MAX_SINR):
         for experiment in ("static", "volatile"):
-            last = data.running_mean(experiment, policy)[:, -1]
-            np.testing.assert_allclose(last, data.values("f", experiment, policy), rtol=1e-4)
+            last = series.running_mean(data, experiment, policy)[:, -1]
+            np.testing.assert_allclose(last, series.means(data, "f", experiment, policy), rtol=1e-4)
     np.testing.assert_allclose(
-        data.values("f", "desk", plans.DEFAULT),
-        data.values("g", "desk", plans.DEFAULT) + data.values("h", "desk", plans.DEFAULT),
+        series.means(data, "f", "desk", jobs.DEFAULT),
+        series.means(data, "g", "desk", jobs.DEFAULT) + series.means(data, "h", "desk", jobs.DEFAULT),
     )
 
 
+def altered(data, change, kind, **arguments):
+    """A copy of the rows, those of ``kind`` with these arguments changed in place by ``change(row)``."""
+    copied = Rows.of(copy.deepcopy([row for rows in data.by_kind.values() for row in rows]))
+    for row in copied.where(kind, **arguments):
+        change(row)
+    return copied
+
+
 def test_rows_above_a_certified_bound_are_reported(tiny):
-    data = plans.Data.of(rows_of(tiny))
-    assert list(smooth_handovers.beyond_bounds(data)) == []
-    groups = {key: [dict(row) for row in group] for key, group in data.groups.items()}
-    groups["episode", "static", 20.0, plans.MAX_SINR, None][1]["f"] += 1e3
-    (problem,) = smooth_handovers.beyond_bounds(plans.Data(groups))
+    data = Rows.load(tiny / ROWS)
+    assert list(series.beyond_bounds(data)) == []
+
+    def raised(row):
+        row["f"] += 1e3 * (row["seed"] == 1)
+
+    found = altered(data, raised, "curve", scenario="static", policy=jobs.MAX_SINR)
+    (problem,) = series.beyond_bounds(found)
     assert "max_sinr, static, seed 1" in problem
 
 
 def test_an_episode_without_handover_cost_gives_no_ratio(tiny):
-    data = plans.Data.of(rows_of(tiny))
-    groups = dict(data.groups)
-    key = ("episode", "desk", 5.0, plans.LITERAL.policy, None)
-    groups[key] = [{**row, "h": 0.0} for row in groups[key]]
-    claim = next(c for c in all_claims(plans.Data(groups)) if "67.7 times" in c.statement)
+    free = {"scenario": "desk", "gamma": 5.0, "policy": jobs.LITERAL.policy, "forecaster": None}
+    found = altered(Rows.load(tiny / ROWS), lambda row: row.update(h=0.0), "episode", **free)
+    claim = next(c for c in claims(found) if "67.7 times" in c.statement)
     assert claim.verdict == NOT_TESTABLE and "no ratio" in claim.measured
 
 
 def test_a_seed_on_which_lda_never_overtakes_refutes_the_claim(tiny):
     """LDA ahead from slot 1400 on every seed, then on all but one; the milder rule is reported beside."""
-    data = plans.Data.of(rows_of(tiny))
-    groups = {key: [dict(row) for row in group] for key, group in data.groups.items()}
+    data = Rows.load(tiny / ROWS)
     slots = list(range(100, 1501, 100))
-    for key in [k for k in groups if k[:2] == ("episode", "static")]:
-        for row in groups[key]:
-            row["slots"] = slots
-            row["f_sum"] = row["relaxed_f_sum"] = [float(slot - 1400 + 1) for slot in slots]
-    for row in groups["episode", "static", 20.0, plans.MAX_SINR, None]:
-        row["f_sum"] = [0.0] * len(slots)
+    ahead = [float(slot - 1400 + 1) for slot in slots]
+    for policy in (*(source.policy for source in jobs.ROUNDED), jobs.MAX_SINR, jobs.RANDOM):
+        level = [0.0] * len(slots) if policy == jobs.MAX_SINR else ahead
 
-    def overtaking():
-        return next(c for c in all_claims(plans.Data(groups)) if "1.4 k" in c.statement)
+        def crossing(row, level=level):
+            row.update(slots=slots, f_sum=level, relaxed_f_sum=level)
 
-    assert overtaking().verdict == REPRODUCED and overtaking().measured.startswith("slot 1400")
-    literal = groups["episode", "static", 20.0, plans.LITERAL.policy, None]
-    literal[0]["f_sum"] = [-1.0] * len(slots)
-    assert overtaking().verdict == NOT_REPRODUCED
-    assert overtaking().measured.startswith("never on 1 of 3 seeds, else slot 1400")
-    assert "as well: literal" in overtaking().note  # mean of 1500, 1400 and 1400: 2.4 % off
+        data = altered(data, crossing, "curve", scenario="static", policy=policy)
+
+    def overtaking(rows):
+        return next(c for c in claims(rows) if "1.4 k" in c.statement)
+
+    assert overtaking(data).verdict == REPRODUCED and overtaking(data).measured.startswith("slot 1400")
+
+    def never(row):
+        if row["seed"] == 0:
+            row["f_sum"] = [-1.0] * len(slots)
+
+    data = altered(data, never, "curve", scenario="static", policy=jobs.LITERAL.policy)
+    assert overtaking(data).verdict == NOT_REPRODUCED
+    assert overtaking(data).measured.startswith("never on 1 of 3 seeds, else slot 1400")
+    assert "as well: literal" in overtaking(data).note  # mean of 1500, 1400 and 1400: 2.4 % off
 
 
-def test_a_failed_cell_is_an_exit_status(tmp_path, capsys):
+def test_a_failed_job_is_an_exit_status(tmp_path, capsys):
     broken = dataclasses.replace(TINY, desk={**TINY.desk, "handover_cost": "sum"})
-    assert run(broken, 1, tmp_path, "x") == 1
+    assert command.run(PAPER, broken, 1, tmp_path, "x") == 1
     assert "'norm' wanted, got 'sum'" in capsys.readouterr().err
     assert not (tmp_path / "claims.md").exists()
-
-
-def rows_of(out):
-    from rangym.evaluation.grid import read
-
-    return read(out / "rows.jsonl")

@@ -5,20 +5,22 @@ import json
 import numpy as np
 import pytest
 
-from rangym.evaluation.federated import FederatedStudy
-from rangym.evaluation.reproduce import cfl_noma
-from rangym.evaluation.reproduce import cfl_noma_rows as rows
-from rangym.evaluation.reproduce.claims import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED
-from rangym.policies.algorithms.matching_exact import subset_dp
-from rangym.policies.algorithms.pair_costs import upload_costs
+from rangym.evaluation.papers.cfl_noma import PAPER, CflNomaPlan, measure
+from rangym.evaluation.papers.reproduce import ROWS, run
+from rangym.evaluation.papers.rows import Rows
+from rangym.evaluation.papers.verdicts import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED
+from rangym.evaluation.problems.noma_allocation.federated import best_rates
+from rangym.evaluation.problems.noma_allocation.federated_training import METHODS
+from rangym.policies.algorithms.pairing.exact import subset_dp
+from rangym.policies.algorithms.pairing.pair_costs import upload_costs
 
-TINY = cfl_noma.Plan(
+TINY = CflNomaPlan(
     seeds=4,
     timing_seeds=2,
     learning_seeds=2,
-    study=FederatedStudy(rounds=10, num_ues=30, participants=12),
-    learning_rates=(0.2,),
-    quick=True,
+    study={"rounds": 10, "num_ues": 30, "participants": 12},
+    learning_rates=(0.2, 0.5),
+    note="QUICK RUN: for a test.",
 )
 
 
@@ -26,7 +28,7 @@ TINY = cfl_noma.Plan(
 def found(tmp_path_factory):
     """The folder of a whole reproduction."""
     out = tmp_path_factory.mktemp("cfl_noma")
-    assert cfl_noma.run(TINY, 1, out, "test") == 0
+    assert run(PAPER, TINY, 1, out, "test") == 0
     return out
 
 
@@ -46,16 +48,28 @@ def test_every_claim_has_a_verdict_and_the_proved_ones_are_right(found):
 
 
 def test_files_are_written(found):
-    for name in ("claims.md", "rows.jsonl", "federated.jsonl", "energy.png", "quality.png", "served.png"):
+    for name in ("claims.md", "rows.jsonl", "rows.jsonl.xz", "energy.png", "quality.png", "served.png"):
         assert (found / name).stat().st_size > 500, name
     assert "QUICK RUN" in (found / "claims.md").read_text()
 
 
 def test_a_second_run_takes_what_is_there(found, capsys):
-    before = (found / "rows.jsonl").read_bytes(), (found / "federated.jsonl").read_bytes()
-    assert cfl_noma.run(TINY, 1, found, "test") == 0
-    assert "0 cells run" in capsys.readouterr().out
-    assert before == ((found / "rows.jsonl").read_bytes(), (found / "federated.jsonl").read_bytes())
+    before = (found / "rows.jsonl").read_bytes(), (found / "claims.json").read_bytes()
+    assert run(PAPER, TINY, 1, found, "test") == 0
+    assert "0 jobs run" in capsys.readouterr().out
+    assert before == ((found / "rows.jsonl").read_bytes(), (found / "claims.json").read_bytes())
+
+
+def test_trainings_use_the_rates_that_the_trials_found(found):
+    """A later stage of jobs depends on the rows of an earlier one."""
+    rows = Rows.load(found / ROWS)
+    trials, trainings = rows.by_kind["trial"], rows.by_kind["training"]
+    assert {row["seed_range"] for row in trials} == {"tuning"}
+    assert {row["seed_range"] for row in trainings} == {"evaluation"}
+    assert len(trials) == 3 * len(METHODS) * 3 * 2  # seeds, methods, concentrations, rates
+    chosen = best_rates(trials)
+    assert {(row["method"], row["concentration"]): row["learning_rate"] for row in trainings} == chosen
+    assert all(row["learning_rate"] == chosen[row["method"], row["concentration"]] for row in trainings)
 
 
 def test_exhaustive_search_finds_the_optimum():
@@ -63,14 +77,14 @@ def test_exhaustive_search_finds_the_optimum():
     for channels in (1, 2, 3, 4):
         gain, training = rng.uniform(5, 500, (2 * channels, channels)), rng.uniform(0.2, 0.6, 2 * channels)
         costs = upload_costs(gain, training, bits_per_hz=1.1, deadline_s=0.8, max_power_w=0.2)
-        assert rows.exhaustive_search(costs) == pytest.approx(subset_dp(costs).cost, rel=1e-12)
+        assert measure.exhaustive_search(costs) == pytest.approx(subset_dp(costs).cost, rel=1e-12)
     with pytest.raises(ValueError, match="two users for each sub-channel wanted, got 7 for 3"):
-        rows.exhaustive_search(upload_costs(np.ones((7, 3)), np.zeros(7), bits_per_hz=1.1, deadline_s=0.8))
+        measure.exhaustive_search(upload_costs(np.ones((7, 3)), np.zeros(7), bits_per_hz=1.1, deadline_s=0.8))
 
 
 def test_strategies_row_agrees_with_the_environments_reward():
     """Cost per user is energy in units of rho plus the share of dropped users."""
-    row = rows.run_cell(rows.cell("strategies", scenario="tight", access="noma", seed=3))
+    row = measure.strategies(scenario="tight", access="noma", seed=3)
     rho = 10**2.3 / 1e3 * 0.8
-    for name in rows.STRATEGIES:
+    for name in measure.STRATEGIES:
         assert row["cost"][name] == pytest.approx((row["energy"][name] / rho + 20 - row["served"][name]) / 20)

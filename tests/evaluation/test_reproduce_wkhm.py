@@ -4,25 +4,26 @@ import json
 
 import numpy as np
 import pytest
-from scipy.stats import ttest_rel
+from scipy import stats
 
-from rangym.evaluation.grid import read
-from rangym.evaluation.reproduce import wkhm_claims as claims
-from rangym.evaluation.reproduce import wkhm_rows as rows
-from rangym.evaluation.reproduce.claims import NOT_REPRODUCED, REPRODUCED
-from rangym.evaluation.reproduce.wkhm import Plan, cells, run
+from rangym.evaluation.papers.reproduce import ROWS, run
+from rangym.evaluation.papers.rows import Rows
+from rangym.evaluation.papers.verdicts import NOT_REPRODUCED, REPRODUCED
+from rangym.evaluation.papers.wkhm import PAPER, WkhmPlan, claims, figures, measure
+from rangym.evaluation.papers.wkhm.jobs import ABLATED, TABLE_I
 
 
 @pytest.fixture(scope="module")
 def out(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wkhm")
-    assert run(Plan(seeds=4, ablation_seeds=2, theorem_seeds=2, quick=True), 1, folder, "rangym reproduce wkhm") == 0
+    plan = WkhmPlan(seeds=4, ablation_seeds=2, theorem_seeds=2, note="QUICK RUN: for a test.")
+    assert run(PAPER, plan, 1, folder, "rangym reproduce wkhm") == 0
     return folder
 
 
 @pytest.fixture(scope="module")
 def data(out):
-    return claims.Data.of(read(out / "rows.jsonl"))
+    return Rows.load(out / ROWS)
 
 
 def found(out):
@@ -53,50 +54,74 @@ def test_lemma_1_holds_below_the_limit_of_delta_only(out):
 
 
 def test_table_i_is_the_paired_t_test(out, data):
-    ours, theirs = data.throughput("literal", "WKHM"), data.throughput("literal", "KM")
-    test = ttest_rel(theirs, ours)  # the paper's sign: negative where WKHM is better
+    ours, theirs = (claims.throughput(data, "literal", method) for method in ("WKHM", "KM"))
+    test = stats.ttest_rel(theirs, ours)  # the paper's sign: negative where WKHM is better
     text = found(out)["WKHM's mean throughput is above KM's"]["readings"][0]
     assert f"t = {test.statistic:.2f}, p = {test.pvalue:.2g} " in text["measured"]
     assert (text["verdict"] == REPRODUCED) == (test.pvalue < 0.05 and test.statistic < 0)
 
 
+def test_the_95_percent_intervals_of_the_figure_are_students(data):
+    axes = figures.ablations(data).axes[0]
+    for reading, bars in zip(ABLATED, axes.containers, strict=True):
+        values = data.values(
+            "ablation", "p", reading=reading
+        )  # two seeds: Student's interval is 6.5 times the normal one
+        ends = np.array([[y for _, y in segment] for segment in bars.lines[2][0].get_segments()])
+        expected = stats.t.interval(0.95, len(values) - 1, loc=values.mean(axis=0), scale=stats.sem(values))
+        np.testing.assert_allclose(ends, np.transpose(expected), rtol=1e-9)
+
+
 def test_printed_statistics_imply_different_degrees_of_freedom():
-    degrees = [claims._degrees_of_freedom(*printed) for printed in claims.TABLE_I.values()]
+    degrees = [
+        measure.printed_test(method=method, statistic=t, p=p)["degrees_of_freedom"]
+        for method, (t, p) in TABLE_I.items()
+    ]
     np.testing.assert_allclose(degrees, [24.0, 29.7, 28.4, 33.1], atol=0.1)
 
 
 def test_readings_differ_in_radio_and_update_only():
     users = []
-    for _, radio in rows.READINGS.values():
-        system, where, start = rows.drawn("uniform", 3, radio)
+    for _, radio in measure.READINGS.values():
+        system, where, start = measure.drawn("uniform", 3, radio)
         users.append(np.concatenate([where, start]))
     assert all(np.array_equal(users[0], other) for other in users)
-    system, _, _ = rows.drawn("uniform", 3, rows.NO_HEIGHT)
+    system, _, _ = measure.drawn("uniform", 3, measure.NO_HEIGHT)
     assert system.params.distance_floor_m2 == pytest.approx(1e-6) and system.params.max_spectral_efficiency is None
 
 
 def test_comparison_measures_what_the_environment_does(data):
-    row = data.comparisons["3 m, cap", "uniform"][0]["KM"]
-    system, users, start = rows.drawn("uniform", 0, {})
-    from rangym.policies.algorithms.clustering import k_means
+    row = data.where("comparison", reading="3 m, cap", law="uniform")[0]["methods"]["KM"]
+    system, users, start = measure.drawn("uniform", 0, {})
+    from rangym.policies.algorithms.placement.clustering import k_means
 
     rates = system.rates(users, k_means(users, start).position)
-    assert row["throughput"] == pytest.approx(rates.rate_mbps.mean())
+    assert row["throughput_mbps"] == pytest.approx(rates.rate_mbps.mean())
     assert row["load"] == rates.load.tolist()
     np.testing.assert_allclose(row["sinr_db"], 10 * np.log10(rates.sinr), atol=1e-3)
 
 
-def test_a_row_is_a_function_of_its_cell():
-    first = next(c for c in cells(Plan(1, 1, 1)) if c["row"] == "theorems")
-    assert rows.run_cell(first) == rows.run_cell(first)
+def test_a_row_is_a_function_of_its_job():
+    assert measure.theorems(seed=0) == measure.theorems(seed=0)
+
+
+def test_the_lemmas_gain_is_the_difference_of_two_sums_of_rsrp():
+    """Two users 1 apart, P = 1, delta added to the distance^alpha of every link."""
+    for alpha, share in ((2.0, 0.5), (3.0, 1.1), (4.0, 2.0)):
+        delta = share / (2**alpha - 2)
+        users = np.array([0.0, 1.0])
+        at_user, midway = ((1 / (np.abs(users - node) ** alpha + delta)).sum() for node in (0.0, 0.5))
+        assert measure.lemma(alpha=alpha, share=share)["gain"] == pytest.approx(at_user - midway, rel=1e-12)
 
 
 def test_a_limit_that_is_lower_beside_is_no_minimum():
     one_user = np.zeros((1, 2))
     # On its only user's head a node has the largest L there is: everything beside is lower.
-    assert rows._lower_beside(one_user, one_user, 2.0, 4.0, 1.0, np.random.default_rng(0))
+    assert measure.lower_beside(one_user, one_user, 2.0, 4.0, 1.0, np.random.default_rng(0))
     # On a line, midway between two users, L has a true local minimum.
-    assert not rows._lower_beside(np.array([[-1.0], [1.0]]), np.zeros((1, 1)), 2.0, 4.0, 1e-4, np.random.default_rng(0))
+    assert not measure.lower_beside(
+        np.array([[-1.0], [1.0]]), np.zeros((1, 1)), 2.0, 4.0, 1e-4, np.random.default_rng(0)
+    )
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from rangym import policies
-from rangym.evaluation import Protocol, evaluate, runner
+from rangym.evaluation import Benchmark, evaluate, identity, runner
+from rangym.evaluation.episode import episode_rng
 from rangym.evaluation.results import Results
 from rangym.evaluation.summary import summarise_all, text_report
 from rangym.policies import registry
@@ -15,35 +16,35 @@ CELL = "rangym/CellAssociation-v0"
 
 
 def test_a_bound_is_computed_again_when_its_code_changes(tmp_path, monkeypatch):
-    protocol, out = Protocol(CELL, "tiny", range(2)), tmp_path / "rows.jsonl"
-    assert evaluate(["max_sinr"], protocol, out=out).computed == 4
-    assert evaluate(["max_sinr"], protocol, out=out).computed == 0
-    monkeypatch.setattr(runner, "bound_hash", lambda: "other")
-    assert evaluate(["max_sinr"], protocol, out=out).computed == 2
+    benchmark, out = Benchmark(CELL, "tiny", range(2)), tmp_path / "rows.jsonl"
+    assert evaluate(["max_sinr"], benchmark, out=out).computed == 4
+    assert evaluate(["max_sinr"], benchmark, out=out).computed == 0
+    monkeypatch.setattr(runner, "_bound_code", lambda system: "other")
+    assert evaluate(["max_sinr"], benchmark, out=out).computed == 2
 
 
 def test_rows_on_other_maps_of_the_same_name_are_other_traces():
     row = {"row": "episode", "env_id": CELL, "scenario": "measured", "overrides": {"map": "m.npz"}, "seed": 0}
     row |= {"policy": "max_sinr", "options": {}, "reward": 1.0}
-    rows = [{**row, "map_sha256": "a"}, {**row, "map_sha256": "b", "policy": "a3"}]
+    rows = [{**row, "files": {"m.npz": "a"}}, {**row, "files": {"m.npz": "b"}, "policy": "a3"}]
     found = Results(tuple(rows), (), ()).comparisons
     assert [list(c.rows) for c in found] == [["max_sinr"], ["a3"]]
 
 
 def test_a_report_says_when_its_rows_come_from_several_versions_of_the_code(tmp_path, monkeypatch):
-    protocol, out = Protocol(CELL, "tiny", range(2)), tmp_path / "rows.jsonl"
-    evaluate(["max_sinr"], protocol, out=out, bounds=False)
+    benchmark, out = Benchmark(CELL, "tiny", range(2)), tmp_path / "rows.jsonl"
+    evaluate(["max_sinr"], benchmark, out=out, bounds=False)
     assert "CAUTION" not in text_report(summarise_all(Results.load(out))[0])
-    monkeypatch.setattr(runner, "source_hash", lambda: "other")
-    evaluate(["random"], protocol, out=out, bounds=False)
+    monkeypatch.setattr(identity, "code_of", lambda *parts: "other")
+    evaluate(["random"], benchmark, out=out, bounds=False)
     assert "CAUTION" in text_report(summarise_all(Results.load(out))[0])
 
 
 def test_the_policys_generator_does_not_show_the_traces_seed():
-    rng = runner.episode_rng(registry.entry("random"), 7)
+    random = policies.make("random")
+    rng = episode_rng(random, 7)
     assert 7 not in np.atleast_1d(rng.bit_generator.seed_seq.entropy).tolist()
-    again = runner.episode_rng(registry.entry("random"), 7)
-    assert rng.random() == again.random() != runner.episode_rng(registry.entry("random"), 8).random()
+    assert rng.random() == episode_rng(random, 7).random() != episode_rng(random, 8).random()
 
 
 def test_a_policy_of_ones_own_is_evaluated_by_its_name(tmp_path, monkeypatch):
@@ -54,15 +55,64 @@ def test_a_policy_of_ones_own_is_evaluated_by_its_name(tmp_path, monkeypatch):
         "    def act(self, observation): import numpy; return numpy.zeros(self.n, int)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(registry, "ENTRIES", dict(registry.ENTRIES))
+    monkeypatch.setattr(registry, "_NAMED", {})
     policies.register("first", "own_policy:First", CELL, source="cell 0")
-    results = evaluate(["first", "max_sinr"], Protocol(CELL, "tiny", range(2)))
+    results = evaluate(["first", "max_sinr"], Benchmark(CELL, "tiny", range(2)))
     assert not results.problems and results.rewards("first").shape == (2,)
-    with pytest.raises(TypeError, match="registry names wanted, got First"):
-        evaluate([sys.modules["own_policy"].First], Protocol(CELL, "tiny", range(2)))
+    with pytest.raises(TypeError, match="Policy objects wanted, got First"):
+        evaluate([sys.modules["own_policy"].First], Benchmark(CELL, "tiny", range(2)))
 
 
 def test_numpy_parameters_are_parameters():
-    plain = evaluate(["max_sinr"], Protocol(CELL, "tiny", range(1), {"num_ues": 5}), bounds=False)
-    numpy = evaluate(["max_sinr"], Protocol(CELL, "tiny", range(1), {"num_ues": np.int64(5)}), bounds=False)
+    plain = evaluate(["max_sinr"], Benchmark(CELL, "tiny", range(1), {"num_ues": 5}), bounds=False)
+    numpy = evaluate(["max_sinr"], Benchmark(CELL, "tiny", range(1), {"num_ues": np.int64(5)}), bounds=False)
     np.testing.assert_array_equal(plain.rewards("max_sinr"), numpy.rewards("max_sinr"))
+
+
+def test_a_rows_code_is_what_its_parts_import_and_nothing_else():
+    from rangym.policies.cell_association.rules import A3
+
+    modules = identity._closure(identity.EPISODE) | identity._closure(A3.__module__)
+    assert {"rangym.envs.core", "rangym.envs.trace", "rangym.policies.base", "rangym.envs.physics.channel"} <= modules
+    assert not any(name.startswith(("rangym.envs.node_placement", "rangym.baselines")) for name in modules)
+    others = {
+        "rangym.evaluation.summary",
+        "rangym.evaluation.runner",
+        "rangym.envs.registration",
+        "rangym.envs.rendering",
+    }
+    assert not modules & others
+    bound = identity._closure("rangym.evaluation.problems.cell_association.bound")
+    assert "rangym.policies.algorithms.association.handover_planning" in bound
+    assert not bound & others and "rangym.policies.algorithms.association.lda" not in bound
+
+
+@pytest.mark.parametrize(
+    ("edit", "other"),
+    [
+        (lambda text: "# a remark\n" + text, False),
+        (lambda text: text.replace('"""Old."""', '"""New words."""'), False),
+        (lambda text: text.replace("return 1", "return (  1  )"), False),
+        (lambda text: text.replace("return 1", "return 2"), True),
+        (lambda text: text.replace("import near", "import near, far"), True),
+    ],
+    ids=["comment", "docstring", "layout", "code", "import"],
+)
+def test_only_an_edit_of_the_syntax_tree_is_another_code(tmp_path, monkeypatch, edit, other):
+    text = '"""Module."""\nimport near\n\n\ndef f():\n    """Old."""\n    return 1\n'
+    for name in ("near", "far"):
+        (tmp_path / f"{name}.py").write_text("x = 1\n")
+    (tmp_path / "edited.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def code():
+        for cached in (identity._closure, identity._imports, identity._module_hash, identity._file_of):
+            cached.cache_clear()
+        return identity.code_of("edited")
+
+    before = code()
+    (tmp_path / "edited.py").write_text(edit(text))
+    assert (code() != before) == other
+    (tmp_path / "edited.py").write_text(text)
+    (tmp_path / "near.py").write_text("x = 2\n")  # what it imports counts as much
+    assert code() != before

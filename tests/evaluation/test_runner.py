@@ -1,31 +1,34 @@
 """evaluate(): pairing, independence, resumption, refusals."""
 
-import json
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
 from rangym.envs.core import Trace
-from rangym.evaluation import Protocol, Results, evaluate, runner
+from rangym.evaluation import Benchmark, Results, cards, evaluate, identity
+from rangym.evaluation.bounds import Bound
+from rangym.evaluation.episode import make_env
 from rangym.evaluation.protocol import parse_seeds, seed_range, training_seeds
 from rangym.policies import registry
 from rangym.policies.base import Knowledge, Policy, Random
-from rangym.policies.registry import CELL, Entry
+from rangym.policies.registry import Entry
+
+CELL = "rangym/CellAssociation-v0"
 
 SEEN: list[tuple[str, Trace]] = []
 
 
+@dataclass(eq=False)
 class Spy(Policy):
     """Keeps the trace that it is granted."""
 
     knowledge = Knowledge.ORACLE
-
-    def __init__(self, name: str = "spy", fail_on: float = -1.0):
-        self.name, self.fail_on = name, fail_on
+    who: str = "spy"
+    fail_on: float = -1.0
 
     def reset(self, task, rng):
-        SEEN.append((self.name, task.trace))
+        SEEN.append((self.who, task.trace))
         self._random = Random()
         self._random.reset(task, rng)
 
@@ -49,19 +52,19 @@ class Wary(Policy):
 
 @pytest.fixture
 def planted(monkeypatch):
-    monkeypatch.setitem(registry.ENTRIES, "spy", Entry(f"{__name__}:Spy", CELL, "oracle", "test"))
-    monkeypatch.setitem(registry.ENTRIES, "wary", Entry(f"{__name__}:Wary", CELL, "heuristic", "test"))
+    monkeypatch.setitem(registry._NAMED, "spy", (CELL, Entry(f"{__name__}:Spy", "oracle")))
+    monkeypatch.setitem(registry._NAMED, "wary", (CELL, Entry(f"{__name__}:Wary", "heuristic")))
     SEEN.clear()
 
 
-def protocol(seeds=range(3), **overrides):
-    return Protocol(CELL, "tiny", seeds, overrides)
+def benchmark(seeds=range(3), **overrides):
+    return Benchmark(CELL, "tiny", seeds, overrides)
 
 
 def test_all_policies_see_the_trace_of_the_seed(planted):
-    evaluate(["spy:name=a", "spy:name=b"], protocol(), bounds=False)
+    evaluate(["spy:who=a", "spy:who=b"], benchmark(), bounds=False)
     traces = {name: [trace for who, trace in SEEN if who == name] for name in "ab"}
-    fresh = runner.make_env(CELL, "tiny", {})
+    fresh = make_env(CELL, "tiny", {})
     for seed, (a, b) in enumerate(zip(traces["a"], traces["b"], strict=True)):
         fresh.reset(seed=seed)
         for field, values in fresh.trace.slots.items():
@@ -71,14 +74,14 @@ def test_all_policies_see_the_trace_of_the_seed(planted):
 
 
 def test_rows_do_not_depend_on_the_other_policies_nor_on_workers():
-    alone = evaluate(["random"], protocol(), bounds=False).rewards("random")
-    among = evaluate(["max_sinr", "random"], protocol(range(3)[::-1]), bounds=False, workers=2).rewards("random")
+    alone = evaluate(["random"], benchmark(), bounds=False).rewards("random")
+    among = evaluate(["max_sinr", "random"], benchmark(range(3)[::-1]), bounds=False, workers=2).rewards("random")
     np.testing.assert_array_equal(alone, among)
 
 
 def test_row_agrees_with_an_episode_walked_by_hand():
-    results = evaluate(["max_sinr"], protocol([5]), bounds=False)
-    env = runner.make_env(CELL, "tiny", {})
+    results = evaluate(["max_sinr"], benchmark([5]), bounds=False)
+    env = make_env(CELL, "tiny", {})
     observation, _ = env.reset(seed=5)
     rewards, handovers, ping_pongs, ended = [], 0, 0, False
     while not ended:
@@ -97,68 +100,54 @@ def test_row_agrees_with_an_episode_walked_by_hand():
 
 
 def test_observation_policies_are_told_the_spaces_only(planted):
-    assert evaluate(["wary"], protocol(), bounds=False).problems == ()
+    assert evaluate(["wary"], benchmark(), bounds=False).problems == ()
 
 
 def test_a_second_call_adds_no_row_and_changed_arguments_do(tmp_path):
     out = tmp_path / "x.jsonl"
-    first = evaluate(["max_sinr", "random"], protocol(), bounds=False, out=out)
+    first = evaluate(["max_sinr", "random"], benchmark(), bounds=False, out=out)
     written = out.read_bytes()
-    again = evaluate(["random", "max_sinr"], protocol(), bounds=False, out=out)
+    again = evaluate(["random", "max_sinr"], benchmark(), bounds=False, out=out)
     assert (first.computed, again.computed) == (6, 0)
     assert out.read_bytes() == written
     np.testing.assert_array_equal(first.rewards("random"), again.rewards("random"))
-    assert evaluate(["random"], protocol(range(4)), bounds=False, out=out).computed == 1
-    assert evaluate(["random"], protocol(handover_weight=2.0), bounds=False, out=out).computed == 3
+    assert evaluate(["random"], benchmark(range(4)), bounds=False, out=out).computed == 1
+    assert evaluate(["random"], benchmark(handover_weight=2.0), bounds=False, out=out).computed == 3
     assert len(Results.load(out).comparisons) == 2
 
 
 def test_changed_code_is_run_again(tmp_path, monkeypatch):
     out = tmp_path / "x.jsonl"
-    evaluate(["random"], protocol(), bounds=False, out=out)
-    monkeypatch.setattr(runner, "source_hash", lambda: "edited")
-    assert evaluate(["random"], protocol(), bounds=False, out=out).computed == 3
+    evaluate(["random"], benchmark(), bounds=False, out=out)
+    monkeypatch.setattr(identity, "code_of", lambda *parts: "edited")
+    assert evaluate(["random"], benchmark(), bounds=False, out=out).computed == 3
     assert Results.load(out).comparison().seeds == (0, 1, 2)
 
 
-def test_a_failing_cell_is_reported_and_loses_no_other(planted, tmp_path):
+def test_a_failing_job_is_reported_and_loses_no_other(planted, tmp_path):
     out = tmp_path / "x.jsonl"
-    results = evaluate(["spy:fail_on=0", "random"], protocol(), bounds=False, out=out)
+    results = evaluate(["spy:fail_on=0", "random"], benchmark(), bounds=False, out=out)
     assert len(results.rewards("random")) == 3
     (problem,) = results.problems
     assert "spy:fail_on=0, tiny, seed 0, 1, 2" in problem and "RuntimeError: planted" in problem
-    assert evaluate(["spy:fail_on=0", "random"], protocol(), bounds=False, out=out).computed == 3  # errors again
+    assert evaluate(["spy:fail_on=0", "random"], benchmark(), bounds=False, out=out).computed == 3  # errors again
 
 
-def test_tuned_options_are_used_shown_and_switched_off(planted, tmp_path, monkeypatch):
-    file = tmp_path / "tuned.json"
-    file.write_text(json.dumps({"spy": {CELL: {"tiny": {"options": {"name": "tuned"}}}}}))
-    monkeypatch.setattr(runner, "TUNED", file)
-    results = evaluate(["spy", "spy:default", "spy:name=own"], protocol([0]), bounds=False)
-    assert list(results.comparison().rows) == ["spy:name=tuned", "spy", "spy:name=own"]
-    assert [name for name, _ in SEEN] == ["tuned", "spy", "own"]
-    assert runner.resolve("spy", CELL, "small") == ("spy", {})
-
-
-@dataclass
-class FakeBound:
-    value: float
-    kind: str
-    what: str = "planted"
-    lower: float | None = None
+def test_tuned_options_are_asked_for_and_shown(planted, monkeypatch):
+    monkeypatch.setattr(registry, "tuned", lambda name: {"tiny": {"who": "tuned"}} if name == "spy" else {})
+    results = evaluate(["spy", "spy:tuned", "spy:who=own"], benchmark([0]), bounds=False)
+    assert list(results.comparison().rows) == ["spy", "spy:who=tuned", "spy:who=own"]
+    assert [name for name, _ in SEEN] == ["spy", "tuned", "own"]
+    with pytest.raises(ValueError, match=r"a scenario with stored options \(tiny\) wanted, got 'small'"):
+        evaluate(["spy:tuned"], Benchmark(CELL, "small"))
 
 
 def test_a_policy_above_a_certified_bound_is_an_error(monkeypatch):
-    import sys
-    import types
-
-    reached = evaluate(["max_sinr"], protocol([0]), bounds=False).rewards("max_sinr")[0]
-    module = types.ModuleType("rangym.evaluation.bounds")
-    monkeypatch.setitem(sys.modules, "rangym.evaluation.bounds", module)
+    reached = evaluate(["max_sinr"], benchmark([0]), bounds=False).rewards("max_sinr")[0]
 
     def problems(value, kind):
-        module.bound = lambda system, trace: FakeBound(value, kind)
-        return evaluate(["max_sinr"], protocol([0])).problems
+        monkeypatch.setattr(cards, "bound", lambda system, trace: Bound(value, kind, "planted"))
+        return evaluate(["max_sinr"], benchmark([0])).problems
 
     (message,) = problems(reached - 1e-8 * abs(reached), "certified")
     assert "max_sinr" in message and "certified" in message
@@ -187,22 +176,22 @@ def test_seeds_in_words():
 @pytest.mark.parametrize(
     ("call", "says"),
     [
-        (lambda: protocol([10_000]), "kept for tuning"),
-        (lambda: protocol([20_500]), "training of agent 0"),
-        (lambda: protocol([-1]), "at least 0"),
-        (lambda: protocol([1.5]), "integers"),
-        (lambda: protocol([3, 3]), "once"),
-        (lambda: protocol([]), "at least one seed"),
-        (lambda: Protocol("rangym/CellAssociation", "tiny"), "did you mean"),
-        (lambda: Protocol(CELL, "tiny", overrides={"map": object()}), "plain values"),
-        (lambda: evaluate([], protocol()), "at least one policy"),
-        (lambda: evaluate(["maxsinr"], protocol()), "did you mean 'max_sinr'"),
-        (lambda: evaluate(["max_sinr:offset=3"], protocol()), "unknown option 'offset'"),
-        (lambda: evaluate(["max_sinr:"], protocol()), "max_sinr:default"),
-        (lambda: evaluate(["max_sinr"], Protocol(CELL, "smal")), "did you mean 'small'"),
-        (lambda: evaluate(["max_sinr"], protocol(num_user=3)), "did you mean 'num_ues'"),
-        (lambda: evaluate(["max_sinr"], protocol(num_ues=0)), "num_ues"),
-        (lambda: evaluate(["max_sinr"], protocol(), workers=0), "workers"),
+        (lambda: benchmark([10_000]), "kept for tuning"),
+        (lambda: benchmark([20_500]), "training of agent 0"),
+        (lambda: benchmark([-1]), "at least 0"),
+        (lambda: benchmark([1.5]), "integers"),
+        (lambda: benchmark([3, 3]), "once"),
+        (lambda: benchmark([]), "at least one seed"),
+        (lambda: evaluate(["random"], Benchmark("rangym/CellAssociation", "tiny")), "did you mean"),
+        (lambda: Benchmark(CELL, "tiny", overrides={"map": object()}), "plain values"),
+        (lambda: evaluate([], benchmark()), "at least one policy"),
+        (lambda: evaluate(["maxsinr"], benchmark()), "did you mean 'max_sinr'"),
+        (lambda: evaluate(["max_sinr:offset=3"], benchmark()), "unknown option 'offset'"),
+        (lambda: evaluate(["max_sinr:"], benchmark()), "NAME:tuned"),
+        (lambda: evaluate(["max_sinr"], Benchmark(CELL, "smal")), "did you mean 'small'"),
+        (lambda: evaluate(["max_sinr"], benchmark(num_user=3)), "did you mean 'num_ues'"),
+        (lambda: evaluate(["max_sinr"], benchmark(num_ues=0)), "num_ues"),
+        (lambda: evaluate(["max_sinr"], benchmark(), workers=0), "workers"),
         (lambda: Results.load("no/such/file.jsonl"), "no such results file"),
         (lambda: parse_seeds("a:b"), "FIRST:END"),
         (lambda: parse_seeds("5:5"), "at least one"),

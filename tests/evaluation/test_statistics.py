@@ -29,20 +29,21 @@ def test_paired_difference_is_scipys_paired_t_test():
     found = paired_difference(SAMPLE, other)
     expected = stats.ttest_rel(SAMPLE, other)
     interval = expected.confidence_interval(0.95)
-    assert found.p == pytest.approx(expected.pvalue, rel=1e-12)
+    assert (found.t, found.p) == pytest.approx((expected.statistic, expected.pvalue), rel=1e-12)
     assert (found.low, found.high) == pytest.approx((interval.low, interval.high), rel=1e-12)
     assert found.num_pairs == 7
 
 
 def test_constant_differences_are_certain():
-    assert paired_difference(SAMPLE, SAMPLE).p == 1.0
-    assert paired_difference([1.0, 2.0, 4.0], [0.5, 1.5, 3.5]).p == 0.0
+    same, more, less = (paired_difference([1.0, 2.0, 4.0], [1.0 - d, 2.0 - d, 4.0 - d]) for d in (0.0, 0.5, -0.5))
+    assert (same.t, same.p) == (0.0, 1.0)
+    assert (more.t, more.p, less.t, less.p) == (np.inf, 0.0, -np.inf, 0.0)
 
 
 def test_one_trace_has_a_value_and_no_interval():
     assert mean_interval([3.0]).value == 3.0
     assert np.isnan([mean_interval([3.0]).low, interquartile_mean_interval([3.0]).high]).all()
-    assert np.isnan(paired_difference([3.0], [1.0]).p)
+    assert np.isnan([paired_difference([3.0], [1.0]).t, paired_difference([3.0], [1.0]).p]).all()
 
 
 def test_interquartile_mean_by_hand():

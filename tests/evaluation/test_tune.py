@@ -1,12 +1,20 @@
 """Tuning: on tuning seeds only, the best of the grid, kept where evaluate finds it."""
 
+import dataclasses
+import json
+
+import gymnasium as gym
 import pytest
 
-from rangym.evaluation import Protocol, evaluate, runner
+from rangym import policies
+from rangym.envs.registration import OURS
+from rangym.evaluation import Benchmark, evaluate
+from rangym.evaluation.episode import make_env
 from rangym.evaluation.protocol import TUNING_SEEDS, parse_seeds
 from rangym.evaluation.tune import save, tune
 from rangym.policies import registry
-from rangym.policies.registry import CELL
+
+CELL = "rangym/CellAssociation-v0"
 
 GRID = {"offset_db": [0, 3, 40]}  # 40 dB: never hand over
 
@@ -19,9 +27,9 @@ def test_the_best_options_are_those_of_the_best_mean():
     tuning = search()
     rewards = {}
     for offset in GRID["offset_db"]:
-        protocol = Protocol(CELL, "tiny", range(10_000, 10_006), {"handover_weight": 200.0}, allow_any_seed=True)
-        results = evaluate([f"a3:offset_db={offset}"], protocol, bounds=False)
-        rewards[offset] = results.rewards(f"a3:offset_db={offset}").mean()
+        benchmark = Benchmark(CELL, "tiny", range(10_000, 10_006), {"handover_weight": 200.0}, any_seed=True)
+        results = evaluate([f"a3:offset_db={offset}"], benchmark, bounds=False)
+        rewards[offset] = results.rewards("a3").mean()
     best = max(rewards, key=rewards.get)
     assert tuning.options == {"offset_db": best}
     assert tuning.score == pytest.approx(rewards[best], rel=1e-12)
@@ -30,31 +38,43 @@ def test_the_best_options_are_those_of_the_best_mean():
     assert {row["seed_range"] for row in tuning.results.episodes} == {"tuning"}
 
 
-def test_saved_options_are_used_by_evaluate(tmp_path, monkeypatch):
+def test_saved_options_keep_how_they_were_found(tmp_path):
     file = tmp_path / "tuned.json"
     tuning = search()
     save(tuning, "rangym tune a3 ...", file)
-    monkeypatch.setattr(runner, "TUNED", file)
-    assert runner.resolve("a3", CELL, "tiny") == ("a3", dict(tuning.options))
-    assert runner.resolve("a3:default", CELL, "tiny") == ("a3", {})
-    kept = runner.tuned(file)["a3"][CELL]["tiny"]
+    kept = json.loads(file.read_text())["a3"]["tiny"]
+    assert kept["options"] == tuning.options
     assert kept["seeds"] == "10000:10006" and kept["grid"] == GRID and kept["command"] == "rangym tune a3 ..."
+    save(dataclasses.replace(tuning, scenario="small"), "again", file)
+    assert json.loads(file.read_text())["a3"].keys() == {"tiny", "small"}
+
+
+def test_a_bare_name_means_the_constructors_defaults_everywhere():
+    assert policies.make("a3").offset_db == 3.0
+    stored = registry.tuned("a3")["small"]
+    assert {key: getattr(policies.make("a3:tuned", scenario="small"), key) for key in stored} == stored
+    env = gym.make(CELL, scenario="small")
+    assert policies.bind("a3", env).offset_db == 3.0
+    assert policies.bind("a3:tuned", env).offset_db == stored["offset_db"]
+    assert list(evaluate(["a3"], Benchmark(CELL, "small", [0]), bounds=False).comparison().rows) == ["a3"]
 
 
 def test_shipped_options_are_what_they_say():
-    """Every entry of tuned.json names a policy, a scenario and options that exist, tuned on tuning seeds by a grid
-    that holds them; and the file alone changes what evaluate does."""
-    kept = runner.tuned()
-    assert kept
-    for policy, by_env in kept.items():
-        for env_id, by_scenario in by_env.items():
+    """Every entry of a tuned.json names a policy, a scenario and options that exist, tuned on tuning seeds by a grid
+    that holds them."""
+    found = 0
+    for env_id in OURS:
+        scenarios = make_env(env_id, "tiny").system.scenarios
+        for policy, by_scenario in registry._stored(f"rangym.policies.{OURS[env_id][0]}").items():
             for scenario, entry in by_scenario.items():
-                assert scenario in runner.make_env(env_id, "tiny", {}).system.scenarios
-                registry.make(policy, **entry["options"])
-                assert runner.resolve(policy, env_id, scenario) == (policy, entry["options"])
+                assert scenario in scenarios and policy in registry.names(env_id)
+                tuned = registry.make(f"{policy}:tuned", scenario=scenario)
+                assert all(getattr(tuned, key) == value for key, value in entry["options"].items())
                 assert all(entry["options"][key] in values for key, values in entry["grid"].items())
                 assert set(parse_seeds(entry["seeds"])) <= set(TUNING_SEEDS)
                 assert entry["command"].startswith(f"rangym tune {policy}")
+                found += 1
+    assert found >= 17
 
 
 @pytest.mark.parametrize(

@@ -147,6 +147,19 @@ def test_one_iteration_always_keeps_the_step_condition():
     assert step_condition(1, LearningConstants(step_size=50.0, smoothness=9.0)) < 0
 
 
+@given(st.integers(0, 2**32 - 1), st.integers(1, 6), st.floats(0.0, 2.0))
+def test_with_equal_counts_the_normalised_step_is_plain_averaging(seed, gamma, mu):
+    """FedNova's step (11), x - vartheta eta sum p_i d_i, with d_i = (x - x_i) / (eta ||a_i||_1)."""
+    rng = np.random.default_rng(seed)
+    constants = LearningConstants(proximal=mu)
+    points, start, local = rng.uniform(1, 9, 5), rng.normal(size=3), rng.normal(size=(5, 3))
+    counts = np.full(5, gamma)
+    share = points / points.sum()
+    direction = accumulated_gradient(start, local, 0.05) / norm1(counts, 0.05, mu)[:, None]
+    moved = start - server_scale(points, counts, constants) * 0.05 * (share @ direction)
+    np.testing.assert_allclose(moved, share @ local, rtol=1e-9, atol=1e-12)
+
+
 def test_printed_forms():
     assert gradient_noise(3.0, 2.0) == 36.0
     assert gradient_noise(3.0, 2.0, "printed") == 12.0

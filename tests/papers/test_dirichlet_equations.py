@@ -9,10 +9,11 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from scipy.optimize import minimize
+from scipy.special import betaln
 from scipy.stats import dirichlet_multinomial
 
-from rangym.policies.algorithms import dirichlet
-from rangym.policies.algorithms.dirichlet import (
+from rangym.policies.algorithms.clusters import dirichlet
+from rangym.policies.algorithms.clusters.dirichlet import (
     NoMaximumWarning,
     class_profiles,
     fit_map,
@@ -102,8 +103,61 @@ def test_a_one_class_vector_is_flat():
 def test_the_missing_mle_is_explained():
     with pytest.warns(NoMaximumWarning, match=r"one count vector has no maximum-likelihood alpha.*-68\.793.*fit_map"):
         fit = fit_mle(COUNTS)
-    assert fit.value < supremum(COUNTS)
-    assert fit.at_bound.any()
+    assert supremum(COUNTS) - 0.01 < fit.value < supremum(COUNTS)
+    assert fit.value == log_likelihood(fit.alpha, COUNTS)
+    np.testing.assert_allclose(fit.shares, COUNTS / COUNTS.sum(), rtol=1e-9, atol=1e-9)
+    assert fit.at_bound.all() and not fit.converged
+    # Ten times as far out it is larger still: this is no maximum.
+    assert fit.value < log_likelihood(10.0 * fit.alpha, COUNTS) < supremum(COUNTS)
+
+
+@pytest.mark.parametrize("counts", [[30, 0, 0], [1, 0], [3, 3], [10_000, 1, 0, 70_000]])
+def test_one_vector_never_has_an_mle(counts):
+    with pytest.warns(NoMaximumWarning, match="infinity"):
+        fit = fit_mle(counts)
+    assert fit.value <= supremum(counts)
+    np.testing.assert_allclose(fit.shares, np.divide(counts, sum(counts)), atol=1e-9)
+
+
+def test_vectors_of_one_class_each_push_alpha_to_zero():
+    """In the limit the first sample decides a vector: two of three vectors are of class 0."""
+    counts = np.array([[5, 0], [7, 0], [0, 3]])
+    with pytest.warns(NoMaximumWarning, match="s -> 0"):
+        fit = fit_mle(counts)
+    limit = 2 * math.log(2 / 3) + math.log(1 / 3)
+    assert limit - 1e-3 < fit.value < limit
+    np.testing.assert_allclose(fit.shares, [2 / 3, 1 / 3])
+    best = max(
+        log_likelihood([s * p, s * (1 - p)], counts) for s in 10.0 ** np.arange(-8, 6) for p in np.linspace(0.01, 0.99)
+    )
+    assert best < limit
+
+
+def test_whether_several_vectors_have_an_mle_is_told_by_exhaustion():
+    """Grids over shares and scale, for pairs and triples of small vectors: is any alpha above the multinomial limit?
+
+    The last two have a maximum, although the likelihood also rises locally to that limit.
+    """
+    scale, rng, told = np.exp(np.linspace(-9, 11, 60)), np.random.default_rng(6), {True: 0, False: 0}
+    drawn = [rng.integers(0, 6, (rng.integers(2, 4), 2)) for _ in range(60)]
+    for counts in [*drawn, np.array([[0, 2], [3, 0], [4, 5]]), np.array([[0, 1], [0, 1], [7, 2]])]:
+        total = counts.sum(axis=0)
+        if (counts.sum(axis=1) == 0).any() or (total == 0).any() or ((counts > 0).sum(axis=1) == 1).all():
+            continue
+        shares = np.append(np.linspace(0.01, 0.99, 99), total[0] / total.sum())[:, None]
+        grid = sum(
+            betaln(shares * scale + x, (1 - shares) * scale + y) - betaln(shares * scale, (1 - shares) * scale)
+            for x, y in counts
+        )
+        limit = float((total * np.log(total / total.sum())).sum())
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            fit = fit_mle(counts)
+        assert bool(caught) != (grid.max() > limit + 1e-6), counts
+        told[bool(caught)] += 1
+        if not caught:
+            assert fit.converged and fit.value >= grid.max() - 1e-9
+    assert min(told.values()) >= 5
 
 
 def test_mini_batches_of_one_user_are_told_to_be_too_alike():
@@ -153,6 +207,15 @@ def test_map_is_the_maximum_from_any_start():
     assert fit.converged and not fit.at_bound.any()
 
 
+def test_an_absent_class_is_at_the_lower_bound_where_nothing_holds_it_up():
+    """Its alpha_j only lowers likelihood and exponential prior; the search does not have to walk there."""
+    for fit in (fit_map(COUNTS, shape=1.0), fit_mle([[5, 0, 2], [1, 0, 9], [0, 0, 4]])):
+        absent = fit.alpha == fit.alpha.min()
+        assert fit.converged and fit.at_bound.tolist() == absent.tolist()
+        np.testing.assert_allclose(fit.alpha[absent], np.exp(-12), rtol=1e-9)
+    assert not fit_map(COUNTS).at_bound.any()
+
+
 def test_map_follows_the_prior_without_information():
     """One sample says next to nothing about a class it is not in: there the prior's mode, (shape - 1) / rate."""
     fit = fit_map([1, 0, 0], shape=3.0, rate=2.0)
@@ -181,6 +244,7 @@ def test_profiles():
         (lambda: fit_map([[1, 2], [0, 0]]), "vector 1 has none"),
         (lambda: fit_map([3]), "C >= 2 classes"),
         (lambda: fit_map([3, 1], rate=0.0), "rate: a positive number"),
+        (lambda: fit_map([3, 0], shape=0.5), "shape: a number of at least 1"),
         (lambda: class_profiles([[3, 1]], "shares"), "feature: one of"),
         (lambda: supremum([[3, 1], [1, 1]]), "one count vector"),
     ],

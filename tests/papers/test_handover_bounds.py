@@ -10,11 +10,12 @@ import pytest
 
 import rangym  # noqa: F401 (registers the environments)
 from rangym.envs.core import Trace
-from rangym.evaluation.bounds import Bound, bound
+from rangym.evaluation.bounds import Bound
+from rangym.evaluation.cards import bound
 from rangym.evaluation.results import EXCESS
 from rangym.policies import Task, make
-from rangym.policies.algorithms import handover_planning
-from rangym.policies.algorithms.handover_planning import per_stage_bound, plan_additive, plan_norm
+from rangym.policies.algorithms.association import handover_planning
+from rangym.policies.algorithms.association.handover_planning import per_stage_bound, plan_additive, plan_norm
 from rangym.policies.cell_association.optima import stages_of
 
 ENV = "rangym/CellAssociation-v0"

@@ -11,9 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from rangym.policies.algorithms import lda_kernels as kernels
-from rangym.policies.algorithms.assignment import optimal_assignment
-from rangym.policies.algorithms.lda import LDA, DoublingLDA, initial_weights, theory_constants, utility_gradient
+from rangym.policies.algorithms.association import lda_kernels as kernels
+from rangym.policies.algorithms.association.assignment import optimal_assignment
+from rangym.policies.algorithms.association.lda import (
+    LDA,
+    DoublingLDA,
+    initial_weights,
+    theory_constants,
+    utility_gradient,
+)
 
 reference = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("lda_reference.py"))))
 LN10 = math.log(10)

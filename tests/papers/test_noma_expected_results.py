@@ -8,13 +8,13 @@ import pytest
 from rangym.envs.noma_allocation import NomaAllocation
 from rangym.envs.noma_allocation.params import SCENARIOS
 from rangym.envs.noma_allocation.scenario import sample
-from rangym.policies.algorithms.matching import (
+from rangym.policies.algorithms.pairing.matching import (
     iterated_local_search,
     matching_of,
     random_places,
     swap_matching,
 )
-from rangym.policies.algorithms.pair_costs import upload_costs
+from rangym.policies.algorithms.pairing.pair_costs import upload_costs
 from rangym.policies.noma_allocation.matching import round_costs
 
 ALGORITHMS = {
@@ -38,7 +38,7 @@ def outcomes(scenario, algorithm, access, power, count):
         state = {"rounds_since_served": np.zeros((1, p.num_ues), dtype=int)}
         _, outcome = system.transition(state, decision, {f: np.asarray(v)[None] for f, v in slot.items()})
         cost = -float(sum(outcome.terms.values())[0])
-        rows.append((outcome.metrics["num_served"][0], cost, outcome.metrics["energy_tx"][0]))
+        rows.append((outcome.metrics["num_served"][0], cost, outcome.metrics["energy_tx_j"][0]))
     return np.array(rows)
 
 

@@ -10,8 +10,16 @@ import pytest
 from rangym.envs.noma_allocation.params import SCENARIOS
 from rangym.envs.noma_allocation.scenario import sample
 from rangym.envs.physics.pair_upload import ACCESS, pair_upload
-from rangym.policies.algorithms import matching, matching_exact, pair_costs
-from rangym.policies.algorithms.matching import (
+from rangym.policies.algorithms.pairing import exact as matching_exact
+from rangym.policies.algorithms.pairing import matching, pair_costs
+from rangym.policies.algorithms.pairing.exact import (
+    column_generation,
+    flat_matching,
+    max_gain_matching,
+    milp_matching,
+    subset_dp,
+)
+from rangym.policies.algorithms.pairing.matching import (
     RULES,
     alternating_hungarian,
     iterated_local_search,
@@ -19,14 +27,7 @@ from rangym.policies.algorithms.matching import (
     random_places,
     swap_matching,
 )
-from rangym.policies.algorithms.matching_exact import (
-    column_generation,
-    flat_matching,
-    max_gain_matching,
-    milp_matching,
-    subset_dp,
-)
-from rangym.policies.algorithms.pair_costs import matching_cost, pair_cost, pair_energy_table, upload_costs
+from rangym.policies.algorithms.pairing.pair_costs import matching_cost, pair_cost, pair_energy_table, upload_costs
 
 
 def instance(scenario, users, channels, seed, capped=True, offload_s=None, **options):

@@ -8,9 +8,9 @@ import pytest
 from sklearn.cluster import SpectralClustering as Reference
 from sklearn.metrics import adjusted_rand_score
 
-from rangym.policies.algorithms import spectral
-from rangym.policies.algorithms.dirichlet import class_profiles
-from rangym.policies.algorithms.spectral import affinity, cluster_graph, cluster_points, eigengap
+from rangym.policies.algorithms.clusters import spectral
+from rangym.policies.algorithms.clusters.dirichlet import class_profiles
+from rangym.policies.algorithms.clusters.spectral import affinity, cluster_graph, cluster_points, eigengap
 
 
 def blobs(rng, centres, number=12, spread=0.15):

@@ -9,20 +9,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rangym.envs.physics import power_law
-from rangym.policies.algorithms import clustering, placement_estimators
-from rangym.policies.algorithms import harmonic as harmonic_module
-from rangym.policies.algorithms import wkhm as wkhm_module
-from rangym.policies.algorithms.ascent import HarmonicObjective
-from rangym.policies.algorithms.clustering import (
+from rangym.policies.algorithms.placement import clustering, estimators
+from rangym.policies.algorithms.placement import harmonic as harmonic_module
+from rangym.policies.algorithms.placement import wkhm as wkhm_module
+from rangym.policies.algorithms.placement.ascent import HarmonicObjective
+from rangym.policies.algorithms.placement.clustering import (
     capacitated_assignment,
     constrained_k_means,
     gaussian_mixture,
     k_centers,
     k_means,
+    k_means_lanes,
 )
-from rangym.policies.algorithms.harmonic import harmonic, k_harmonic_means
-from rangym.policies.algorithms.harmonic_kernels import BLOCK, CORRECTED, FAIR, FROZEN, PRINTED
-from rangym.policies.algorithms.wkhm import wkhm
+from rangym.policies.algorithms.placement.harmonic import harmonic, k_harmonic_means
+from rangym.policies.algorithms.placement.harmonic_kernels import BLOCK, CORRECTED, FAIR, FROZEN, PRINTED
+from rangym.policies.algorithms.placement.wkhm import wkhm
 
 
 def squares(x, m, eps):
@@ -111,8 +112,8 @@ def test_one_pass_equals_the_equations_in_every_form(p, q, dims, users):
         PRINTED: printed_weights(x, m, p, q, eps),
         FROZEN: w * c / s,
     }
-    for mode, b in weights.items():
-        value, direction, total, magnitude = HarmonicObjective(x, eps, mode, p, q, 1.0).at(m)
+    for form, b in weights.items():
+        value, direction, total, magnitude = HarmonicObjective(x, eps, form, p, q, 1.0).at(m)
         scale = np.abs(b).sum(axis=0)
         assert value == pytest.approx(mean.sum(), rel=1e-12)
         np.testing.assert_allclose(magnitude, scale, rtol=1e-11)
@@ -285,6 +286,19 @@ def test_k_means_is_lloyds_and_an_empty_cluster_keeps_its_node():
     assert found.converged and (np.diff(found.history) <= 1e-12).all()
 
 
+@pytest.mark.parametrize("max_iterations", [0, 1, 2, 300])
+def test_k_means_of_many_lanes_is_that_of_each(max_iterations):
+    """Bit for bit: lanes that rest early, empty clusters, ties between nodes, and lanes stopped by the cap."""
+    rng = np.random.default_rng(17)
+    x = np.concatenate([rng.random((6, 25, 2)), rng.integers(0, 3, (6, 25, 2))])
+    m = np.concatenate([rng.random((6, 4, 2)), rng.integers(-1, 3, (6, 4, 2))])
+    ones = [k_means(users, start, max_iterations=max_iterations) for users, start in zip(x, m, strict=True)]
+    found = k_means_lanes(x, m, max_iterations=max_iterations)
+    np.testing.assert_array_equal(found, [one.position for one in ones])
+    assert len({one.iterations for one in ones}) > 2 or max_iterations < 3
+    assert all(one.converged for one in ones) == (max_iterations == 300)
+
+
 def test_k_centers_is_within_twice_the_optimum():
     rng = np.random.default_rng(16)
     for _ in range(20):
@@ -336,7 +350,7 @@ def test_bad_input_says_what_was_wanted(call, message):
         call()
 
 
-@pytest.mark.parametrize("module", [wkhm_module, harmonic_module, clustering, placement_estimators, power_law])
+@pytest.mark.parametrize("module", [wkhm_module, harmonic_module, clustering, estimators, power_law])
 def test_docstring_examples(module):
     found = doctest.testmod(module)
     assert found.attempted > 0 and found.failed == 0

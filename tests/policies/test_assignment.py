@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
 from rangym.envs.cell_association.system import load_cost
-from rangym.policies.algorithms import assignment
-from rangym.policies.algorithms.assignment import optimal_assignment
+from rangym.policies.algorithms.association import assignment
+from rangym.policies.algorithms.association.assignment import optimal_assignment
 
 
 def objective(value, phi, cell):

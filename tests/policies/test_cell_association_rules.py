@@ -8,7 +8,7 @@ import rangym  # noqa: F401 (registers the environments)
 from rangym.envs.core import Trace
 from rangym.envs.physics.channel import shannon_rate_mbps
 from rangym.policies import Knowledge, Task, make
-from rangym.policies.algorithms.assignment import optimal_assignment
+from rangym.policies.algorithms.association.assignment import optimal_assignment
 
 ENV = "rangym/CellAssociation-v0"
 

@@ -8,21 +8,21 @@ import pytest
 
 import rangym  # noqa: F401
 from rangym import policies
-from rangym.evaluation.runner import make_env, run_episode
+from rangym.evaluation.episode import make_env, played
 from rangym.policies import Task
-from rangym.policies.algorithms.placement_search import (
+from rangym.policies.algorithms.placement.search import (
     cma_es,
     improve_one_by_one,
     one_swap,
     ring_offsets,
     site_grid,
 )
+from rangym.policies.node_placement import POLICIES
 from rangym.policies.node_placement.layouts import even_rows
 from rangym.policies.node_placement.tracking import matched
-from rangym.policies.registry import ENTRIES, entry
 
 ID = "rangym/NodePlacement-v0"
-OURS = [name for name, line in ENTRIES.items() if line.env_id == ID and line.role != "agent"]
+OURS = list(POLICIES)
 
 
 def episode(name, env, seed=0, slots=None):
@@ -72,7 +72,7 @@ def test_evaluations_are_counted_for_searches_only():
     for name in ("k_means", "wkhm", "greedy_step", "swap", "cma", "mpc"):
         env = make_env(ID, "tiny", {})
         env.reset(seed=0)
-        counted[name] = run_episode(env, entry(name), {}, env.trace, 0)["metrics"]["utility_evaluations"]
+        counted[name] = played(env, policies.make(name), env.trace, 0)["metrics"]["utility_evaluations"]
     assert counted["k_means"] == counted["wkhm"] == 0
     assert 3 * 400 <= counted["swap"] and 50 <= counted["greedy_step"] < 3000
     assert 200 < counted["cma"] <= 500 and counted["mpc"] > 100
@@ -165,14 +165,14 @@ def test_local_search_counts_and_respects_its_round_limit():
 @pytest.mark.parametrize(
     "spec, message",
     [
-        ("wkhm:p=-1", "p: a positive number wanted, got -1"),
+        ("wkhm:p=-1", "p: a number above 0 wanted, got -1"),
         ("wkhm:form=literal", "form: one of"),
         ("harmonic:alpha=-1", "alpha: a number of at least 0"),
-        ("khm:p=0", "p: a positive number wanted, got 0"),
+        ("khm:p=0", "p: a number above 0 wanted, got 0"),
         ("swap:sites_per_axis=0", "sites_per_axis: an integer of at least 1 wanted, got 0"),
         ("cma:evaluations=0", "evaluations: an integer of at least 1"),
         ("mpc:slots=0", "slots: an integer of at least 1 wanted, got 0"),
-        ("mpc:alpha=2", r"alpha: in \(0, 1\] wanted, got 2"),
+        ("mpc:alpha=2", "alpha: a number above 0 and of at most 1 wanted, got 2"),
     ],
 )
 def test_bad_options_are_refused(spec, message):

@@ -6,11 +6,11 @@ import pytest
 
 import rangym  # noqa: F401
 from rangym import policies
-from rangym.evaluation.bounds import bound
-from rangym.evaluation.protocol import Protocol
+from rangym.evaluation.cards import bound
+from rangym.evaluation.protocol import Benchmark
 from rangym.evaluation.runner import evaluate
 from rangym.policies import Task
-from rangym.policies.algorithms.matching_exact import subset_dp
+from rangym.policies.algorithms.pairing.exact import subset_dp
 from rangym.policies.noma_allocation.matching import round_costs
 from rangym.policies.registry import entry
 
@@ -49,7 +49,7 @@ def test_policies_play_odd_and_scheduled_crowds(name, form):
 
 
 def test_order_of_the_policies_and_no_reward_above_the_certified_bound():
-    results = evaluate(NAMES, Protocol(ID, "small", range(12)))
+    results = evaluate(NAMES, Benchmark(ID, "small", range(12)))
     assert results.problems == () and results.comparison().bound_kind == "certified"
     mean = {name: results.rewards(name).mean() for name in NAMES}
     order = ["exact", "mba_kkt", "max_gain", "oma_matching", "2es_kkt", "random_kkt", "mba_fixed", "random_fixed"]

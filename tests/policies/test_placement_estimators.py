@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from rangym.policies.algorithms.placement_estimators import HarmonicMeans, WeightedKHarmonicMeans
-from rangym.policies.algorithms.wkhm import wkhm
+from rangym.policies.algorithms.placement.estimators import HarmonicMeans, WeightedKHarmonicMeans
+from rangym.policies.algorithms.placement.wkhm import wkhm
 
 
 @pytest.mark.filterwarnings("ignore")

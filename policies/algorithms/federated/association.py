@@ -69,7 +69,11 @@ class AssociationSearch:
         self.reception = {a: coefficients.reception(a, learning.delay_price) for a in aggregators}
         self.solves = 0
         self._numbers = coefficients.numbers | learning.numbers
-        self._prices = coefficients.prices | learning.prices | {"A": learning.delay_price}
+        self._prices: dict[str, NDArray | float] = {
+            **coefficients.prices,
+            **learning.prices,
+            "A": learning.delay_price,
+        }
 
     def relaxed_bound(self, aggregator: int) -> float:
         """No decision with this aggregator costs less."""
@@ -169,12 +173,13 @@ class AssociationSearch:
         """The programme with these choices, and what J holds beside it."""
         c = self.coefficients
         shape = conic_shape(c.ues, c.stations, c.centres, path_s.shape[1], shared_relay, self.learning.sliced)
-        numbers = self._numbers | {
+        numbers: dict[str, NDArray | float] = self._numbers | {
             "allowed": allowed,
             "path_time": path_s,
             "centre_time": c.between_s[:, aggregator],
         }
-        prices = self._prices | {"I": path_price}
+        prices = dict(self._prices)
+        prices["I"] = path_price
         if shared_relay:
             prices["r"] = c.relay_price[:, aggregator]
         self.solves += 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from rangym.envs.errors import WrongValue
 from rangym.policies.algorithms.federated.association import AssociationSearch
 from rangym.policies.algorithms.federated.coefficients import Coefficients
 from rangym.policies.algorithms.federated.count_search import CountSearch, plain_counts
@@ -24,9 +25,14 @@ def fixed_reference(
     The association is relaxed, rounded and solved again; with a ``node_limit`` branch and bound goes on until the gap
     is at most ``tolerance``. ``aggregators`` restricts the choice, and then the bound too. With ``learning="gap"`` the
     recursion's limits are left out, so there is no bound.
+
+    >>> from rangym.policies.algorithms.federated.round_problem import small_round
+    >>> found = fixed_reference(small_round())
+    >>> bool(found.bound <= found.value <= 1.001 * found.bound)
+    True
     """
     if problem.learning_constants.theta_mode != "fixed":
-        raise ValueError(f"theta_mode: 'fixed' wanted, got {problem.learning_constants.theta_mode!r}")
+        raise WrongValue(f"theta_mode: 'fixed' wanted, got {problem.learning_constants.theta_mode!r}")
     coefficients = Coefficients(problem)
     ones = np.ones(coefficients.ues + coefficients.centres)
     counts = plain_counts(coefficients, ones, problem.learning_constants.server_scale)
@@ -55,7 +61,7 @@ def eff_reference(
     With ``slices`` the certified bound of `sliced_bound` comes with it, else the bound is minus infinity.
     """
     if problem.learning_constants.theta_mode != "eff":
-        raise ValueError(f"theta_mode: 'eff' wanted, got {problem.learning_constants.theta_mode!r}")
+        raise WrongValue(f"theta_mode: 'eff' wanted, got {problem.learning_constants.theta_mode!r}")
     search = CountSearch(problem, aggregators)
     point, converged = search.improve(search.tiers(search.best_common()), search.singles(), sweeps)
     bound = sliced_bound(problem, slices, aggregators) if slices else -np.inf

@@ -6,6 +6,7 @@ learning term is linear once the server's scale vartheta is a number; `Prices` h
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -76,7 +77,7 @@ class Coefficients:
         share = network.dynamic_share
         peak_power = network.machine_power_w * network.machines
         cycles = network.cycles_per_point * self.unit
-        self.numbers = {
+        self.numbers: dict[str, NDArray | float] = {
             "points": self.points / self.unit,
             "uplink_time": uplink_s,
             "backhaul_time": backhaul_s,
@@ -85,7 +86,7 @@ class Coefficients:
             "ue_energy": np.sqrt(energy["ue_compute"] * network.capacitance * cycles**3 / 2.0),
             "centre_energy": np.sqrt(energy["dc_compute"] * share * peak_power) * self.unit / machine_points,
         }
-        self.prices = {
+        self.prices: dict[str, NDArray | float] = {
             "y": energy["ue_data"] * network.ue_power_w * uplink_s,
             "w": energy["bs_data"] * network.backhaul_power_w * backhaul_s,
             "T": np.concatenate([np.zeros(self.ues), energy["dc_compute"] * (1.0 - share) * peak_power]),
@@ -150,7 +151,7 @@ class Coefficients:
 
     def decision(
         self,
-        solution: dict[str, NDArray],
+        solution: Mapping[str, NDArray],
         iterations: NDArray,
         aggregator: int,
         ue_to_bs: NDArray,

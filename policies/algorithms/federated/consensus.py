@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from rangym.envs.errors import WrongValue
+
 
 def consensus_graph(ue_home: NDArray, own_bs: NDArray, own_dc: NDArray) -> NDArray:
     """Neighbours (V, V) of V = N + B + S nodes, UEs first, then base stations, then data centres.
@@ -34,20 +36,20 @@ def consensus_weights(graph: NDArray, chi: float | None = None, form: str = "cor
            [0.5, 0.5]])
     """
     if not np.array_equal(graph, graph.T):
-        raise ValueError("graph: a symmetric matrix of neighbours wanted, got one that is not")
+        raise WrongValue("graph: a symmetric matrix of neighbours wanted, got one that is not")
     degree = graph.sum(axis=1)
     greatest = int(degree.max())
     if chi is None:
         chi = 1.0 / len(graph) - 1e-3 if form == "printed" else 1.0 / (greatest + 1.0)
     if not 0.0 < chi * greatest < 1.0:
-        raise ValueError(f"chi: a number above 0 and below 1 / {greatest} wanted, got {chi}")
+        raise WrongValue(f"chi: a number above 0 and below 1 / {greatest} wanted, got {chi}")
     return np.where(graph, chi, 0.0) + np.diag(1.0 - chi * degree)
 
 
 def rounds_matrix(weights: NDArray, rounds: int) -> NDArray:
     """What exactly ``rounds`` rounds of averaging do at once (V, V)."""
     if rounds < 1:
-        raise ValueError(f"rounds: at least 1 wanted, got {rounds}")
+        raise WrongValue(f"rounds: at least 1 wanted, got {rounds}")
     return np.linalg.matrix_power(weights, rounds)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from rangym.envs.errors import WrongValue
 from rangym.policies.algorithms.federated.relaxed_round import RelaxedRound, row_scale, simplex_rows
 
 
@@ -28,7 +29,7 @@ class Copies:
     ):
         layout = model.layout
         if averaging.shape != (layout.nodes, layout.nodes):
-            raise ValueError(f"averaging: shape {(layout.nodes,) * 2} wanted, got {averaging.shape}")
+            raise WrongValue(f"averaging: shape {(layout.nodes,) * 2} wanted, got {averaging.shape}")
         self.model, self.averaging = model, averaging
         self.proximal, self.curvature, self.relaxation = proximal, curvature, relaxation
         self.copies = layout.spread(start)

@@ -24,6 +24,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from rangym.envs.errors import WrongValue
 from rangym.envs.physics.federated_round import RoundDecision
 from rangym.policies.algorithms.federated.coefficients import Coefficients
 from rangym.policies.algorithms.federated.copies import Copies
@@ -56,9 +57,14 @@ def primal_dual(
     count : iterations of every data processing unit.
     polish : solve the convex programmes of `CountSearch` with the integers found.
     form : "printed" keeps the integrality constraints with the paper's surrogates and starts from ``integers``.
+
+    >>> from rangym.policies.algorithms.federated.round_problem import small_round
+    >>> found = primal_dual(small_round(), steps=20)
+    >>> bool(found.history[-1] <= found.history[0]), found.decision["ue_to_bs"].tolist()
+    (True, [0, 0])
     """
     if form == "printed" and (integers is None or averaging is not None):
-        raise ValueError("form: 'printed' starts from integers and is centralised; give integers and no averaging")
+        raise WrongValue("form: 'printed' starts from integers and is centralised; give integers and no averaging")
     model = RelaxedRound(Coefficients(problem), count)
     start = model.start(integers)
     delays = model.layout.central["A"][0], model.layout.central["R"][0]

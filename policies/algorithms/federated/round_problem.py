@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rangym.envs.errors import WrongValue
 from rangym.envs.learning.convergence import ConvergenceTerms, LearningConstants, convergence_terms, next_gap
 from rangym.envs.physics.federated_round import (
     BS_ENERGY,
@@ -75,9 +76,9 @@ class RoundProblem:
         }.items():  # fmt: skip
             values = np.asarray(self.conditions[name])  # type: ignore[literal-required]
             if values.shape != shape or not (np.isfinite(values) & (values > 0.0)).all():
-                raise ValueError(f"{name}: finite numbers above 0 of shape {shape} wanted, got shape {values.shape}")
+                raise WrongValue(f"{name}: finite numbers above 0 of shape {shape} wanted, got shape {values.shape}")
         if self.gradient_noise.shape != (ues + centres,):
-            raise ValueError(f"gradient_noise: shape {(ues + centres,)} wanted, got {self.gradient_noise.shape}")
+            raise WrongValue(f"gradient_noise: shape {(ues + centres,)} wanted, got {self.gradient_noise.shape}")
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -90,7 +91,9 @@ class RoundProblem:
         """Cost of a joule of each of the six energies."""
         return {name: self.energy_weight * w for name, w in zip(ENERGIES, self.energy_weights, strict=True)}
 
-    def evaluate(self, decision: Mapping[str, NDArray]) -> tuple[NDArray, FederatedRound, ConvergenceTerms]:
+    def evaluate(
+        self, decision: RoundDecision | Mapping[str, NDArray]
+    ) -> tuple[NDArray, FederatedRound, ConvergenceTerms]:
         """J of a decision, or of every entry of its leading axes, and what it consists of."""
         made = federated_round(self.network, self.conditions, decision, self.bs_energy)
         constants = self.learning_constants
@@ -109,11 +112,11 @@ class RoundProblem:
             total = total + price * energies[name]
         return total, made, terms
 
-    def cost(self, decision: Mapping[str, NDArray]) -> NDArray:
+    def cost(self, decision: RoundDecision | Mapping[str, NDArray]) -> NDArray:
         """J of a decision, or of every entry of its leading axes."""
         return self.evaluate(decision)[0]
 
-    def violation(self, decision: Mapping[str, NDArray]) -> float:
+    def violation(self, decision: RoundDecision | Mapping[str, NDArray]) -> float:
         """By how much a decision leaves its ranges, as a share of the range; 0 or less where it keeps all of them."""
         clock = (decision["clock_hz"] - self.clock_low_hz) / self.clock_high_hz
         share = decision["points_per_s"] / self.network.machine_points_per_s
@@ -159,6 +162,47 @@ class FederatedSolution:
         return (self.value - self.bound) / abs(self.value)
 
 
+def small_round(theta_mode: str = "fixed") -> RoundProblem:
+    """A round of two UEs, one base station and two data centres, to try the solvers on.
+
+    >>> problem = small_round()
+    >>> problem.shape
+    (2, 1, 2)
+    """
+    network = FederatedNetwork(
+        point_bits=24584.0,
+        model_bits=8e6,
+        cycles_per_point=np.array([6e6, 9e6]),
+        capacitance=np.array([1e-27, 2e-27]),
+        ue_power_w=np.full((2, 1), 0.2),
+        broadcast_power_w=np.array([6.0]),
+        backhaul_power_w=np.array([[6.0, 8.0]]),
+        dc_to_bs_power_w=np.array([[6.0], [8.0]]),
+        dc_to_dc_power_w=np.array([[0.0, 15.0], [12.0, 0.0]]),
+        machines=np.array([2.0, 3.0]),
+        machine_points_per_s=np.array([8e3, 7e3]),
+        machine_power_w=np.array([200.0, 180.0]),
+        dynamic_share=0.6,
+    )
+    conditions: RoundConditions = {
+        "data_points": np.array([2000.0, 1500.0]),
+        "uplink_bps": np.array([[1.2e7], [9e6]]),
+        "downlink_bps": np.array([[8e7, 6e7]]),
+        "backhaul_bps": np.array([[2e9, 4e7]]),
+        "dc_to_bs_bps": np.array([[2e9], [4e7]]),
+        "dc_to_dc_bps": np.array([[1e9, 4e7], [3e7, 1e9]]),
+    }
+    return RoundProblem(
+        network=network,
+        conditions=conditions,
+        clock_low_hz=np.full(2, 2e8),
+        clock_high_hz=np.array([2e9, 1.8e9]),
+        gradient_noise=np.full(4, 5e3),
+        learning_constants=LearningConstants(theta_mode=theta_mode),
+        drift_per_s=1e-3,
+    )
+
+
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
-        raise ValueError(f"{name}: one of {list(allowed)} wanted, got {value!r}")
+        raise WrongValue(f"{name}: one of {list(allowed)} wanted, got {value!r}")

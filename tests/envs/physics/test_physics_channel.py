@@ -1,5 +1,6 @@
 """Path loss of TR 38.901 by hand, SINR by brute force, shadowing by its statistics."""
 
+import itertools
 import math
 
 import numpy as np
@@ -8,6 +9,8 @@ import pytest
 from rangym.envs.physics.channel import (
     UMA,
     UMI,
+    PathLossModel,
+    correlated_field,
     correlated_shadowing_db,
     shannon_rate_mbps,
     sinr_db,
@@ -151,3 +154,32 @@ def test_shadowing_of_a_standing_ue_does_not_change():
 
 def test_shannon_rate_by_hand():
     assert shannon_rate_mbps(np.array([0.0, 10.0]), np.array([20.0, 10.0])) == pytest.approx([20.0, 34.5943], abs=1e-4)
+
+
+def test_correlated_field_is_the_sum_of_its_plane_waves():
+    x, y = np.array([0.0, 13.0, 40.0]), np.array([5.0, 90.0])
+    got = correlated_field(np.random.default_rng(3), x, y, 25.0, waves=7)
+    rng = np.random.default_rng(3)
+    k, phase = rng.normal(0.0, 1 / 25.0, (2, 7)), rng.uniform(0.0, 2 * math.pi, 7)
+    for (row, y_m), (column, x_m) in itertools.product(enumerate(y), enumerate(x)):
+        waves = sum(math.cos(k[0, w] * x_m + k[1, w] * y_m + phase[w]) for w in range(7))
+        assert got[row, column] == pytest.approx(math.sqrt(2 / 7) * waves, abs=1e-12)
+
+
+def test_correlated_field_has_unit_variance_and_a_gaussian_correlation():
+    draws, x = 4000, np.array([0.0, 15.0, 30.0, 60.0])
+    rng = np.random.default_rng(0)
+    field = np.array([correlated_field(rng, x, np.zeros(1), 30.0)[0] for _ in range(draws)])
+    assert field.mean(axis=0) == pytest.approx(0.0, abs=4 / math.sqrt(draws))
+    correlation = (field[:, :1] * field).mean(axis=0)
+    assert correlation == pytest.approx(np.exp(-(x**2) / (2 * 30.0**2)), abs=5 / math.sqrt(draws))
+
+
+def test_a_single_slope_path_loss_ignores_the_breakpoint():
+    model = PathLossModel(25.0, 32.4, 21.0, 22.4, 35.3, 21.3, 63.0, dual_slope=False)
+    distance = np.array([50.0, 500.0, 3000.0])
+    d3 = np.hypot(distance, 23.5)
+    los = 32.4 + 21 * np.log10(d3) + 20 * math.log10(3.5)
+    assert model.los_db(distance, 3.5) == pytest.approx(los, abs=1e-9)
+    nlos = np.maximum(los, 22.4 + 35.3 * np.log10(d3) + 21.3 * math.log10(3.5))
+    assert model.nlos_db(distance, 3.5) == pytest.approx(nlos, abs=1e-9)

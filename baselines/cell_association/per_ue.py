@@ -1,0 +1,212 @@
+"""CellAssociation's agents: one policy shared by all UEs, and two flat ones that show why it is needed."""
+
+from __future__ import annotations
+
+import numpy as np
+from gymnasium.spaces import Box, Discrete
+from gymnasium.vector import VectorEnv
+from numpy.typing import NDArray
+
+from rangym.baselines.policy import FlatPolicy, Sb3Policy
+from rangym.baselines.view import UNBOUNDED, EpisodicView
+from rangym.envs.cell_association.system import CellAssociation
+from rangym.envs.core import SystemVectorEnv
+from rangym.envs.errors import WrongValue
+from rangym.envs.physics.channel import shannon_rate_mbps
+from rangym.envs.physics.sharing import load_cost
+from rangym.policies.base import Knowledge, Observation, Task
+
+FEATURES = (
+    "sinr",  # SINR / 20 dB
+    "sinr_change",  # its change since the slot before, / 6 dB; 0 in the first slot
+    "margin",  # 2 clip(m - m of the serving cell), m = log10 c - [phi(y + 1) - phi(y)]
+    "rate_average",  # 2 clip(EMA(.3) of log10 c - that of the serving cell)
+    "rate",  # log10 c - 1.5, c in Mbit/s
+    "serving",  # 1 for the serving cell
+    "handover",  # gamma (a_old + a_new) - 1; 0 for the serving cell, -1 (no cost) for all before the first decision
+    "load",  # 3 y / I - .5
+    "variability",  # EMA(.1) of the UE's mean absolute SINR change, / 4 dB - .5; equal for its cells
+)
+RATE_MEMORY, CHANGE_MEMORY = 0.3, 0.1
+
+
+class UserFeatures:
+    """What one UE looks at: for each cell the nine numbers of `FEATURES`, from slots before the decision only.
+
+    phi(y) = y log10 y is the load term of the utility, and y the load without the UE itself, so the margin m is what
+    the UE would have added to the previous slot's utility at that cell. Cells are sorted: the serving one first, the
+    others by falling margin; so a choice of 0 means "stay" and the numbering of the cells does not matter. Before the
+    first decision no cell serves, and the best margin takes the serving cell's place as the reference.
+
+    Keeps the averages from call to call: call it once a slot, and `reset` it at the start of an episode.
+
+    Parameters
+    ----------
+    handover_weight : gamma, the weight of the handover cost.
+    """
+
+    def __init__(self, handover_weight: float):
+        self.handover_weight = handover_weight
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the episode."""
+        self._sinr_db: NDArray | None = None
+
+    def __call__(self, observation: Observation) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Features ``(L, I, J * 9)`` and the sorting ``(L, I, J)``: ``order[l, i, rank]`` is a cell."""
+        sinr_db = np.asarray(observation["sinr_db"], np.float64)  # (L, I, J), as all below
+        serving = np.asarray(observation["serving"]) > 0.5
+        ues = sinr_db.shape[1]
+        log_rate = np.log10(shannon_rate_mbps(sinr_db, observation["bandwidth_mhz"][:, None, :]))
+        self._remember(sinr_db, log_rate)
+
+        others = np.rint(observation["load"]).astype(np.int64)[:, None, :] - serving
+        margin = log_rate - np.diff(load_cost(ues))[np.minimum(others, ues - 1)]
+        served = serving.any(axis=2, keepdims=True)
+        reference = np.where(served, serving.argmax(axis=2)[..., None], margin.argmax(axis=2)[..., None])
+        delay = np.asarray(observation["handover_delay"], np.float64)
+        cost = self.handover_weight * (_at(delay, reference) + delay) * served
+
+        columns = np.empty((*sinr_db.shape, len(FEATURES)))
+        columns[..., 0] = sinr_db / 20
+        columns[..., 1] = self._change / 6
+        columns[..., 2] = 2 * _clip(margin - _at(margin, reference))
+        columns[..., 3] = 2 * _clip(self._rate_average - _at(self._rate_average, reference))
+        columns[..., 4] = log_rate - 1.5
+        columns[..., 5] = serving
+        columns[..., 6] = np.where(serving, 0.0, cost - 1)
+        columns[..., 7] = 3 * others / ues - 0.5
+        columns[..., 8] = self._variability / 4 - 0.5
+        order = np.argsort(np.where(serving, -np.inf, -margin), axis=2, kind="stable")
+        columns = np.take_along_axis(columns, order[..., None], axis=2)
+        return columns.reshape(*order.shape[:2], -1).astype(np.float32), order
+
+    def _remember(self, sinr_db: NDArray, log_rate: NDArray) -> None:
+        if self._sinr_db is None:
+            self._change = np.zeros_like(sinr_db)
+            self._rate_average = log_rate
+            self._variability = np.zeros((*sinr_db.shape[:2], 1))
+        else:
+            self._change = sinr_db - self._sinr_db
+            self._rate_average = self._rate_average + RATE_MEMORY * (log_rate - self._rate_average)
+            size = np.abs(self._change).mean(axis=2, keepdims=True)
+            self._variability = self._variability + CHANGE_MEMORY * (size - self._variability)
+        self._sinr_db = sinr_db
+
+
+def _at(values: NDArray, cell: NDArray) -> NDArray:
+    return np.take_along_axis(values, cell, axis=2)
+
+
+def _clip(values: NDArray) -> NDArray:
+    return np.minimum(np.maximum(values, -1.0), 1.0)
+
+
+def user_rewards(before: Observation, after: Observation, handover_weight: float) -> NDArray[np.float64]:
+    """Each UE's training reward for the slot between two observations, ``(L, I)``.
+
+    log10 c - [phi(y) - phi(y - 1)] - gamma (a_old + a_new) [moved] - max_j log10 c_j: what the UE adds to the slot's
+    f = g + h (mode ``sum``), minus a term that depends on the trace only and takes most of the noise away. A UE that
+    changes its own choice changes this reward by exactly the change of f.
+    """
+    log_rate = np.log10(shannon_rate_mbps(after["sinr_db"], after["bandwidth_mhz"][:, None, :]))  # (L, I, J)
+    cell = after["serving"].argmax(axis=2)[..., None]
+    old = before["serving"].argmax(axis=2)[..., None]
+    load = np.rint(after["load"]).astype(np.int64)
+    crowding = np.diff(load_cost(log_rate.shape[1]), prepend=0.0)  # phi(y) - phi(y - 1), entry 0 unused
+    share = crowding[np.take_along_axis(load, cell[..., 0], axis=1)]
+    delay = np.asarray(after["handover_delay"], np.float64)
+    moved = (cell != old)[..., 0] & before["serving"].any(axis=2)
+    cost = handover_weight * (_at(delay, old) + _at(delay, cell))[..., 0] * moved
+    return _at(log_rate, cell)[..., 0] - share - cost - log_rate.max(axis=2)
+
+
+class PerUserView(EpisodicView):
+    """The vector environment as L * I learners that share one policy: each chooses its UE's cell, by rank.
+
+    Learner l * I + i sees `UserFeatures` of UE i in lane l and gets `user_rewards`. Mode ``sum`` only, where the
+    handover cost is additive over UEs.
+    """
+
+    def __init__(self, env: SystemVectorEnv):
+        params = Task.of(env, Knowledge.MODEL).model(CellAssociation).params
+        if params.handover_cost != "sum":
+            raise WrongValue(f"handover_cost: 'sum' wanted to share rewards among UEs, got {params.handover_cost!r}")
+        self._features = UserFeatures(params.handover_weight)
+        self._shape = (env.num_envs, params.num_ues)
+        features = Box(-UNBOUNDED, UNBOUNDED, (params.num_cells * len(FEATURES),), np.float32)
+        super().__init__(env, params.num_ues, features, Discrete(params.num_cells))
+
+    def forget(self) -> None:
+        self._features.reset()
+
+    def look(self, observation: Observation) -> NDArray[np.float32]:
+        self._observation = observation
+        features, self._order = self._features(observation)
+        return features.reshape(self.num_envs, -1)
+
+    def native(self, actions: NDArray) -> NDArray[np.int64]:
+        return _at(self._order, actions.reshape(*self._shape, 1))[..., 0]
+
+    def rewards(self, reward: NDArray, after: Observation) -> NDArray[np.float64]:
+        return user_rewards(self._observation, after, self._features.handover_weight).ravel()
+
+
+class SharedPpo(Sb3Policy):
+    """One PPO policy shared by all UEs, trained on ``small``; acts for any number of UEs.
+
+    With more UEs it does about as well as in training. Where there are more cells, each UE chooses among its serving
+    one and those with the best margins: it runs, but another channel or handover cost is not what it was trained for,
+    and a simple rule may do better. The policy knows the observation only, so the handover weight in its features is
+    the one it was trained with.
+
+    Parameters
+    ----------
+    agent : number of a shipped agent, or the path of one that ``rangym train`` wrote; by default each episode draws
+        one of the shipped agents, so that intervals over episodes cover the variation between training runs.
+    """
+
+    recipe = "ppo_shared"
+
+    @classmethod
+    def view(cls, env: SystemVectorEnv) -> VectorEnv:
+        return PerUserView(env)
+
+    @staticmethod
+    def constants(env: SystemVectorEnv) -> dict[str, float]:
+        return {"handover_weight": Task.of(env, Knowledge.MODEL).model(CellAssociation).params.handover_weight}
+
+    def reset(self, task: Task, rng: np.random.Generator) -> None:
+        super().reset(task, rng)
+        cells = task.box("load").shape[0]
+        self._choices = min(cells, self.trained.network.sizes[1])
+        self._check_sizes(self._choices * len(FEATURES), self._choices)
+        self._features = UserFeatures(self.trained.config["constants"]["handover_weight"])
+
+    def act(self, observation: Observation) -> NDArray[np.int64]:
+        features, order = self._features({f: v[None] for f, v in observation.items()})
+        rank = self.trained.network(features[0, :, : self._choices * len(FEATURES)]).argmax(axis=1)
+        return np.take_along_axis(order[0], rank[:, None], axis=1)[:, 0]
+
+
+class FlatPpo(FlatPolicy):
+    """PPO over the whole observation and all UEs at once: a negative result, trained as long as `SharedPpo`."""
+
+    recipe = "ppo_flat"
+
+
+class MaskablePpo(FlatPolicy):
+    """`FlatPpo` that may not choose cells out of reach (MaskablePPO): a negative result too."""
+
+    recipe = "ppo_maskable"
+
+    def reset(self, task: Task, rng: np.random.Generator) -> None:
+        super().reset(task, rng)
+        self._floor_db = task.box("sinr_db").low
+
+    def mask(self, observation: Observation) -> NDArray[np.bool_]:
+        sinr_db = observation["sinr_db"]
+        seen = observation["covered"] > 0 if "covered" in observation else sinr_db > self._floor_db
+        seen = seen | (observation["serving"] > 0) | (sinr_db == sinr_db.max(axis=1, keepdims=True))
+        return seen.ravel()

@@ -1,0 +1,224 @@
+"""Pre-training of the predictors of QosClustering: a small network in torch, then libraries of heads without it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from tqdm import tqdm
+
+from rangym.envs.errors import WrongValue
+from rangym.envs.learning.gaussians import encode
+from rangym.envs.params import check, nearest, ranged
+from rangym.envs.qos_clustering.calibration import (
+    HISTORY,
+    LABEL_DELAY,
+    PRETRAINING_DAYS,
+    VALIDATION_DAY,
+    calibrated,
+)
+from rangym.envs.qos_clustering.days import history_day
+from rangym.envs.qos_clustering.predictor import Base, inputs_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainingRecipe:
+    """A network and how it is trained.
+
+    Attributes
+    ----------
+    name : of the predictor.
+    hidden : widths of the hidden layers.
+    skip : the z-scored inputs are features of the head too.
+    epochs, learning_rate, batch, dropout : Adam on the mean squared error of z-scored targets.
+    seed : of the initial weights, the order of rows and dropout.
+    """
+
+    name: str
+    hidden: tuple[int, ...] = ranged((64, 64, 32), low=1, length=0)
+    skip: bool = ranged(True)
+    epochs: int = ranged(6, low=1)
+    learning_rate: float = ranged(2e-3, above=0)
+    batch: int = ranged(128, low=1)
+    dropout: float = ranged(0.0, low=0, below=1)
+    seed: int = ranged(0, low=0)
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+RECIPES: Mapping[str, PretrainingRecipe] = {
+    "small": PretrainingRecipe(name="small"),
+    "paper": PretrainingRecipe(
+        name="paper", hidden=(256, 256, 128), skip=False, epochs=20, learning_rate=1e-3, batch=32, dropout=0.2
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Inputs (R, 22) and coded targets (R, 9) of history days, float32."""
+
+    inputs: NDArray
+    targets: NDArray
+
+    @staticmethod
+    def of(days: list[int]) -> Rows:
+        """Every sampled row whose label exists, with the Gaussian of its cell `LABEL_DELAY` periods later."""
+        inputs, targets = [], []
+        for number in days:
+            day = history_day(HISTORY, number)
+            rows = inputs_of(day)[:-LABEL_DELAY]
+            code = encode(day.mean, day.covariance)[LABEL_DELAY:, :, None].astype(np.float32)
+            inputs.append(rows.reshape(-1, rows.shape[-1]))
+            targets.append(np.broadcast_to(code, (*rows.shape[:-1], code.shape[-1])).reshape(-1, code.shape[-1]))
+        return Rows(np.concatenate(inputs), np.concatenate(targets))
+
+
+class Network(nn.Module):
+    """Fully connected layers with ReLU and dropout, and a linear head on the last of them (and the inputs)."""
+
+    def __init__(self, inputs: int, outputs: int, recipe: PretrainingRecipe):
+        super().__init__()
+        widths = (inputs, *recipe.hidden)
+        self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.dropout, self.skip = nn.Dropout(recipe.dropout), recipe.skip
+        self.head = nn.Linear(widths[-1] + (inputs if recipe.skip else 0), outputs)
+
+    def forward(self, scaled: torch.Tensor) -> torch.Tensor:
+        x = scaled
+        for layer in self.hidden:
+            x = self.dropout(torch.relu(layer(x)))
+        return self.head(torch.cat([x, scaled], dim=1) if self.skip else x)
+
+
+class Pretraining:
+    """One run in one folder: trains, keeps a checkpoint after every epoch, calibrates, writes the predictor."""
+
+    def __init__(self, recipe: PretrainingRecipe, out: str | Path, resume: bool = False):
+        self.recipe, self.out = recipe, Path(out)
+        self._checkpoint = self.out / "checkpoint.pt"
+        self.curve: list[dict[str, float]] = []
+        self.commands: list[str] = []
+        torch.set_num_threads(1)
+        torch.manual_seed(recipe.seed)
+        rows, self._validation = Rows.of(list(PRETRAINING_DAYS)), Rows.of([VALIDATION_DAY])
+        self.rows = rows
+        self.input_mean, self.input_scale = rows.inputs.mean(axis=0), _scale(rows.inputs)
+        self.target_mean, self.target_scale = rows.targets.mean(axis=0), _scale(rows.targets)
+        self.network = Network(rows.inputs.shape[1], rows.targets.shape[1], recipe)
+        self.optimiser = torch.optim.Adam(self.network.parameters(), lr=recipe.learning_rate)
+        if resume:
+            self._read_checkpoint()
+        elif self._checkpoint.exists():
+            raise WrongValue(f"{self.out} holds a run already: resume it or name another folder")
+        self.commands.append(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]))
+
+    def run(self, progress: bool = True) -> Path:
+        """Train to the end and write the predictor; returns the path of its arrays."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        inputs, targets = self._scaled(self.rows)
+        bar = tqdm(
+            range(len(self.curve), self.recipe.epochs), desc=self.recipe.name, disable=not progress, unit="epoch"
+        )
+        for epoch in bar:
+            loss = self._epoch(epoch, inputs, targets)
+            self.curve.append({"epoch": epoch + 1, "training": loss, "validation": self.validation_loss()})
+            bar.set_postfix(validation=f"{self.curve[-1]['validation']:.4f}")
+            self._save_checkpoint()
+        return self._predictor().save(self.out / self.recipe.name)
+
+    def _epoch(self, epoch: int, inputs: torch.Tensor, targets: torch.Tensor) -> float:
+        """One pass in an order that depends on seed and epoch only, so that a resumed run equals a whole one."""
+        torch.manual_seed(self.recipe.seed + 1_000_003 * (epoch + 1))
+        self.network.train()
+        total = 0.0
+        for chosen in torch.randperm(len(inputs)).split(self.recipe.batch):
+            self.optimiser.zero_grad()
+            loss = nn.functional.mse_loss(self.network(inputs[chosen]), targets[chosen])
+            loss.backward()
+            self.optimiser.step()
+            total += float(loss.detach()) * len(chosen)
+        return total / len(inputs)
+
+    def validation_loss(self) -> float:
+        """Mean squared error of z-scored targets on a day that training never sees."""
+        inputs, targets = self._scaled(self._validation)
+        self.network.eval()
+        with torch.no_grad():
+            return float(nn.functional.mse_loss(self.network(inputs), targets))
+
+    def _scaled(self, rows: Rows) -> tuple[torch.Tensor, torch.Tensor]:
+        inputs = (rows.inputs - self.input_mean) / self.input_scale
+        return torch.from_numpy(inputs), torch.from_numpy((rows.targets - self.target_mean) / self.target_scale)
+
+    def base(self) -> Base:
+        """The network below the head, as arrays."""
+        layers = tuple(_arrays(layer) for layer in self.network.hidden)  # type: ignore[arg-type]
+        return Base(self.input_mean, self.input_scale, layers, self.recipe.skip)
+
+    def _predictor(self):
+        weight, bias = _arrays(self.network.head)
+        config = {
+            "name": self.recipe.name,
+            "label_delay": LABEL_DELAY,
+            "skip": self.recipe.skip,
+            "recipe": dataclasses.asdict(self.recipe),
+            "curve": self.curve,
+            "commands": self.commands,
+            "versions": {name: version(name) for name in ("torch", "numpy")},
+        }
+        head = np.concatenate([weight, bias[None]])
+        return calibrated(self.base(), head, self.target_mean, self.target_scale, self.rows.inputs, config)
+
+    def _save_checkpoint(self) -> None:
+        """Replace the file in one go, so that a kill leaves the old or the new."""
+        state = {
+            "recipe": json.dumps(dataclasses.asdict(self.recipe)),
+            "curve": self.curve,
+            "commands": self.commands,
+            "network": self.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }
+        part = self._checkpoint.with_suffix(".part")
+        torch.save(state, part)
+        part.replace(self._checkpoint)
+
+    def _read_checkpoint(self) -> None:
+        if not self._checkpoint.exists():
+            raise WrongValue(f"{self.out} holds no checkpoint to resume from")
+        past = torch.load(self._checkpoint, weights_only=True)
+        was, wanted = json.loads(past["recipe"]), json.loads(json.dumps(dataclasses.asdict(self.recipe)))
+        if was | {"epochs": None} != wanted | {"epochs": None}:
+            raise WrongValue(f"{self.out} holds another run: {wanted} wanted, got {was}")
+        self.network.load_state_dict(past["network"])
+        self.optimiser.load_state_dict(past["optimiser"])
+        self.curve, self.commands = past["curve"], past["commands"]
+
+
+def pretrain(name: str, out: str | Path, *, epochs: int | None = None, resume: bool = False, progress: bool = True):
+    """Train the predictor of that name in the folder ``out``; returns the path of its arrays."""
+    if name not in RECIPES:
+        raise WrongValue(f"name: one of {sorted(RECIPES)} wanted, got {name!r}{nearest(name, RECIPES)}")
+    recipe = RECIPES[name] if epochs is None else dataclasses.replace(RECIPES[name], epochs=epochs)
+    return Pretraining(recipe, out, resume).run(progress)
+
+
+def _scale(values: NDArray) -> NDArray:
+    """Standard deviation of every column; 1 where it is constant."""
+    deviation = values.std(axis=0)
+    return np.where(deviation > 0, deviation, 1).astype(values.dtype)
+
+
+def _arrays(layer: nn.Linear) -> tuple[NDArray, NDArray]:
+    return layer.weight.detach().numpy().T.copy(), layer.bias.detach().numpy().copy()

@@ -1,0 +1,1 @@
+"""QosClustering: which cells share a predictor of their quality of service."""

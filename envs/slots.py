@@ -1,0 +1,129 @@
+"""The slot loop over lanes that both Gymnasium shells share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Generic, cast
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector.utils import batch_space
+from numpy.typing import ArrayLike
+
+from rangym.envs.errors import WrongType, WrongValue
+from rangym.envs.model import D, Frame, Outcome, P, S, SystemModel, lane
+from rangym.envs.trace import Array, Trace
+
+
+class Slots(Generic[P, S, D]):
+    """The slot loop over L lanes, shared by both shells."""
+
+    def __init__(self, system: SystemModel[P, S, D], lanes: int):
+        self.system, self.lanes = system, lanes
+        time = gym.spaces.Box(0, 1, (1,), np.float32)
+        self.observation_space = gym.spaces.Dict({**system.observation_space.spaces, "time": time})
+        batched = batch_space(system.action_space, lanes)
+        if not isinstance(batched, gym.spaces.Box):
+            raise WrongType(
+                f"{type(system).__name__}: a Box or MultiDiscrete action space wanted, got {system.action_space}"
+            )
+        self.action_space = batched
+        # Scalars where the whole box shares its bounds: clipping with arrays costs several microseconds a field.
+        boxes = cast("dict[str, gym.spaces.Box]", self.observation_space.spaces)
+        self._bounds = [(f, _bound(b.low), _bound(b.high), b.dtype) for f, b in boxes.items()]
+        self.trace: Trace | None = None
+        self.t = 0
+
+    def draw(self, rngs: Sequence[np.random.Generator]) -> dict[str, Array]:
+        return self._start(self.system.sample_lanes(rngs))
+
+    def replay(self, given: object) -> dict[str, Array]:
+        traces = (
+            [given] * self.lanes if isinstance(given, Trace) else list(given) if isinstance(given, Iterable) else []
+        )
+        if len(traces) != self.lanes or not all(isinstance(x, Trace) for x in traces):
+            raise WrongValue(f"options['trace'] is one Trace or a sequence of {self.lanes}, got {_describe(given)}")
+        for x in {id(x): x for x in traces}.values():
+            x.check(self.system.shapes, self.system.reveal, self.system.horizon)
+            self.system.check_trace(x)
+        return self._start(Trace.stack(traces))
+
+    def _start(self, trace: Trace) -> dict[str, Array]:
+        self.trace, self.t = trace, 0
+        self.state = self.system.initial(trace.slot(0))
+        self.decision: D | None = None
+        self.outcome = Outcome({}, {})
+        self.rewards: list[Array] = []
+        self.terms: list[Mapping[str, Array]] = []
+        return self._observe(trace)
+
+    def _observe(self, trace: Trace) -> dict[str, Array]:
+        """The observation before the decision of slot t + 1."""
+        self.public = trace.public(self.t + 1, self.system.reveal)
+        fields = dict(self.system.observation(self.state, self.public))
+        fields["time"] = np.full((self.lanes, 1), self.t / self.system.horizon)
+        return {
+            f: np.minimum(np.maximum(fields[f], low), high).astype(dtype, copy=False)
+            for f, low, high, dtype in self._bounds
+        }
+
+    def step(self, action: ArrayLike) -> tuple[dict[str, Array], Array, Outcome]:
+        if self.trace is None:
+            raise RuntimeError("step() was called before reset()")
+        if self.t >= self.system.horizon:
+            raise RuntimeError(f"the episode of {self.system.horizon} slots is over: call reset()")
+        decision = self.system.decode(self._checked(action), self.state, self.public)
+        self.t += 1
+        self.state, outcome = self.system.transition(self.state, decision, self.trace.slot(self.t))
+        reward = np.zeros(self.lanes)
+        for term in outcome.terms.values():
+            reward = reward + term
+        self.decision, self.outcome = decision, outcome
+        self.rewards.append(reward)
+        self.terms.append(outcome.terms)
+        return self._observe(self.trace), reward, outcome
+
+    def _checked(self, action: ArrayLike) -> Array:
+        """The batched action as a fresh array of the space's dtype: the caller's array never enters the state."""
+        space, given = self.action_space, np.asarray(action)
+        wanted = space.dtype
+        if given.shape != space.shape or not np.can_cast(given.dtype, wanted, "same_kind"):
+            lane = self.system.action_space
+            raise WrongValue(
+                f"action: {lane} wanted (shape {lane.shape}, {wanted}), got shape {given.shape[1:]}, {given.dtype}"
+            )
+        cast = given.astype(wanted)
+        inside = (cast >= space.low) & (cast <= space.high)  # `contains` takes three times as long
+        if not inside.all():
+            bad = tuple(np.argwhere(~inside)[0])
+            place = ", ".join(str(i) for i in bad[1:])
+            raise WrongValue(f"action[{place}] = {cast[bad]} is outside {self.system.action_space}")
+        return cast
+
+    def action_masks(self) -> Array:
+        if self.trace is None:
+            raise RuntimeError("action_masks() was called before reset()")
+        return self.system.action_masks(self.state, self.public)
+
+    def frame(self, b: int) -> Frame[S, D]:
+        if self.trace is None:
+            raise RuntimeError("render() was called before reset()")
+        metrics = lane(self.outcome.metrics, b)
+        decision = None if self.decision is None else lane(self.decision, b)
+        rewards, terms = [float(r[b]) for r in self.rewards], [lane(x, b) for x in self.terms]
+        return Frame(self.t, self.trace.lane(b), lane(self.state, b), decision, metrics, rewards, terms)
+
+    @property
+    def ended(self) -> tuple[bool, bool]:
+        """(terminated, truncated): Gymnasium's checker refuses truncation after a single step."""
+        end = self.t == self.system.horizon
+        return end and self.t == 1, end and self.t > 1
+
+
+def _bound(values: Array) -> Array:
+    """The bound of a box, 0-dimensional where it is the same everywhere."""
+    return values.flat[0] if (values == values.flat[0]).all() else values
+
+
+def _describe(value: object) -> str:
+    return f"{type(value).__name__} of length {len(value)}" if isinstance(value, Sequence) else type(value).__name__

@@ -1,0 +1,70 @@
+"""Which jobs stand behind the claims of "Clustered federated learning with NOMA"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rangym.envs.params import Overrides
+from rangym.evaluation.grid import Job
+from rangym.evaluation.papers.cfl_noma import CflNomaPlan
+from rangym.evaluation.papers.cfl_noma.measure import ACCESSES
+from rangym.evaluation.papers.rows import Rows, job
+from rangym.evaluation.problems.noma_allocation import federated
+from rangym.evaluation.problems.noma_allocation.federated import TUNED_ON
+from rangym.evaluation.problems.noma_allocation.federated_training import (
+    ALL_SERVED,
+    METHODS,
+    FederatedStudy,
+    allocations,
+)
+
+OFFLOADS_S = (0.1, 0.2, 0.3, 0.5, 1.0, 2.0)
+CASES = (("per_subchannel", "equal"), ("per_subchannel", "own"), ("flat", "equal"), ("flat", "own"))
+"""(fading, training times) of the matchings."""
+CONCENTRATIONS = (0.01, 0.05, 0.5)
+SCENARIOS = ("paper", "urban", "tight")
+UPLOADS = tuple(allocations((ALL_SERVED, "random_fixed", "mba_fixed", "mba_kkt"), ("noma", "oma_equal")))
+
+
+def rounds(plan: CflNomaPlan, _: Rows) -> Iterator[Job]:
+    """What single rounds say."""
+    for seed in range(plan.seeds):
+        yield job("powers", seed=seed)
+        for concentration in CONCENTRATIONS:
+            yield job("likelihood", concentration=concentration, seed=seed)
+        for fading, times in CASES:
+            yield job("matching", fading=fading, times=times, seed=seed)
+        for offload_s in OFFLOADS_S:
+            yield job("energy", offload_s=offload_s, seed=seed)
+        for scenario in SCENARIOS:
+            for access in ACCESSES:
+                yield job("strategies", scenario=scenario, access=access, seed=seed)
+        if seed < plan.timing_seeds:
+            yield job("timing", seed=seed)
+
+
+def trials(plan: CflNomaPlan, _: Rows) -> Iterator[Job]:
+    """Trainings on the tuning seeds at every learning rate, everybody served."""
+    for found in federated.trials(_study(plan), METHODS, CONCENTRATIONS, plan.learning_rates, TUNED_ON):
+        yield job("trial", **found)
+
+
+def trainings(plan: CflNomaPlan, rows: Rows) -> Iterator[Job]:
+    """Trainings at each method's best learning rate."""
+    rates = federated.chosen_rates(METHODS, CONCENTRATIONS, plan.learning_rates, rows.by_kind.get("trial", ()))
+    for found in federated.trainings(_study(plan), rates, UPLOADS, range(plan.learning_seeds)):
+        yield job("training", **found)
+
+
+def setting(plan: CflNomaPlan) -> Iterator[str]:
+    study = _study(plan)
+    yield f"Rounds: seeds 0..{plan.seeds - 1}, one round each, independent places, data, processors and fading."
+    yield (
+        f"Learning: {study.dataset}, {study.num_ues} users, {study.participants} in a round, {study.rounds} rounds, "
+        f"seeds 0..{plan.learning_seeds - 1}, learning rates {', '.join(f'{r:g}' for r in plan.learning_rates)} tried."
+    )
+
+
+def _study(plan: CflNomaPlan) -> FederatedStudy:
+    given: Overrides = plan.study
+    return FederatedStudy(**given)

@@ -1,0 +1,112 @@
+"""Which jobs stand behind the claims of "Smooth Handovers"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rangym.evaluation.episode import make_env
+from rangym.evaluation.grid import Job
+from rangym.evaluation.papers.rows import Rows, job
+from rangym.evaluation.papers.smooth_handovers import HandoverPlan
+from rangym.evaluation.papers.smooth_handovers.measure import ENV_ID
+
+MAX_SINR, RANDOM, HINDSIGHT, STICKY = "max_sinr", "random", "hindsight", "sticky_optimum:lam=1.0"
+GAMMAS = (1.0, 5.0, 20.0, 100.0)
+REAL_GAMMAS = (5.0, 20.0)
+"""Of the paper's real-world scenario."""
+SYNTHETIC_GAMMA = 20.0
+SHORT_SLOTS = 20
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a reading's numbers come from: a policy, and whether its relaxed association is scored."""
+
+    label: str
+    policy: str
+    relaxed: bool = False
+
+
+_LITERAL = "lda:form=printed,rounding=independent,gradient_at=sample"
+_DEFAULT = "lda:form=corrected,rounding=coupled,gradient_at=mean"
+LITERAL = Source("literal", _LITERAL)
+RELAXED = Source("relaxed", _LITERAL, relaxed=True)
+COUPLED = Source("coupled", "lda:form=printed,rounding=coupled,gradient_at=sample")
+DEFAULT = Source("default", _DEFAULT)
+GAMMA = Source("gamma", "lda:form=gamma,rounding=coupled,gradient_at=mean")
+ADAPTIVE = Source("adaptive", _DEFAULT + ",meta_step=adaptive")
+SOURCES = (LITERAL, RELAXED, COUPLED, DEFAULT, GAMMA, ADAPTIVE)
+ROUNDED = tuple(s for s in SOURCES if not s.relaxed)
+FORECASTS = {
+    "literal": _LITERAL,
+    "literal, fair": _LITERAL + ",fair_surrogate=True",
+    "default, fair": _DEFAULT + ",fair_surrogate=True",
+    "adaptive, fair": _DEFAULT + ",meta_step=adaptive,fair_surrogate=True",
+}
+"""Label -> policy to which a forecaster is added."""
+
+
+def euclidean(policy: str) -> str:
+    """The paper's "LDA 2-norm"."""
+    return policy + ",delay_norm=euclidean"
+
+
+def jobs(plan: HandoverPlan, _: Rows) -> Iterator[Job]:
+    """All jobs, seed by seed."""
+    for seed in range(max(plan.seeds, plan.regret_seeds, plan.hindsight_seeds)):
+        yield from _synthetic(plan, seed)
+        if seed < plan.seeds:
+            yield from _desk(plan, seed)
+            timing = {**plan.timing, "slots": plan.timing_slots, "gamma": SYNTHETIC_GAMMA, "seed": seed}
+            for source in (LITERAL, DEFAULT):
+                yield job("timing", policy=source.policy, **timing)
+
+
+def _synthetic(plan: HandoverPlan, seed: int) -> Iterator[Job]:
+    # Every slot of `static` is like the first, for Max SINR and for the optimum.
+    short = {"scenario": "static", "overrides": {**plan.synthetic, "horizon": SHORT_SLOTS}, "seed": seed}
+    if seed < max(plan.regret_seeds, plan.seeds):
+        yield job("bound", gamma=SYNTHETIC_GAMMA, **short)
+    if seed < plan.regret_seeds:
+        yield job("episode", gamma=SYNTHETIC_GAMMA, policy=MAX_SINR, **short)
+    for scenario in ("static", "volatile"):
+        where = dict(gamma=SYNTHETIC_GAMMA, scenario=scenario, overrides=dict(plan.synthetic), seed=seed)
+        if seed < plan.seeds:
+            for policy in (*(s.policy for s in ROUNDED), MAX_SINR, RANDOM):
+                yield job("curve", policy=policy, **where)
+        if scenario == "volatile" and seed < plan.hindsight_seeds:
+            yield job("bound", **where)
+            yield job("curve", policy=HINDSIGHT, **where)
+
+
+def _desk(plan: HandoverPlan, seed: int) -> Iterator[Job]:
+    for gamma in GAMMAS:
+        where = dict(gamma=gamma, scenario="desk", overrides=dict(plan.desk), seed=seed)
+        for source in ROUNDED:
+            yield job("episode", policy=source.policy, **where)
+        if gamma not in REAL_GAMMAS:
+            continue
+        for policy in (*(euclidean(s.policy) for s in ROUNDED), MAX_SINR, RANDOM, STICKY):
+            yield job("episode", policy=policy, **where)
+        for policy in FORECASTS.values():
+            if policy != LITERAL.policy:  # which stands above
+                yield job("episode", policy=policy, **where)
+            for forecaster in (STICKY, RANDOM):
+                yield job("episode", policy=policy, forecaster=forecaster, **where)
+
+
+def setting(plan: HandoverPlan) -> Iterator[str]:
+    desk = make_env(ENV_ID, "desk", plan.desk).system.params
+    for name in ("static", "volatile"):
+        here = make_env(ENV_ID, name, plan.synthetic).system.params
+        yield (
+            f"{name}: {here.num_ues} UEs, {here.num_cells} cells, T = {here.horizon}, gamma = {SYNTHETIC_GAMMA:g}, "
+            f"seeds 0..{plan.seeds - 1}."
+        )
+    yield (
+        f"Stand-in data: the paper's real-world measurements (1000 UEs, 25 cells, T = 10000) are private. Scenario "
+        f"desk takes their place ({desk.num_ues} UEs, {desk.num_cells} cells, T = {desk.horizon}, 3GPP channel, "
+        f"Gauss-Markov motion, seeds 0..{plan.seeds - 1}); verdicts on it are about the stand-in only."
+    )
+    yield "HO cost is the paper's norm throughout; numbers are means over slots, then over seeds, with 95 % intervals."

@@ -1,0 +1,266 @@
+"""Cost of two users on a sub-channel: the callable that all matching algorithms share.
+
+The cost is transmit energy, or ``drop_cost_j`` for a user that is not served. For NOMA with optimal power it is
+evaluated on the fly: training times fix the numbers 2^(c/T) - 1 and 2^(2c/T) - 1 of each user, and because the stronger
+user is decoded first whenever that is feasible, most pairs need no exponential. `rangym.envs.physics.sic` has the
+formulas for arrays. Other ways to share a sub-channel come as a table.
+
+| symbol | name | shape |
+|---|---|---|
+| N, K, M | users, sub-channels, max(N, 2K): empty places are filled with dummies that cost nothing | |
+| T_i | ``window_s``: from the end of training to the deadline | (M,) |
+| G_i - 1, H_i - 1 | ``snr``, ``snr_double``: 2^(c/T_i) - 1 and 2^(2c/T_i) - 1 | (M,) |
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numba
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rangym.envs.errors import WrongValue
+from rangym.envs.physics.energy import snr_needed
+from rangym.envs.physics.pair_upload import ACCESS, pair_upload
+
+LN2 = math.log(2.0)
+
+
+class PairCosts(NamedTuple):
+    """An instance of the matching problem, in the form that the kernels read; made by `upload_costs`.
+
+    ``lone`` (M, K) is the cost of a user alone on a sub-channel, ``least`` (M, K) the least one alone or beside anyone,
+    ``drop`` (M,) the cost without a sub-channel. ``table`` (M, M, K) holds the cost of user i beside j on k; it is
+    empty where costs are evaluated on the fly.
+    """
+
+    num_ues: int
+    gain: NDArray
+    window_s: NDArray
+    snr: NDArray
+    snr_double: NDArray
+    lone: NDArray
+    least: NDArray
+    drop: NDArray
+    table: NDArray
+    bits_per_hz: float
+    max_power_w: float
+
+
+def upload_costs(
+    gain: ArrayLike,
+    training_time_s: ArrayLike,
+    *,
+    bits_per_hz: float,
+    deadline_s: float,
+    max_power_w: float = np.inf,
+    drop_cost_j: float | None = None,
+    access: str = "noma",
+    fixed_power: bool = False,
+) -> PairCosts:
+    """Costs of uploading ``bits_per_hz`` before the deadline.
+
+    Parameters
+    ----------
+    gain : (N, K) channel gain over noise power, 1/W, finite and above 0.
+    training_time_s : (N,) when each user can start; at or after the deadline it is always dropped.
+    drop_cost_j : cost of a user that is not served; ``max_power_w * deadline_s`` if None.
+    access : ``noma``, ``oma_opt``, ``oma_equal`` or ``fdma``.
+    fixed_power : transmit at ``max_power_w`` instead of with least energy.
+
+    >>> costs = upload_costs([[50.0], [20.0]], [1.0, 2.0], bits_per_hz=1.1, deadline_s=4.5)
+    >>> round(float(pair_energy_table(costs)[0, 0]), 6)
+    0.064968
+    """
+    gain = np.ascontiguousarray(gain, dtype=np.float64)
+    if gain.ndim != 2 or min(gain.shape) < 1:
+        raise WrongValue(f"gain: an (N, K) array with N, K >= 1 wanted, got shape {gain.shape}")
+    if not (np.isfinite(gain) & (gain > 0)).all():
+        bad = gain[~(np.isfinite(gain) & (gain > 0))][0]
+        raise WrongValue(f"gain: finite numbers above 0 wanted, got {bad}")
+    users, channels = gain.shape
+    training = np.asarray(training_time_s, dtype=np.float64)
+    if training.shape != (users,) or not (np.isfinite(training) & (training >= 0)).all():
+        raise WrongValue(f"training_time_s: {users} finite times of at least 0 s wanted, got {training}")
+    for name, value in (("bits_per_hz", bits_per_hz), ("deadline_s", deadline_s)):
+        if not (np.isfinite(value) and value > 0):
+            raise WrongValue(f"{name}: a finite number above 0 wanted, got {value!r}")
+    if drop_cost_j is None:
+        drop_cost_j = max_power_w * deadline_s
+    for name, value in (("max_power_w", max_power_w), ("drop_cost_j", drop_cost_j)):
+        if not value > 0:
+            raise WrongValue(f"{name}: a number above 0 wanted, got {value!r}")
+    if access not in ACCESS:
+        raise WrongValue(f"access: one of {list(ACCESS)} wanted, got {access!r}")
+    if fixed_power and not np.isfinite(max_power_w):
+        raise WrongValue(f"max_power_w: a finite power wanted with fixed_power, got {max_power_w!r}")
+
+    dummies = max(2 * channels - users, 0)
+    window = np.concatenate([np.maximum(deadline_s - training, 0.0), np.zeros(dummies)])
+    drop = np.concatenate([np.full(users, float(drop_cost_j)), np.zeros(dummies)])
+    padded = np.concatenate([gain, np.ones((dummies, channels))])
+    args = bits_per_hz, max_power_w, float(drop_cost_j), access, fixed_power
+    lone, _ = _both_costs(
+        padded[..., None].repeat(2, axis=-1), window[:, None, None], drop[:, None, None], *args, False
+    )
+    table, least = np.empty((0, 0, 0)), lone  # interference and lack of time only cost more
+    if fixed_power or access != "noma":
+        table = _table(padded, window, drop, *args)
+        others = np.where(np.eye(len(table), dtype=bool)[..., None], np.inf, table)
+        least = np.minimum(lone, others.min(axis=1))
+    return PairCosts(
+        users,
+        padded,
+        window,
+        snr_needed(bits_per_hz, window),
+        snr_needed(2.0 * bits_per_hz, window),
+        lone,
+        least,
+        drop,
+        table,
+        float(bits_per_hz),
+        float(max_power_w),
+    )
+
+
+def _table(gain, window, drop, *args) -> NDArray:
+    """(M, M, K) cost of user i beside j on k, from the array formulas."""
+    users, channels = gain.shape
+    first, second = np.triu_indices(users, 1)
+    pairs = np.stack([first, second], axis=1)  # (P, 2)
+    costs = _both_costs(gain[pairs].transpose(0, 2, 1), window[pairs][:, None], drop[pairs][:, None], *args)
+    table = np.zeros((users, users, channels))
+    table[first, second], table[second, first] = costs
+    return table
+
+
+def _both_costs(gain, window, drop, bits_per_hz, max_power_w, drop_cost_j, access, fixed_power, partner=True):
+    """Costs of the users of (..., 2) places; the second place is empty without ``partner``."""
+    window, drop = np.broadcast_to(window, gain.shape), np.broadcast_to(drop, gain.shape)
+    present = (drop > 0) & np.array([True, partner])  # dummies are never there
+    power = np.full(gain.shape, max_power_w) if fixed_power else None
+    done = pair_upload(gain, window, present, bits_per_hz, max_power_w, drop_cost_j, access, power)
+    cost = done.energy_j + np.where(done.served, 0.0, drop)
+    return cost[..., 0], cost[..., 1]
+
+
+def pair_energy_table(costs: PairCosts) -> NDArray:
+    """(P, K) cost of every pair on every sub-channel, P = M (M - 1)/2 in the order of ``np.triu_indices(M, 1)``."""
+    return _pair_table(costs)
+
+
+def matching_cost(costs: PairCosts, subchannel: ArrayLike) -> float:
+    """Total cost of an assignment ``(N,)``, K for users that are not served; at most two users on a sub-channel."""
+    subchannel = np.asarray(subchannel)
+    channels = costs.gain.shape[1]
+    if subchannel.shape != (costs.num_ues,) or subchannel.min() < 0 or subchannel.max() > channels:
+        raise WrongValue(f"subchannel: ({costs.num_ues},) entries 0..{channels} wanted, got {subchannel}")
+    load = np.bincount(subchannel, minlength=channels + 1)[:channels]
+    if load.max() > 2:
+        raise WrongValue(f"subchannel: at most two users on each wanted, got {load.max()} on {load.argmax()}")
+    total = costs.drop[: costs.num_ues][subchannel == channels].sum()
+    for k in np.flatnonzero(load):
+        first, *other = np.flatnonzero(subchannel == k)
+        total += sum(pair_cost(costs, first, other[0], k)) if other else costs.lone[first, k]
+    return float(total)
+
+
+@numba.njit(cache=True)
+def pair_cost(p, i, j, k):
+    """Costs of users i and j, both on sub-channel k."""
+    if p.table.size > 0:
+        return p.table[i, j, k], p.table[j, i, k]
+    early, late = (i, j) if p.window_s[i] >= p.window_s[j] else (j, i)
+    cost1, cost2 = p.lone[early, k], p.drop[late]
+    if p.drop[early] + p.lone[late, k] < cost1 + cost2:
+        cost1, cost2 = p.drop[early], p.lone[late, k]
+    # Whom the drop cost beats even alone is not served beside another (dummies and users without time included).
+    if p.lone[early, k] < p.drop[early] and p.lone[late, k] < p.drop[late]:
+        both1, both2 = _both(p, early, late, k)
+        if both1 + both2 < cost1 + cost2:
+            cost1, cost2 = both1, both2
+    return (cost1, cost2) if early == i else (cost2, cost1)
+
+
+@numba.njit(cache=True)
+def _both(p, early, late, k):
+    """Energies when both are served: the stronger user decoded first, the other order only where that is infeasible."""
+    h1, h2 = p.gain[early, k], p.gain[late, k]
+    joint = p.window_s[late]
+    lone = p.window_s[early] - joint
+    if p.snr[late] > p.max_power_w * h2:
+        return np.inf, np.inf
+    args = (h1, h2, lone, joint, p.snr[late], p.snr_double[early], p.bits_per_hz, p.max_power_w)
+    if h1 >= h2:
+        energies = _early_first(*args)
+        return energies if energies[0] < np.inf else _late_first(*args)
+    energies = _late_first(*args)
+    return energies if energies[0] < np.inf else _early_first(*args)
+
+
+@numba.njit(cache=True)
+def _early_first(h1, h2, lone, joint, snr2, snr_double1, c, cap):
+    """Order A of `rangym.envs.physics.sic`."""
+    if joint > lone:
+        p11, p12 = snr_double1 / h1, (snr_double1 - snr2) / h1
+    else:
+        p11, p12 = _snr(c, lone) / h1, 0.0
+    if lone == 0.0:
+        p11 = 0.0
+    elif p11 > cap:
+        p11 = cap
+        p12 = (snr2 + 1.0) * _snr(c - lone * math.log1p(cap * h1) / LN2, joint) / h1
+    if not p12 <= cap:
+        return np.inf, np.inf
+    return p11 * lone + p12 * joint, snr2 / h2 * joint
+
+
+@numba.njit(cache=True)
+def _late_first(h1, h2, lone, joint, snr2, snr_double1, c, cap):
+    """Order B of `rangym.envs.physics.sic`."""
+    dearer = snr2 * h1 / h2  # m - 1
+    log_m = math.log1p(dearer) / LN2
+    r11 = c / lone if lone * log_m >= c else (c + joint * log_m) / (lone + joint)
+    excess = math.expm1(r11 * LN2)
+    p11, p12 = excess / h1, 0.0
+    if lone == 0.0:
+        p11, p12 = 0.0, snr2 / h1
+    elif lone * log_m < c:  # r12 = r11 - log2 m
+        p12 = max((excess - dearer) / (1.0 + dearer), 0.0) / h1
+    p2 = snr2 * (1.0 + p12 * h1) / h2
+    if p11 <= cap and p12 <= cap and p2 <= cap:
+        return p11 * lone + p12 * joint, p2 * joint
+    most12 = max(min(cap, (cap * h2 / snr2 - 1.0) / h1), 0.0)
+    if lone == 0.0:
+        return np.inf, np.inf
+    low = max(0.0, (c - joint * math.log1p(most12 * h1) / LN2) / lone)
+    high = min(math.log1p(cap * h1) / LN2, c / lone)
+    if not low <= high:
+        return np.inf, np.inf
+    r11 = min(max(r11, low), high)
+    p11 = math.expm1(r11 * LN2) / h1
+    p12 = _snr(max(c - lone * r11, 0.0), joint) / h1
+    return p11 * lone + p12 * joint, snr2 * (1.0 + p12 * h1) / h2 * joint
+
+
+@numba.njit(cache=True)
+def _snr(bits_per_hz, time_s):
+    """`rangym.envs.physics.energy.snr_needed` of one number."""
+    efficiency = bits_per_hz / time_s
+    return math.expm1(efficiency * LN2) if efficiency <= 1000.0 else np.inf
+
+
+@numba.njit(cache=True)
+def _pair_table(p):
+    users, channels = p.gain.shape
+    table = np.empty((users * (users - 1) // 2, channels))
+    row = 0
+    for i in range(users):
+        for j in range(i + 1, users):
+            for k in range(channels):
+                first, second = pair_cost(p, i, j, k)
+                table[row, k] = first + second
+            row += 1
+    return table

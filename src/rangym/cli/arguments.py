@@ -1,0 +1,92 @@
+"""Arguments that several commands share, and what they mean."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from rangym.envs.errors import WrongValue
+from rangym.policies import words
+
+
+class HasProblems(Protocol):
+    """Results of any command: what makes them untrustworthy, and the lines of their file that do not parse."""
+
+    @property
+    def problems(self) -> tuple[str, ...]: ...
+    @property
+    def torn(self) -> tuple[int, ...]: ...
+
+
+DEFAULT_ENV = "CellAssociation"
+
+
+def add_environment(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--env", default=DEFAULT_ENV, help="environment (default: %(default)s)")
+    parser.add_argument("--scenario", default="small", help="scenario (default: %(default)s; see `rangym list`)")
+    parser.add_argument(
+        "--set", dest="overrides", metavar="KEY=VALUE", action="append", default=[], help="override a parameter"
+    )
+
+
+def add_workers(parser: argparse.ArgumentParser, default: int = 1) -> None:
+    parser.add_argument("--workers", type=int, default=default, help="processes, -1: one a core (default: %(default)s)")
+
+
+def env_id(name: str) -> str:
+    """``"CellAssociation"``, ``"cell_association"``, the full id, or ``"my_module:lab/Mine-v0"`` -> the full id."""
+    from rangym.envs.params import nearest
+    from rangym.envs.registration import PROBLEMS, problem
+
+    module, colon, rest = name.rpartition(":")
+    if colon:
+        importlib.import_module(module)  # it may register what comes after the colon
+    short = {_plain(full): full for full in PROBLEMS}
+    if rest in PROBLEMS or colon:
+        return problem(rest).env_id
+    if _plain(rest) not in short:
+        names = [full.partition("/")[2].partition("-")[0] for full in PROBLEMS]
+        raise WrongValue(f"--env: one of {', '.join(names)} wanted, got {name!r}{nearest(name, names)}")
+    return short[_plain(rest)]
+
+
+def _plain(name: str) -> str:
+    return name.rpartition("/")[2].partition("-")[0].replace("_", "").lower()
+
+
+def key_values(parts: Sequence[str], option: str) -> dict[str, object]:
+    """``["gamma=5", "law=static"]`` -> ``{"gamma": 5, "law": "static"}``."""
+    return words.key_values(list(parts), f"{option}:")
+
+
+def grid(parts: Sequence[str]) -> dict[str, list[object]]:
+    """``["offset_db=1,3", "rounding=coupled,argmax"]`` -> a list of values for each key."""
+    pairs = (part.partition("=") for part in parts)
+    texts = {key.strip(): values for key, _, values in pairs}
+    words.key_values(list(parts), "--grid:")  # refuses what is no KEY=VALUES
+    return {key: [words.literal(value) for value in words.split(values)] for key, values in texts.items()}
+
+
+def command_line() -> str:
+    """The command as it was typed, for reports and the file of tuned options."""
+    return shlex.join(["rangym", *sys.argv[1:]])
+
+
+def print_problems(results: HasProblems, path: str | Path | None = None) -> int:
+    """Say on stderr what is wrong with results; 1 if anything is."""
+    if results.torn:
+        lines = ", ".join(map(str, results.torn[:5])) + (", ..." if len(results.torn) > 5 else "")
+        print(
+            f"note: {len(results.torn)} line(s) of {path} do not parse and were skipped (line {lines})",
+            file=sys.stderr,
+        )
+    for problem in results.problems[:20]:
+        print(f"PROBLEM: {problem}", file=sys.stderr)
+    if len(results.problems) > 20:
+        print(f"PROBLEM: ... and {len(results.problems) - 20} more", file=sys.stderr)
+    return 1 if results.problems else 0

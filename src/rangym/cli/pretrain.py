@@ -1,0 +1,32 @@
+"""``rangym pretrain``: the predictors of QosClustering."""
+
+from __future__ import annotations
+
+import argparse
+
+DESCRIPTION = """\
+Train the base network of a predictor on history days of the generator, then fit its global head and
+its libraries of heads. Writes FOLDER/NAME.npz and FOLDER/NAME.json, which the environment takes as
+predictor=FOLDER/NAME.npz, and a checkpoint after every epoch."""
+EXAMPLE = """\
+  rangym pretrain small --out predictors/small
+  rangym pretrain paper --out predictors/paper --resume"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", help="small (22-64-64-32, inputs appended) or paper (22-256-256-128)")
+    parser.add_argument("--out", metavar="FOLDER", required=True, help="where files go")
+    parser.add_argument("--epochs", type=int, help="passes over the training rows (default: the recipe's)")
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in the folder")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def run(args: argparse.Namespace) -> int:
+    from rangym.baselines.qos_clustering.pretraining import pretrain
+    from rangym.envs.qos_clustering.predictor import load
+
+    path = pretrain(args.name, args.out, epochs=args.epochs, resume=args.resume, progress=not args.quiet)
+    for point in load(str(path)).config["curve"]:  # type: ignore[attr-defined]
+        print(f"epoch {point['epoch']:2}: training {point['training']:.4f}, validation {point['validation']:.4f}")
+    print(f"{path}: {path.stat().st_size / 1000:.0f} kB; use it as predictor={path}")
+    return 0

@@ -1,0 +1,38 @@
+"""``rangym render``: an episode as an animated GIF."""
+
+from __future__ import annotations
+
+import argparse
+
+from rangym.cli import arguments
+from rangym.envs.errors import WrongValue
+
+DESCRIPTION = """\
+Play an episode with a policy and write it as an animated GIF (needs: pip install 'rangym[plot]')."""
+EXAMPLE = "  rangym render lda --scenario small --seed 0 --slots 100 --out lda.gif"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("policy", metavar="POLICY", help="see `rangym list`")
+    arguments.add_environment(parser)
+    parser.add_argument("--seed", type=int, default=0, help="seed of the trace (default: %(default)s)")
+    parser.add_argument("--slots", type=int, default=100, help="at most so many slots (default: %(default)s)")
+    parser.add_argument("--fps", type=int, default=10, help="frames a second (default: %(default)s)")
+    parser.add_argument("--out", required=True, metavar="FILE.gif", help="file to write")
+
+
+def run(args: argparse.Namespace) -> int:
+    for name in ("slots", "fps"):
+        if getattr(args, name) < 1:
+            raise WrongValue(f"--{name}: a number of at least 1 wanted, got {getattr(args, name)}")
+    if not args.out.endswith(".gif"):
+        raise WrongValue(f"--out: a file name ending in .gif wanted, got {args.out!r}")
+    from rangym.evaluation.film import film, write_gif
+
+    overrides = arguments.key_values(args.overrides, "--set")
+    env_id = arguments.env_id(args.env)
+    frames = film(args.policy, env_id, args.scenario, overrides, seed=args.seed, slots=args.slots)
+    print(
+        f"{write_gif(frames, args.out, args.fps)}: {len(frames)} frames of {frames[0].shape[1]} x {frames[0].shape[0]}"
+    )
+    return 0

@@ -1,0 +1,69 @@
+"""CeflOrchestration's certified bound, attacked by random decisions and by every policy."""
+
+import numpy as np
+import pytest
+
+from rangym import policies
+from rangym.envs.cefl_orchestration.system import CeflOrchestration
+from rangym.envs.core import build
+from rangym.evaluation import Benchmark, cards, evaluate
+from rangym.evaluation.episode import Episode, make_env
+
+ID = "rangym/CeflOrchestration-v0"
+
+
+@pytest.mark.parametrize("mode", ["fixed", "eff"])
+@pytest.mark.parametrize("coding", ["native", "compact", "macro"])
+@pytest.mark.parametrize("bs_energy", ["per_ue", "once"])
+def test_no_random_decision_exceeds_the_bound(mode, coding, bs_energy):
+    overrides = {"theta_mode": mode, "action": coding, "bs_energy": bs_energy, "horizon": 1}
+    env = make_env(ID, "tiny", overrides)
+    system = env.system
+    env.reset(seed=3)
+    found = cards.bound(system, env.trace)
+    assert found.kind == "certified" and found.lower <= found.value
+    trace, lanes = env.trace.stack([env.trace] * 1), 2000
+    rng = np.random.default_rng(0)
+    space = system.action_space
+    actions = rng.uniform(space.low, space.high, (lanes, *space.shape)).astype(space.dtype)
+    some = trace.stack([env.trace] * lanes)
+    state = system.initial(some.slot(0))
+    decision = system.decode(actions, state, some.public(1, system.reveal))
+    _, outcome = system.transition(state, decision, some.slot(1))
+    assert sum(outcome.terms.values()).max() <= found.value + 1e-9 * abs(found.value)
+
+
+def test_every_policy_stays_below_the_bound_and_the_reference_is_the_best():
+    for scenario in ("tiny", "small_fixed"):
+        results = evaluate(None, Benchmark(ID, scenario, range(2), {"horizon": 3}))
+        assert results.problems == ()
+        comparison = results.comparison()
+        rewards = {name: comparison.rewards(name).mean() for name in comparison.rows}
+        assert max(rewards, key=rewards.get) == "convex_reference"
+        assert comparison.bound("lower").mean() <= comparison.bound().mean()
+
+
+def test_the_references_decision_stepped_under_native_scores_its_own_cost():
+    """To 1e-5, since the policy reads float32 observations; at every certified round within .5 % of the bound."""
+    env = make_env(ID, "small_fixed", {"action": "native", "horizon": 4})
+    env.reset(seed=0)
+    found = cards.bound(env.system, env.trace)
+    steps = list(Episode(env, policies.make("convex_reference"), np.random.default_rng(0), env.trace))
+    reward = np.mean([step.reward for step in steps])
+    assert reward == pytest.approx(found.lower, rel=1e-5)
+    assert found.value * (1 + 0.005) <= reward <= found.value
+
+
+@pytest.mark.parametrize("overrides", [{"reward": "gap"}, {"proximal": 0.5}])
+def test_where_nothing_is_proved_there_is_no_bound(overrides):
+    env = make_env(ID, "tiny", overrides)
+    env.reset(seed=0)
+    assert cards.bound(env.system, env.trace).kind == "none"
+
+
+def test_the_weight_of_a_switch_only_lowers_the_rewards():
+    plain, dear = (make_env(ID, "tiny", {"theta_mode": "fixed", "switching_weight": w}) for w in (0.0, 1.0))
+    plain.reset(seed=0), dear.reset(seed=0)
+    without, with_weight = cards.bound(plain.system, plain.trace), cards.bound(dear.system, dear.trace)
+    assert with_weight.value == without.value and with_weight.lower <= without.lower
+    assert isinstance(build(f"{CeflOrchestration.__module__}:CeflOrchestration", "tiny", {}), CeflOrchestration)

@@ -1,0 +1,154 @@
+"""CeflOrchestration's rules against decisions worked out by hand."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+import rangym  # noqa: F401
+from rangym import policies
+from rangym.envs.cefl_orchestration.system import RATES
+from rangym.policies import Knowledge, Task
+from rangym.policies.cefl_orchestration.observed import conditions
+
+ID = "rangym/CeflOrchestration-v0"
+
+
+def played(word, seed=3, scenario="small", steps=1, **overrides):
+    """The environment after some rounds of a policy, and the last round's information."""
+    env = gym.make(ID, scenario=scenario, action="native", **overrides).unwrapped
+    observation, _ = env.reset(seed=seed)
+    policy = policies.make(word) if isinstance(word, str) else word
+    policy.reset(Task.of(env, Knowledge.MODEL), np.random.default_rng(0))
+    for _ in range(steps):
+        before = env.trace.slot(env._episode.t + 1)
+        observation, _, _, _, info = env.step(policy.act(observation))
+    return env, before, info
+
+
+def test_conditions_are_those_of_the_round():
+    env = gym.make(ID, scenario="small").unwrapped
+    observation, _ = env.reset(seed=1)
+    given, slot = conditions(observation), env.trace.slot(1)
+    for field in ("data_points", "drift_per_s", *RATES):
+        np.testing.assert_allclose(given[field], slot[field], rtol=2e-6)
+
+
+def test_uniform():
+    env, slot, info = played("uniform")
+    d, p, net = env.decision, env.system.params, env.system.network
+    np.testing.assert_allclose(d["offload_share"], 0.25, rtol=1e-12)
+    np.testing.assert_allclose(d["forward_share"], 1 / 3, rtol=1e-12)
+    np.testing.assert_allclose(d["clock_hz"] ** 2, 0.2e9 * net.max_clock_hz, rtol=1e-12)
+    np.testing.assert_allclose(d["points_per_s"] / net.federated.machine_points_per_s, (2 / 3) ** 0.5, rtol=1e-12)
+    assert (d["ue_iterations"] == 2).all() and (d["dc_iterations"] == 2).all() and d["aggregator"] == 0
+    np.testing.assert_allclose(d["ue_minibatch"], p.min_minibatch**0.5, rtol=1e-12)
+    np.testing.assert_array_equal(d["ue_to_bs"], slot["uplink_bps"].argmax(axis=1))
+    np.testing.assert_array_equal(d["bs_to_ue"], slot["downlink_bps"].argmax(axis=0))
+    assert info["metrics"]["projected"] == 0
+
+
+def test_a_constant_is_its_compact_action():
+    action = tuple(np.random.default_rng(0).uniform(-1, 1, 45).astype(np.float32).tolist())
+    env, _, info = played(policies.make("tuned_constant", constant=action))
+    twin = gym.make(ID, scenario="small", action="compact").unwrapped
+    twin.reset(seed=3)
+    *_, other = twin.step(np.array(action, np.float32))
+    assert info["metrics"]["J"] == pytest.approx(other["metrics"]["J"], rel=1e-5)
+    _, _, zero = played("tuned_constant")
+    twin.reset(seed=3)
+    *_, other = twin.step(np.zeros(45, np.float32))
+    assert zero["metrics"]["J"] == pytest.approx(other["metrics"]["J"], rel=1e-5)
+
+
+@pytest.mark.parametrize("scenario", ["small", "small_gap"])
+def test_the_look_up_takes_the_best_aggregator_of_the_round(scenario):
+    for seed in range(4):
+        fixed = [played(f"fixed_aggregator:dc={s}", seed, scenario)[2]["metrics"]["J"] for s in range(3)]
+        env, _, info = played("tuned_constant:aggregator=lookup", seed, scenario)
+        assert info["metrics"]["J"] == pytest.approx(min(fixed), rel=1e-9)
+        assert env.decision["aggregator"] == np.argmin(fixed)
+
+
+def test_greedy_rules():
+    data, rate = [], []
+    for seed in range(8):
+        env, slot, _ = played("data_greedy", seed)
+        points = slot["data_points"]
+        data.append(int(env.decision["aggregator"]))
+        assert data[-1] == np.argmax([points[:2].sum(), points[2:4].sum(), points[4:].sum()])
+        env, slot, _ = played("rate_greedy", seed)
+        mean = [
+            np.mean(
+                [max(1 / (1 / up[b] + 1 / slot["backhaul_bps"][b, s]) for b in range(3)) for up in slot["uplink_bps"]]
+            )
+            for s in range(3)
+        ]
+        rate.append(int(env.decision["aggregator"]))
+        assert rate[-1] == np.argmax(mean)
+        path = 1 / slot["uplink_bps"] + 1 / slot["backhaul_bps"][:, rate[-1]]
+        np.testing.assert_array_equal(env.decision["ue_to_bs"], path.argmin(axis=1))
+    assert len(set(data)) > 1 and len(set(rate)) > 1
+
+
+def test_no_offloading():
+    env, slot, info = played("no_offloading")
+    assert (env.decision["offload_share"] == 0).all() and info["metrics"]["offloaded_share"] == 0
+    assert info["metrics"]["energy_ue_data_j"] == info["metrics"]["energy_dc_compute_j"] == 0
+
+
+@pytest.mark.parametrize("name, share", [("fednova_ue", 0.0), ("fednova_dpu", 0.5)])
+def test_fednova(name, share):
+    env, slot, info = played(f"{name}:aggregator=2", scenario="paper", steps=3)
+    d, net = env.decision, env.system.network
+    assert info["metrics"]["offloaded_share"] == pytest.approx(share, abs=1e-12)
+    for n in range(20):
+        own = [2 * (n // 4), 2 * (n // 4) + 1]
+        np.testing.assert_allclose(d["offload_share"][n, own], share / 2)
+        assert d["offload_share"][n].sum() == pytest.approx(share)
+    for b in range(10):
+        assert d["forward_share"][b, b // 2] == 1
+    np.testing.assert_allclose(d["clock_hz"], (0.2e9 + net.max_clock_hz) / 2, rtol=1e-12)
+    np.testing.assert_allclose(d["points_per_s"], net.federated.machine_points_per_s / 2, rtol=1e-12)
+    np.testing.assert_allclose(d["ue_minibatch"], 0.2, rtol=1e-12)
+    counts = np.concatenate([d["ue_iterations"], d["dc_iterations"]])
+    assert set(counts) == {1, 2, 3} and d["aggregator"] == 2
+
+
+def test_fednova_with_one_iteration_draws_no_other():
+    env, _, _ = played("fednova_dpu:mean_iterations=1", scenario="paper")
+    assert (env.decision["ue_iterations"] == 1).all()
+    env, _, _ = played("fednova_dpu:mean_iterations=50", scenario="paper")
+    assert env.decision["ue_iterations"].max() == 6
+
+
+@pytest.mark.parametrize("size", [(7, 4, 3), (1, 1, 1), (3, 1, 4), (2, 5, 3), (6, 2, 3)])
+def test_every_rule_at_any_size(size):
+    overrides = dict(zip(("num_ues", "num_bss", "num_dcs"), size, strict=True))
+    for name in policies.names(ID):
+        env = gym.make(ID, scenario="tiny", **overrides, **policies.entry(name).overrides).unwrapped
+        observation, _ = env.reset(seed=0)
+        policy = policies.make(name)
+        policy.reset(Task.of(env, Knowledge.MODEL), np.random.default_rng(0))
+        for _ in range(2):
+            action = policy.act(observation)
+            assert env.action_space.contains(action)
+            observation, _, _, _, info = env.step(action)
+            assert info["metrics"]["projected"] == 0 or name == "random"
+
+
+REFUSED = {
+    "constant of another size": ({"constant": (0.0,) * 44}, "tuned_constant", "constant: 45 numbers wanted, got 44"),
+    "constant outside": ({"constant": (2.0,)}, "tuned_constant", "constant: .* of at most 1 wanted"),
+    "unknown aggregator": ({"aggregator": "look"}, "tuned_constant", "aggregator: one of .* did you mean 'lookup'"),
+    "no such DC": ({"dc": 3}, "fixed_aggregator", r"dc: one of 0..2 wanted, got 3"),
+    "no such aggregator": ({"aggregator": 3}, "fednova_ue", r"aggregator: one of 0..2 wanted, got 3"),
+    "empty mini-batch": ({"mean_minibatch": 0.0}, "fednova_dpu", "mean_minibatch: a number above 0"),
+    "half an iteration": ({"mean_iterations": 0.5}, "fednova_dpu", "mean_iterations: a number of at least 1"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_options(name):
+    options, policy, message = REFUSED[name]
+    with pytest.raises(ValueError, match=message):
+        played(policies.make(policy, **options))
