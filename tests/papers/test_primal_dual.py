@@ -95,8 +95,8 @@ def test_more_rounds_of_consensus_come_nearer_to_exact_averaging():
         primal_dual(given, kept, averaging, steps=40).value
         for averaging in (rounds_matrix(weights, 5), rounds_matrix(weights, 70), np.full((nodes, nodes), 1.0 / nodes))
     ]
-    assert all(best - 1e-6 * best <= value <= 1.25 * best for value in values)
-    assert values[1] <= values[0] * 1.01 and values[2] <= values[0] * 1.01
+    assert best * (1 - 1e-6) <= values[2] <= values[1] <= values[0]
+    assert values[1] <= 1.15 * best and values[2] <= 1.05 * best  # measured: 9.7 and 1.8 %
 
 
 def test_consensus_weights_average_and_contract_as_the_specification_says():

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rangym.envs.errors import WrongValue
-from rangym.policies.algorithms.federated.relaxed_round import RelaxedRound, simplex_rows
+from rangym.policies.algorithms.federated.relaxed_round import RelaxedRound, row_scale, simplex_rows
 
 
 class Copies:
@@ -41,7 +41,6 @@ class Copies:
         self.down = layout.at["down"] if not keep_integers else np.empty((model.coefficients.stations, 0), np.int64)
         self.rows = len(layout.row_owner)
         self.multipliers = np.zeros((layout.nodes, self.rows + len(self.first) + self.down.shape[1]))
-        self.norm = 0.0  # squared norm of the Jacobian at the first step
         self.most_copies = int(layout.copies[central_free].max())
 
     @property
@@ -62,11 +61,10 @@ class Copies:
         gradient = found.gradient / self.unit
         gradient += np.where(self.integer, penalty * (1.0 - 2.0 * w) / layout.copies[layout.source], 0.0)
         jacobian = found.jacobian * self.free
-        row_norm = np.einsum("rw,rw->r", jacobian, jacobian)
-        if self.norm == 0.0:
-            self.norm = float(np.linalg.eigvalsh(jacobian @ jacobian.T)[-1])
-        length = self.proximal * nodes / (np.maximum(row_norm, self.norm) + self.most_copies)
-        tie_length = self.proximal * nodes / (self.norm + self.most_copies)
+        scale = row_scale(jacobian)
+        scaled = jacobian * scale[:, None]
+        tie_length = self.proximal * nodes / (np.linalg.eigvalsh(scaled @ scaled.T)[-1] + self.most_copies)
+        length = tie_length * scale**2
         owner, rows = layout.row_owner, np.arange(self.rows)
         reached = w
         for _ in range(dual_steps):

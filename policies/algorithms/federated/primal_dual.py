@@ -9,9 +9,8 @@ neighbours in the decentralised form. Different from arXiv 2203.13950, on purpos
 - the integrality constraints (45)-(47) become a penalty on I (1 - I), which grows: their printed surrogates, kept with
   ``form="printed"``, freeze every binary point and allow no other one;
 - lambda_1 doubles where a centralised step raises J, because (62) majorises J only for a large enough one;
-- a decentralised step length is lambda_1 V / (squared norm of the Jacobian at the start, or of the constraint's own row
-  where that is larger, + most copies): with the present norm of all rows, a clock near 0 slows every multiplier down
-  and the run leaves its bounds (seen);
+- a decentralised multiplier step is divided by the squared norm of the constraint's own row where that is above 1: with
+  one length for all, a clock near 0 slows every multiplier down and the run leaves its bounds (seen);
 - after a centralised step the two delays are set to the largest path, which restores feasibility.
 
 | symbol | name | value |

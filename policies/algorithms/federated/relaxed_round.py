@@ -359,3 +359,8 @@ def simplex_rows(values: NDArray, capped: NDArray | bool = False) -> NDArray:
     threshold = excess[np.arange(len(values)), support] / (support + 1)
     inside = capped & (np.maximum(values, 0.0).sum(axis=1) <= 1.0)
     return np.maximum(values - np.where(inside, 0.0, threshold)[:, None], 0.0)
+
+
+def row_scale(jacobian: NDArray) -> NDArray:
+    """Factors that bring rows longer than 1 to length 1."""
+    return 1.0 / np.maximum(np.sqrt(np.einsum("rw,rw->r", jacobian, jacobian)), 1.0)
