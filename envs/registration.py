@@ -75,15 +75,29 @@ def resolve(target: str) -> object:
         raise WrongValue(f"'module:NAME' wanted, got {target!r}")
     try:
         return getattr(importlib.import_module(module), name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise  # the module is there, and what it imports is not
+        raise WrongValue(f"{target!r}: there is no module {error.name!r} on the path") from None
     except AttributeError:
         raise WrongValue(f"{target!r}: the module {module} has no {name!r}") from None
+
+
+def import_user(module: str) -> None:
+    """Import a module that may register problems; where there is none, say so."""
+    try:
+        importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise
+        raise WrongValue(f"env_id: an importable module before the colon wanted, got {module!r}") from None
 
 
 def problem(env_id: str) -> Problem:
     """The problem registered as ``env_id``; ``"module:env_id"`` imports the module first, which may register it."""
     module, colon, name = env_id.rpartition(":")
     if colon:
-        importlib.import_module(module)
+        import_user(module)
     if name not in PROBLEMS:
         close = difflib.get_close_matches(name, PROBLEMS, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""

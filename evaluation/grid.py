@@ -63,10 +63,12 @@ def run_grid(
     A job that fails becomes a row with ``error`` and is tried again next time. Killed at any moment, the file keeps
     every finished row. ``path`` None keeps the rows in memory only.
     """
-    if workers == 0 or workers < -1:
+    if isinstance(workers, bool) or not isinstance(workers, int) or workers == 0 or workers < -1:
         raise WrongValue(f"workers: a number of processes, or -1 for one a core, wanted, got {workers}")
     wanted = {job_key(job): job for job in jobs}
     stored = Stored({}, {}, ()) if path is None else read(path)
+    if path is not None and stored.torn and not stored.rows and not stored.errors and not _begins_a_row(path):
+        raise WrongValue(f"out: a file of results, or a new one, wanted, got {str(path)!r}, which holds something else")
     todo = [(key, job) for key, job in wanted.items() if key not in stored.rows]
     rows = {key: stored.rows[key] for key in wanted if key in stored.rows}
     errors: dict[str, Row] = {}
@@ -109,6 +111,12 @@ def write(rows: Iterable[Row], path: str | Path) -> Path:
     part.write_bytes(b"".join(json.dumps(row, allow_nan=False).encode() + b"\n" for row in rows))
     os.replace(part, path)
     return path
+
+
+def _begins_a_row(path: str | Path) -> bool:
+    """Whether a file without a whole row begins with one: its writer was killed at the first."""
+    with open(path, "rb") as file:
+        return file.read(8) == b'{"key": '
 
 
 class _Appender:

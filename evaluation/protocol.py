@@ -117,6 +117,8 @@ class Card:
 
 def checked_seeds(given: Iterable[int], any_seed: bool) -> tuple[int, ...]:
     """The seeds as integers, each once and, unless ``any_seed``, of the evaluation range."""
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise WrongType(f"seeds: a range or list of integers wanted, got {given!r}")
     seeds = tuple(given)
     for seed in seeds:
         if isinstance(seed, bool) or not hasattr(seed, "__index__") or seed < 0:
@@ -138,6 +140,8 @@ def checked_seeds(given: Iterable[int], any_seed: bool) -> tuple[int, ...]:
 def plain_values(values: Mapping[str, object], name: str) -> dict[str, object]:
     """``values`` as JSON's own types; what has no stable value is refused with ``name``."""
     try:
+        if not isinstance(values, Mapping):
+            raise TypeError(f"a dictionary wanted, got {type(values).__name__}")
         return json.loads(json.dumps(dict(values), allow_nan=False, default=_python))
     except (TypeError, ValueError) as error:
         raise WrongValue(f"{name}: plain values (numbers, words, lists) wanted: {error}") from None

@@ -53,6 +53,8 @@ def evaluate(
         with a policy object whose rows could not be told from others. An error inside a job does not raise: see
         ``Results.problems``.
     """
+    if not isinstance(benchmark, Benchmark):
+        raise WrongType(f"benchmark: a Benchmark wanted, got {type(benchmark).__name__}")
     if isinstance(policies, str | Policy):
         policies = [policies]
     asked = benchmark.chosen() if policies is None else list(policies)
@@ -96,6 +98,7 @@ def _policy(given: str | Policy, benchmark: Benchmark) -> Policy:
     if not isinstance(given, Policy):
         what = given.__name__ if isinstance(given, type) else type(given).__name__
         hint = "; Predictor(model, name='mine') makes a policy of it" if hasattr(given, "predict") else ""
+        hint = f"; {what}() is one" if isinstance(given, type) and issubclass(given, Policy) else hint
         raise WrongType(f"policies: words of the registry or Policy objects wanted, got {what}{hint}")
     policy = copy.copy(given)
     if not policy.name:

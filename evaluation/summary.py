@@ -137,7 +137,7 @@ def notes(summary: Summary) -> list[str]:
     if len(summary.policies) > 1:
         found.append(
             f"difference: paired, to {summary.reference}; p: paired t-test, Holm's correction for "
-            f"{len(summary.policies) - 1} comparisons."
+            f"{len(summary.policies) - 1} comparison{'s' * (len(summary.policies) > 2)}."
         )
     if len({row["trace_code"] for by_seed in c.rows.values() for row in by_seed.values()}) > 1:
         found.append("CAUTION: the rows come from several versions of the code; compare them in a new results file.")

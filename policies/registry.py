@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import inspect
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -134,6 +135,8 @@ def make(word: str, *, scenario: str | None = None, **options: object) -> Policy
         if key not in allowed:
             listed = ", ".join(allowed) or "none"
             raise WrongType(f"{asked.name}: unknown option {key!r}{nearest(key, allowed)} (options: {listed})")
+    if inspect.isabstract(cls):
+        raise WrongType(f"{asked.name}: {cls.__name__} does not define {', '.join(sorted(cls.__abstractmethods__))}")
     policy = cls(**given)
     policy.name, policy.role, policy.overrides = asked.name, line.role, line.overrides or policy.overrides
     return policy
@@ -165,6 +168,8 @@ def _stored(folder: str) -> dict[str, dict[str, dict[str, dict[str, object]]]]:
 
 def bind(word: str, env: gym.Env | gym.vector.VectorEnv, rng: np.random.Generator | int = 0) -> Policy:
     """The policy ``word`` ready for ``predict`` on ``env``; refused where env or its parameters do not fit it."""
+    if not isinstance(env, gym.Env | gym.vector.VectorEnv):
+        raise WrongType(f"env: a rangym environment wanted, got {type(env).__name__}")
     Task.of(env)  # refuses a foreign environment
     shell = cast(SystemEnv | SystemVectorEnv, env.unwrapped)
     policy, system = make(word, scenario=shell.scenario), shell.system

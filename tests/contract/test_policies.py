@@ -204,18 +204,19 @@ def test_causality_check_catches_planted_cheaters():
 def test_observations_are_causal_and_a_leaking_system_is_caught(env):
     assert first_leak(env) is None
     honest = env.system.transition
+    hidden = max(env.system.reveal, key=env.system.reveal.get)  # the last to be announced: decisions do without it
 
     def leaking(state, decision, slot):  # carries the slot just acted in further than `reveal` allows
         new, outcome = honest(state, decision, slot)
-        secret = slot[next(iter(env.system.reveal))]
+        secret = slot[hidden]
         # Into one entry of a field that the observation shows, and by little: what takes a mean out or clips keeps it.
         field = next(f for f in ("load", "rounds_since_served", "average_loss", "gap") if f in new)
         told = new[field].astype(np.float64).reshape(len(secret), -1)
         told[:, 0] += np.sin(secret.reshape(len(secret), -1).mean(axis=1)) / 10
         return {**new, field: told.reshape(new[field].shape)}, outcome
 
+    env.system.reveal = {**env.system.reveal, hidden: env.system.horizon + 2}  # never public
     env.system.transition = leaking
-    env.system.reveal = dict.fromkeys(env.system.reveal, env.system.horizon + 2)  # nothing is ever public
     assert first_leak(env) is not None
 
 

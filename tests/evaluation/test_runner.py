@@ -50,6 +50,23 @@ class Wary(Policy):
         return np.zeros(self._space.shape, dtype=np.int64)
 
 
+class Half(Policy):
+    """Forgets to act."""
+
+    def reset(self, task, rng):
+        pass
+
+
+def test_a_file_that_is_not_ours_is_not_written_to(tmp_path):
+    file = tmp_path / "script.py"
+    file.write_text("print('mine')\n")
+    with pytest.raises(ValueError, match="out: a file of results, or a new one, wanted, got .*script.py"):
+        evaluate(["random"], benchmark(), out=file)
+    assert file.read_text() == "print('mine')\n"
+    file.write_bytes(b'{"key": "torn by a ki')  # but a first row that was torn is ours
+    assert evaluate(["random"], benchmark([0]), out=file, bounds=False).computed == 1
+
+
 @pytest.fixture
 def planted(monkeypatch):
     monkeypatch.setitem(registry._NAMED, "spy", (CELL, Entry(f"{__name__}:Spy", "oracle")))
@@ -185,6 +202,13 @@ def test_seeds_in_words():
         (lambda: evaluate(["random"], Benchmark("rangym/CellAssociation", "tiny")), "did you mean"),
         (lambda: Benchmark(CELL, "tiny", overrides={"map": object()}), "plain values"),
         (lambda: evaluate([], benchmark()), "at least one policy"),
+        (lambda: evaluate(["random"], "tiny"), "benchmark: a Benchmark wanted, got str"),
+        (lambda: benchmark(3), "seeds: a range or list of integers wanted, got 3"),
+        (lambda: Benchmark(CELL, "tiny", overrides=["x"]), "overrides: .* a dictionary wanted, got list"),
+        (lambda: evaluate(["random"], benchmark(), workers=1.5), "workers"),
+        (lambda: evaluate(["nomodule:Mine"], benchmark()), "there is no module 'nomodule'"),
+        (lambda: evaluate([Wary], benchmark()), r"got Wary; Wary\(\) is one"),
+        (lambda: evaluate([f"{__name__}:Half"], benchmark()), "Half does not define act"),
         (lambda: evaluate(["maxsinr"], benchmark()), "did you mean 'max_sinr'"),
         (lambda: evaluate(["max_sinr:offset=3"], benchmark()), "unknown option 'offset'"),
         (lambda: evaluate(["max_sinr:"], benchmark()), "NAME:tuned"),

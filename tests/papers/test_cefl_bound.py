@@ -43,18 +43,31 @@ def test_every_policy_stays_below_the_bound_and_the_reference_is_the_best():
         assert comparison.bound("lower").mean() <= comparison.bound().mean()
 
 
-def test_the_references_decision_stepped_under_native_scores_its_own_cost():
-    """To 1e-5, since the policy reads float32 observations; at every certified round within .5 % of the bound."""
+def test_the_references_decision_stepped_under_native_comes_near_the_bound():
     env = make_env(ID, "small_fixed", {"action": "native", "horizon": 4})
     env.reset(seed=0)
     found = cards.bound(env.system, env.trace)
     steps = list(Episode(env, policies.make("convex_reference"), np.random.default_rng(0), env.trace))
     reward = np.mean([step.reward for step in steps])
-    assert reward == pytest.approx(found.lower, rel=1e-5)
-    assert found.value * (1 + 0.005) <= reward <= found.value
+    assert found.value * (1 + 0.001) <= found.lower <= found.value
+    assert found.value * (1 + 0.1) <= reward <= found.value  # without branch and bound
 
 
-@pytest.mark.parametrize("overrides", [{"reward": "gap"}, {"proximal": 0.5}])
+def test_the_references_decision_stepped_under_native_scores_its_own_cost():
+    """To 1e-5, since a policy reads float32 observations."""
+    from rangym.policies.algorithms.federated.cefl_reference import fixed_reference
+    from rangym.policies.cefl_orchestration.convex import round_problem
+
+    env = make_env(ID, "small_fixed", {"action": "native", "horizon": 2})
+    env.reset(seed=0)
+    trace = env.trace
+    steps = list(Episode(env, policies.make("convex_reference"), np.random.default_rng(0), trace))
+    for t, step in enumerate(steps, 1):
+        found = fixed_reference(round_problem(env.system, trace.slot(t), env.system.params.initial_gap))
+        assert -100 * step.reward == pytest.approx(found.value, rel=1e-5)
+
+
+@pytest.mark.parametrize("overrides", [{"reward": "gap"}, {"proximal": 0.5}, {"proximal": 0.5, "theta_mode": "fixed"}])
 def test_where_nothing_is_proved_there_is_no_bound(overrides):
     env = make_env(ID, "tiny", overrides)
     env.reset(seed=0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import shlex
 import sys
 from collections.abc import Sequence
@@ -41,11 +40,11 @@ def add_workers(parser: argparse.ArgumentParser, default: int = 1) -> None:
 def env_id(name: str) -> str:
     """``"CellAssociation"``, ``"cell_association"``, the full id, or ``"my_module:lab/Mine-v0"`` -> the full id."""
     from rangym.envs.params import nearest
-    from rangym.envs.registration import PROBLEMS, problem
+    from rangym.envs.registration import PROBLEMS, import_user, problem
 
     module, colon, rest = name.rpartition(":")
     if colon:
-        importlib.import_module(module)  # it may register what comes after the colon
+        import_user(module)  # it may register what comes after the colon
     short = {_plain(full): full for full in PROBLEMS}
     if rest in PROBLEMS or colon:
         return problem(rest).env_id
