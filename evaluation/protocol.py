@@ -142,9 +142,10 @@ def plain_values(values: Mapping[str, object], name: str) -> dict[str, object]:
     try:
         if not isinstance(values, Mapping):
             raise TypeError(f"a dictionary wanted, got {type(values).__name__}")
-        return json.loads(json.dumps(dict(values), allow_nan=False, default=_python))
+        found: dict[str, object] = json.loads(json.dumps(dict(values), allow_nan=False, default=_python))
     except (TypeError, ValueError) as error:
         raise WrongValue(f"{name}: plain values (numbers, words, lists) wanted: {error}") from None
+    return found
 
 
 def _python(value: object) -> object:

@@ -60,7 +60,7 @@ class Comparison:
             return policy if policy in self.rows else named[0]
         raise WrongValue(f"policy: one of {', '.join(named or self.rows)} wanted, got {policy!r}")
 
-    def rewards(self, policy: str) -> NDArray:
+    def rewards(self, policy: str) -> NDArray[np.float64]:
         """Mean reward per slot of each episode, (seeds,)."""
         by_seed = self.rows[self.find(policy)]
         return np.array([by_seed[seed]["reward"] for seed in self.seeds])
@@ -69,7 +69,7 @@ class Comparison:
         """One row of the policy, for what is the same in all of them."""
         return self.rows[policy][self.seeds[0]]
 
-    def field(self, policy: str, group: str, name: str) -> NDArray:
+    def field(self, policy: str, group: str, name: str) -> NDArray[np.float64]:
         """A metric or term of each episode, (seeds,); NaN where an episode has none."""
         values = [self.rows[policy][seed][group].get(name) for seed in self.seeds]
         return np.array([np.nan if value is None else value for value in values], dtype=float)
@@ -80,7 +80,7 @@ class Comparison:
         kinds = {self.bounds[seed]["kind"] if seed in self.bounds else "none" for seed in self.seeds}
         return next(kind for kind in ("none", "best known", "certified") if kind in kinds)
 
-    def bound(self, which: str = "value") -> NDArray | None:
+    def bound(self, which: str = "value") -> NDArray[np.float64] | None:
         """The bound on each episode's mean reward (or its ``lower`` end, what is known to be reachable)."""
         values = [self.bounds[seed][which] if seed in self.bounds else None for seed in self.seeds]
         return None if None in values else np.array(values, dtype=float)
@@ -186,7 +186,7 @@ class Results:
             raise WrongValue(f"one comparison wanted, got {[c.title for c in self.comparisons]}")
         return self.comparisons[0]
 
-    def rewards(self, policy: str) -> NDArray:
+    def rewards(self, policy: str) -> NDArray[np.float64]:
         """Mean reward per slot of each episode of ``policy``, (seeds,), where there is one comparison."""
         return self.comparison().rewards(policy)
 
