@@ -1,5 +1,6 @@
 """What every paper's folder keeps, a paper of a user's own, and claims that follow from the published rows."""
 
+import ast
 import json
 import lzma
 import sys
@@ -7,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from rangym.cli import main
+from rangym.evaluation.grid import job_key
 from rangym.evaluation.papers.paper import Drawing, Paper, Plan, find, names, resolve
 from rangym.evaluation.papers.reproduce import ROWS, judged, reproduce
-from rangym.evaluation.papers.rows import Rows
+from rangym.evaluation.papers.rows import Rows, job
 
+FOLDERS = Path(__file__).resolve().parents[2] / "evaluation" / "papers"
 PUBLISHED = Path(__file__).resolve().parents[2] / "evaluation" / "published"
 TOY = """
 from rangym.evaluation.papers.readings import Claim, number
@@ -83,9 +87,58 @@ def test_a_paper_of_ones_own_is_reproduced_and_goes_on_where_it_was(toy, tmp_pat
     assert [claim["verdict"] for claim in kept["claims"]] == ["not reproduced"]
 
 
+def test_two_processes_give_the_same_claims(toy, tmp_path):
+    for workers in (1, 2):
+        assert reproduce(toy, quick=True, workers=workers, out=tmp_path / str(workers)) == 0
+    one, two = (json.loads((tmp_path / folder / "tower" / "claims.json").read_text()) for folder in "12")
+    assert one["claims"] == two["claims"]
+
+
+def test_rows_are_found_by_arguments_one_a_seed():
+    rows = Rows.of({**job("x", side=s, seed=n), "v": {"w": 10 * s + n}} for n in (2, 0, 1) for s in (1, 2))
+    assert rows.values("x", "v", "w", side=2).tolist() == [20, 21, 22]
+    with pytest.raises(ValueError, match="one a seed"):
+        rows.where("x")
+    for kind, side in (("x", 3), ("y", 1)):
+        with pytest.raises(ValueError, match="got none"):
+            rows.where(kind, side=side)
+
+
 def test_a_paper_without_both_plans_is_refused(toy):
     with pytest.raises(ValueError, match="plans: full and quick wanted, got"):
         Paper(**{**vars(toy), "plans": {"full": Plan()}})
+
+
+def test_papers_are_the_folders_and_the_command_lists_them(capsys):
+    folders = {path.parent.name for path in FOLDERS.glob("*/__init__.py")}
+    assert names() == sorted(folder.replace("_", "-") for folder in folders) and len(names()) >= 3
+    assert main(["reproduce"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == names()
+    with pytest.raises(ValueError, match="did you mean 'wkhm'"):
+        find("wkmh")
+
+
+def imported(path):
+    """The modules that a file imports, wherever in its code."""
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    found = {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+    return found | {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_folder_declares_its_paper_and_leaves_the_skeleton_to_the_shared_modules(name):
+    files = sorted((FOLDERS / find(name).folder).glob("*.py"))
+    assert {path.name for path in files} >= {"__init__.py", "jobs.py", "measure.py", "claims.py", "figures.py"}
+    for path in files:
+        modules = imported(path)
+        if path.name == "__init__.py":  # strings and frozen dataclasses only
+            assert modules <= {"collections.abc", "dataclasses", "rangym.evaluation.papers.paper"}
+        if path.name == "claims.py":  # judges rows, runs nothing
+            assert not [m for m in modules if m.startswith(("rangym.policies", "rangym.evaluation.episode", "scipy"))]
+        assert not modules & {
+            f"rangym.evaluation.{m}" for m in ("identity", "runner", "papers.reproduce", "papers.tables")
+        }
+        assert not [word for word in ("run_grid", "savefig", "json.", "sha256") if word in path.read_text()]
 
 
 @pytest.mark.parametrize("name", names())
@@ -114,3 +167,19 @@ def test_published_claims_follow_from_the_published_rows(name):
     # A changed row changes what is claimed: the claims are computed, not copied.
     half = [row for row in rows if row.get("seed", 0) < 5]
     assert judged(paper, paper.plans["full"], Rows.of(half), "x", captions).as_json() != kept
+    # The rows are those of the plan's jobs, all of them and no others.
+    grouped = Rows.of(rows)
+    code = {row["row"]: row["code"] for row in rows}
+    jobs = [wanted for stage in paper.jobs for wanted in resolve(stage)(paper.plans["full"], grouped)]
+    keys = {job_key({**wanted, "code": code[wanted["row"]]}) for wanted in jobs}
+    assert sorted(row["key"] for row in rows) == sorted(keys)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", names())
+def test_a_quick_run_judges_every_claim(name, tmp_path):
+    assert reproduce(name, quick=True, out=tmp_path) == 0
+    folder = find(name).folder
+    quick, full = (json.loads((where / folder / "claims.json").read_text()) for where in (tmp_path, PUBLISHED))
+    assert [claim["where"] for claim in quick["claims"]] == [claim["where"] for claim in full["claims"]]
+    assert quick["setting"][0].startswith("QUICK RUN")
