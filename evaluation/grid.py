@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -86,12 +87,26 @@ def _results(work: Callable[[Job], Row], todo: Sequence[tuple[str, Job]], worker
         return
     import joblib
 
+    _see_new_modules()
     # A backend that cannot stream (Ray's) gets short chunks, so that finished rows still reach the file soon.
     streams = joblib.parallel.get_active_backend()[0].supports_return_generator
     size = len(todo) if streams else 8 * joblib.effective_n_jobs(workers)
     with joblib.Parallel(n_jobs=workers, return_as="generator_unordered" if streams else "list") as pool:
         for i in range(0, len(todo), size):
             yield from pool(joblib.delayed(_one)(work, key, job) for key, job in todo[i : i + size])
+
+
+def _see_new_modules() -> None:
+    """End idle workers that an earlier call has started with another module path: they would miss a user's module."""
+    from joblib.externals.loky import get_reusable_executor
+
+    if _started_with[-1:] != [tuple(sys.path)]:
+        get_reusable_executor().shutdown(wait=True)
+        _started_with.append(tuple(sys.path))
+
+
+_started_with: list[tuple[str, ...]] = []
+"""Module paths of the workers, the present one last."""
 
 
 def _one(work: Callable[[Job], Row], key: str, job: Job) -> Row:

@@ -121,3 +121,13 @@ def test_kill_9_loses_no_finished_row_and_the_rest_is_resumed(tmp_path):
     assert (computed, episodes, torn) == (2 * seeds - known, 2 * seeds, len(stored.torn))
     after = {json.dumps(row, sort_keys=True) for row in read(out).rows.values()}
     assert kept <= after and len(after) == 2 * seeds
+
+
+def test_workers_find_a_module_that_came_onto_the_path_after_they_were_started(tmp_path, monkeypatch):
+    assert len(run_grid(square, JOBS, None, workers=2)[0].rows) > 0
+    (tmp_path / "late_work.py").write_text("def work(job):\n    return {'late': True}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    import late_work
+
+    stored, _ = run_grid(late_work.work, JOBS, None, workers=2)
+    assert not stored.errors and all(row["late"] for row in stored.rows.values())
