@@ -15,13 +15,14 @@ from rangym.envs.rendering import BLUE, CYAN, FAINT, GREEN, GREY, INK, MUTED, PU
 from rangym.evaluation.statistics import Interval
 from rangym.evaluation.summary import PolicySummary, Summary
 
-# Okabe and Ito's colours: told apart by colour-blind readers too; the marker says the role a second time.
+# The marker says the role a second time.
 ROLES = {
     "reference": (BLUE, "o"),
     "heuristic": (GREEN, "s"),
     "agent": (RED, "D"),
     "oracle": (PURPLE, "^"),
     "random": (MUTED, "v"),
+    "user": (YELLOW, "P"),
 }
 TERM_COLOURS = (BLUE, RED, GREEN, YELLOW, PURPLE, CYAN, GREY, MUTED)
 WIDTH_IN, ROW_IN, FRAME_IN = 9.5, 0.28, 1.3

@@ -23,8 +23,6 @@ from rangym.policies import words
 from rangym.policies.base import Policy, Task
 from rangym.policies.words import Word
 
-ROLES = ("reference", "heuristic", "oracle", "random", "agent", "user")
-
 
 @dataclass(frozen=True)
 class Entry:

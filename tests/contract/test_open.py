@@ -186,8 +186,9 @@ def test_the_command_line_takes_a_users_problem_and_policy(folder):
     )  # fmt: skip
     assert status == 0, err
     assert re.search(r"always +observation +0\.\d+", out) and "coin:Always:side=0" in out and "bound: 1.0000" in out
-    status, out, err = rangym_at(folder, "report", "rows.jsonl")  # a report needs no module: rows say what they are
-    assert status == 0 and "always" in out, err
+    # A report needs no module: rows say what they are.
+    status, out, err = rangym_at(folder, "report", "rows.jsonl", "--out", "r.html")
+    assert status == 0 and "always" in out and (folder / "r.html").stat().st_size > 10_000, err
     status, out, _ = rangym_at(folder, "list", "--env", "coin:lab/Coin-v0")
     assert status == 0 and "repeat" in out and "30 slots" in out
 

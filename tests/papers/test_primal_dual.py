@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from rangym.policies.algorithms.federated.cefl_reference import fixed_reference
 from rangym.policies.algorithms.federated.coefficients import Coefficients
@@ -15,10 +16,16 @@ from rangym.policies.algorithms.federated.consensus import (
     contraction,
     rounds_matrix,
 )
-from rangym.policies.algorithms.federated.primal_dual import primal_dual, printed_surrogate
+from rangym.policies.algorithms.federated.primal_dual import primal_dual
 from rangym.policies.algorithms.federated.relaxed_round import Integers, RelaxedRound
 
 instances = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("cefl_instances.py"))))
+
+
+def printed_surrogate(integers: NDArray, around: NDArray, curvature: float) -> float:
+    """The surrogate (64) of sum I (1 - I) <= 0 as printed, with its quadratic over I alone."""
+    change = integers - around
+    return float(around @ (1.0 - around) + (1.0 - 2.0 * around) @ change + curvature / 2.0 * change @ change)
 
 
 def paper_graph(ues=20, stations=10, centres=5):

@@ -155,9 +155,3 @@ class Centralised:
         objective = self.model.evaluate(self.model.layout.spread(w)).objective / self.unit
         relaxed = w[self.model.integer]
         return objective + penalty * float((relaxed * (1.0 - relaxed)).sum())
-
-
-def printed_surrogate(integers: NDArray, around: NDArray, curvature: float) -> float:
-    """The surrogate (64) of sum I (1 - I) <= 0 as printed, with its quadratic over I alone."""
-    change = integers - around
-    return float(around @ (1.0 - around) + (1.0 - 2.0 * around) @ change + curvature / 2.0 * change @ change)
