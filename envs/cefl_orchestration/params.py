@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from rangym.envs.learning.convergence import GAP_RANGE, THETA_MODES, LearningConstants, largest_iterations
+from rangym.envs.learning.round_cost import CostWeights
 from rangym.envs.params import check, ranged, require
 from rangym.envs.physics.federated_round import BS_ENERGY
 
@@ -136,6 +137,11 @@ class CeflOrchestrationParams:
         require(self.max_iterations <= largest, "max_iterations", wanted, self.max_iterations)
         wanted = f"at most smoothness = {self.smoothness:g}"
         require(self.contraction <= self.smoothness, "contraction", wanted, self.contraction)
+
+    @property
+    def weights(self) -> CostWeights:
+        """The weights of J."""
+        return CostWeights(self.learning_weight, self.delay_weight, self.energy_weight, self.energy_weights)
 
     @property
     def learning(self) -> LearningConstants:

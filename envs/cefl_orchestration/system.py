@@ -17,6 +17,7 @@ from rangym.envs.cefl_orchestration.params import SCENARIOS, CeflOrchestrationPa
 from rangym.envs.core import Frame, Outcome, Slot, SystemModel, Trace
 from rangym.envs.errors import WrongValue
 from rangym.envs.learning.convergence import GAP_RANGE, ConvergenceTerms, convergence_terms, next_gap
+from rangym.envs.learning.round_cost import cost_parts
 from rangym.envs.physics.federated_round import ENERGIES, FederatedRound, RoundDecision, federated_round
 
 if TYPE_CHECKING:
@@ -270,17 +271,11 @@ class RoundCost:
 
     def parts(self) -> dict[str, NDArray]:
         """J by reward terms: weighted, positive."""
-        p = self.params
-        if p.reward == "gap":
-            learning = {"learning": p.learning_weight * self.next_gap}
+        if self.params.reward == "gap":
+            learned = {"learning": self.next_gap}
         else:
-            learning = {f"learning_{x}": p.learning_weight * getattr(self.learning, f"x{x}") for x in "abcde"}
-        energies = zip(p.energy_weights, self.round.energies_j().items(), strict=True)
-        return {
-            **learning,
-            "delay": p.delay_weight * self.round.delay_s,
-            **{f"energy_{name}": p.energy_weight * weight * energy for weight, (name, energy) in energies},
-        }
+            learned = {f"learning_{x}": getattr(self.learning, f"x{x}") for x in "abcde"}
+        return cost_parts(self.params.weights, learned, self.round)
 
     @property
     def total(self) -> NDArray:

@@ -1,20 +1,21 @@
 """The problem of one round: what is given, what a decision costs, what a solver returns.
 
-The cost of a round is J = pi_1 Xi + pi_2 tau + pi_3 (pi_31 E_1 + ... + pi_36 E_6), with Xi the five terms of (25), tau
-the delay and E_k the six energies of `rangym.envs.physics.federated_round`. With ``learning="gap"`` Xi is replaced by
-the optimality gap after the round.
+The cost J of a round is that of `rangym.envs.learning.round_cost`. With ``learning="gap"`` the five terms Xi of (25) are
+replaced by the optimality gap after the round.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rangym.envs.errors import WrongValue
 from rangym.envs.learning.convergence import ConvergenceTerms, LearningConstants, convergence_terms, next_gap
+from rangym.envs.learning.round_cost import CostWeights, cost_parts
 from rangym.envs.physics.federated_round import (
     BS_ENERGY,
     ENERGIES,
@@ -87,6 +88,11 @@ class RoundProblem:
         return ues, stations, np.shape(self.conditions["backhaul_bps"])[1]
 
     @property
+    def weights(self) -> CostWeights:
+        """The weights of J."""
+        return CostWeights(self.learning_weight, self.delay_weight, self.energy_weight, self.energy_weights)
+
+    @property
     def energy_prices(self) -> dict[str, float]:
         """Cost of a joule of each of the six energies."""
         return {name: self.energy_weight * w for name, w in zip(ENERGIES, self.energy_weights, strict=True)}
@@ -106,10 +112,7 @@ class RoundProblem:
         learned = terms.xi
         if self.learning == "gap":
             learned = next_gap(gap, terms, made.delay_s, drift, self.contraction, constants.step_size)
-        total = self.learning_weight * learned + self.delay_weight * made.delay_s
-        energies = made.energies_j()
-        for name, price in self.energy_prices.items():
-            total = total + price * energies[name]
+        total = cast(NDArray, sum(cost_parts(self.weights, {"learning": learned}, made).values()))
         return total, made, terms
 
     def cost(self, decision: RoundDecision | Mapping[str, NDArray]) -> NDArray:
