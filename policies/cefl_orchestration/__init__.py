@@ -12,6 +12,32 @@ POLICIES = {
         "model",
         overrides=_NATIVE,
     ),
+    "priced": Entry(
+        "rangym.policies.cefl_orchestration.convex:Priced",
+        "the same with a price on the gap that is left",
+        knowledge="model",
+        overrides=_NATIVE,
+    ),
+    "primal_dual": Entry(
+        "rangym.policies.cefl_orchestration.distributed:PrimalDual",
+        "Ganguly et al., Algorithms 1 and 2",
+        "reference",
+        "model",
+        overrides=_NATIVE,
+    ),
+    "primal_dual_consensus": Entry(
+        "rangym.policies.cefl_orchestration.distributed:PrimalDualConsensus",
+        "Ganguly et al., Algorithms 1 to 3: with consensus",
+        "reference",
+        "model",
+        overrides=_NATIVE,
+    ),
+    "local_search": Entry(
+        "rangym.policies.cefl_orchestration.constants:LocalSearch",
+        "coordinate steps on the round's cost, from each aggregator",
+        knowledge="model",
+        overrides=_NATIVE,
+    ),
     "uniform": Entry(
         "rangym.policies.cefl_orchestration.rules:Uniform",
         "equal shares, settings in the middle of their ranges",

@@ -1,9 +1,8 @@
-"""Policies that repeat one action of the coding `compact`, and choose at most the aggregator round by round."""
+"""Policies around one action of the coding `compact`: it is repeated, given another aggregator, or searched from."""
 
 from __future__ import annotations
 
 import dataclasses
-from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -16,8 +15,10 @@ from rangym.envs.cefl_orchestration.network import subnets
 from rangym.envs.cefl_orchestration.system import CeflOrchestration
 from rangym.envs.params import ranged, require
 from rangym.envs.physics.federated_round import end_to_end_rate_bps
+from rangym.policies.algorithms.federated.cefl_reference import convex_reference
+from rangym.policies.algorithms.federated.decision_search import decision_search
 from rangym.policies.base import Knowledge, Observation, Policy, Task
-from rangym.policies.cefl_orchestration.observed import conditions
+from rangym.policies.cefl_orchestration.observed import conditions, round_problem
 
 
 @dataclass(eq=False)
@@ -42,20 +43,28 @@ class Constant(Policy):
 
     def act(self, observation: Observation) -> NDArray:
         given = conditions(observation)
-        decision = self.decided(np.array([self.aggregator_of(given, observation)]), given)
+        aggregator = self.aggregator_of(given, observation)
+        decision = self.decided(self.with_aggregators(np.array([aggregator])), given)
         return encode(self._params, self._system.network, decision)[0]
 
-    def decided(self, aggregators: NDArray, given: Mapping[str, NDArray]) -> Decision:
-        """The constant decision with each of the aggregators ``(A,)``, which the UEs' ways depend on."""
+    def with_aggregators(self, aggregators: NDArray) -> NDArray:
+        """The constant action (A, size) with each of the aggregators ``(A,)`` in place of its own."""
         count, dcs = len(aggregators), self._params.num_dcs
         scores = 2.0 * (aggregators[:, None] == np.arange(dcs)) - 1.0
-        action = np.concatenate([scores, np.broadcast_to(self._action[dcs:], (count, len(self._action) - dcs))], axis=1)
-        announced = {f: np.broadcast_to(v, (count, *np.shape(v))) for f, v in given.items()}
-        return decode(self._params, self._system.network, action, announced)
+        return np.concatenate([scores, np.broadcast_to(self._action[dcs:], (count, len(self._action) - dcs))], axis=1)
 
-    @abstractmethod
+    def decided(self, actions: NDArray, given: Mapping[str, NDArray]) -> Decision:
+        """The decisions of compact actions (A, size) in the round: the UEs' ways depend on its rates."""
+        announced = {f: np.broadcast_to(v, (len(actions), *np.shape(v))) for f, v in given.items()}
+        return decode(self._params, self._system.network, actions, announced)
+
+    def costs(self, actions: NDArray, given: Mapping[str, NDArray], observation: Observation) -> NDArray:
+        """J of compact actions (A, size) in the round."""
+        return self._system.cost(self.decided(actions, given), given, float(observation["gap"][0])).total
+
     def aggregator_of(self, given: Mapping[str, NDArray], observation: Observation) -> int:
-        """The DC that aggregates in the coming round."""
+        """The DC that aggregates in the coming round: the constant's own."""
+        return int(self._action[: self._params.num_dcs].argmax())
 
 
 @dataclass(eq=False)
@@ -65,16 +74,56 @@ class TunedConstant(Constant):
     aggregator: str = ranged("constant", words=("constant", "lookup"))
 
     def aggregator_of(self, given: Mapping[str, NDArray], observation: Observation) -> int:
-        dcs = self._params.num_dcs
         if self.aggregator == "constant":
-            return int(self._action[:dcs].argmax())
-        gap = float(observation["gap"][0])
-        return int(self._system.cost(self.decided(np.arange(dcs), given), given, gap).total.argmin())
+            return super().aggregator_of(given, observation)
+        everyone = self.with_aggregators(np.arange(self._params.num_dcs))
+        return int(self.costs(everyone, given, observation).argmin())
 
 
 @dataclass(eq=False)
-class FixedAggregator(Constant):
-    """A constant action with the models meeting at DC ``dc``."""
+class LocalSearch(Constant):
+    """Coordinate steps on the round's cost from the constant with each aggregator, in the coding `compact`.
+
+    ``evaluations`` is the budget of decisions in a round; `effort` reports what is used of it.
+    """
+
+    evaluations: int = ranged(4000, low=1)
+
+    def reset(self, task: Task, rng: np.random.Generator) -> None:
+        super().reset(task, rng)
+        dcs = self._params.num_dcs
+        require(self.evaluations >= dcs, "evaluations", f"at least one for each of {dcs} DCs", self.evaluations)
+        self._used = 0
+
+    def act(self, observation: Observation) -> NDArray:
+        given = conditions(observation)
+        starts = self.with_aggregators(np.arange(self._params.num_dcs))
+        found = decision_search(lambda actions: self.costs(actions, given, observation), starts, self.evaluations)
+        self._used += found.evaluations
+        return encode(self._params, self._system.network, self.decided(found.vector[None], given))[0]
+
+    def effort(self) -> Mapping[str, float]:
+        return {"evaluations": float(self._used)}
+
+
+@dataclass(eq=False)
+class AggregatorRule(Constant):
+    """The aggregator by a rule; with ``rest="convex"`` all else is optimised for it, as in the paper's Fig. 4."""
+
+    rest: str = ranged("constant", words=("constant", "convex"))
+
+    def act(self, observation: Observation) -> NDArray:
+        if self.rest == "constant":
+            return super().act(observation)
+        given = conditions(observation)
+        problem = round_problem(self._system, given, float(observation["gap"][0]))
+        found = convex_reference(problem, [self.aggregator_of(given, observation)])
+        return encode(self._params, self._system.network, found.decision)
+
+
+@dataclass(eq=False)
+class FixedAggregator(AggregatorRule):
+    """The models meet at DC ``dc`` in all rounds."""
 
     dc: int = ranged(0, low=0)
 
@@ -86,16 +135,18 @@ class FixedAggregator(Constant):
         return self.dc
 
 
-class DataGreedy(Constant):
-    """A constant action with the models meeting at the DC of the sub-network whose UEs have the most data."""
+@dataclass(eq=False)
+class DataGreedy(AggregatorRule):
+    """The models meet at the DC of the sub-network whose UEs have the most data."""
 
     def aggregator_of(self, given: Mapping[str, NDArray], observation: Observation) -> int:
         subnet = subnets(self._params.num_ues, self._params.num_dcs)
         return int(np.bincount(subnet, weights=given["data_points"], minlength=self._params.num_dcs).argmax())
 
 
-class RateGreedy(Constant):
-    """A constant action with the models meeting at the DC with the best mean end-to-end rate from the UEs, (76)."""
+@dataclass(eq=False)
+class RateGreedy(AggregatorRule):
+    """The models meet at the DC with the best mean end-to-end rate from the UEs, (76)."""
 
     def aggregator_of(self, given: Mapping[str, NDArray], observation: Observation) -> int:
         return int(end_to_end_rate_bps(given["uplink_bps"], given["backhaul_bps"]).mean(axis=0).argmax())
@@ -108,6 +159,3 @@ class NoOffloading(Constant):
         super().reset(task, rng)
         first = self._params.num_dcs
         self._action[first : first + self._params.num_ues] = -1.0
-
-    def aggregator_of(self, given: Mapping[str, NDArray], observation: Observation) -> int:
-        return int(self._action[: self._params.num_dcs].argmax())

@@ -35,7 +35,7 @@ from rangym.policies.algorithms.federated.primal_dual import primal_dual
 from rangym.policies.algorithms.federated.relaxed_round import Integers
 from rangym.policies.algorithms.federated.round_problem import FederatedSolution, RoundProblem
 from rangym.policies.algorithms.federated.sliced_bound import sliced_bound
-from rangym.policies.cefl_orchestration.convex import round_problem
+from rangym.policies.cefl_orchestration.observed import round_problem
 
 SYSTEM = "rangym.envs.cefl_orchestration.system:CeflOrchestration"
 ORACLE = Path(__file__).parents[1] / "papers" / "cefl_oracle.py"

@@ -56,7 +56,7 @@ def test_the_references_decision_stepped_under_native_comes_near_the_bound():
 def test_the_references_decision_stepped_under_native_scores_its_own_cost():
     """To 1e-5, since a policy reads float32 observations."""
     from rangym.policies.algorithms.federated.cefl_reference import fixed_reference
-    from rangym.policies.cefl_orchestration.convex import round_problem
+    from rangym.policies.cefl_orchestration.observed import round_problem
 
     env = make_env(ID, "small_fixed", {"action": "native", "horizon": 2})
     env.reset(seed=0)

@@ -6,7 +6,7 @@ from rangym.envs.cefl_orchestration.system import REWARD_UNIT, CeflOrchestration
 from rangym.envs.core import Trace
 from rangym.evaluation.bounds import Bound
 from rangym.policies.algorithms.federated.cefl_reference import eff_reference, fixed_reference
-from rangym.policies.cefl_orchestration.convex import round_problem
+from rangym.policies.cefl_orchestration.observed import round_problem
 
 SLICES = 10
 """Slices of the range of FedNova's server scale."""

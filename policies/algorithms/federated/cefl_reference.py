@@ -47,10 +47,13 @@ def fixed_reference(
     )
 
 
-def convex_reference(problem: RoundProblem) -> FederatedSolution:
-    """The reference of the problem's ``theta_mode``, with its defaults and without a bound for "eff"."""
-    fixed = problem.learning_constants.theta_mode == "fixed"
-    return fixed_reference(problem) if fixed else eff_reference(problem)
+def convex_reference(
+    problem: RoundProblem, aggregators: list[int] | None = None, nodes: int = 0, sweeps: int = 1
+) -> FederatedSolution:
+    """The reference of the problem's ``theta_mode``: with ``nodes`` to split for "fixed", ``sweeps`` for "eff"."""
+    if problem.learning_constants.theta_mode == "fixed":
+        return fixed_reference(problem, nodes, aggregators=aggregators)
+    return eff_reference(problem, sweeps, aggregators=aggregators)
 
 
 def eff_reference(

@@ -1,6 +1,6 @@
 """The problem of one round: what is given, what a decision costs, what a solver returns.
 
-The cost J of a round is that of `rangym.envs.learning.round_cost`. With ``learning="gap"`` the five terms Xi of (25) are
+The cost J of a round is that of `rangym.envs.learning.round_cost`. With ``learning="gap"`` the terms Xi of (25) are
 replaced by the optimality gap after the round.
 """
 
