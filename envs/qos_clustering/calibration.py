@@ -22,7 +22,9 @@ from rangym.envs.qos_clustering.predictor import Base, Library, Predictor, input
 HISTORY = DaySettings(num_cells=12, num_vehicles=30, sampling_s=4.0, periods=96, drift="none")
 LABEL_DELAY = 4
 PRETRAINING_DAYS, VALIDATION_DAY = range(100, 104), 104
-LIBRARY_DAYS, CONCEPT_DAYS = range(400, 408), range(900, 924)
+LIBRARY_DAYS, CONCEPT_DAYS = range(400, 432), range(900, 924)
+"""From 32 days a library of four heads loses as little on fresh days as heads fitted to the hidden groups (0.709 under
+the head that suits the concept; 0.708). From eight it loses 8 % more than those; 64 days lower the loss by 0.4 %."""
 UNIFORM_GROUPS = dataclasses.replace(HISTORY, drift="wander", concept_hold_h=math.inf)
 """Library days: cells draw a group for the whole day, since one cell alone of a kind would get no head."""
 WANDERING = dataclasses.replace(HISTORY, drift="wander")

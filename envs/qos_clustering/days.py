@@ -121,4 +121,6 @@ def _write(path: Path, arrays: Arrays) -> None:
 
 
 def _size(arrays: Arrays) -> int:
-    return sum(values.nbytes for values in arrays.values())
+    """Bytes that the arrays hold in memory; what several of them are views of counts once."""
+    owners = (values.base if isinstance(values.base, np.ndarray) else values for values in arrays.values())
+    return sum({id(owner): owner.nbytes for owner in owners}.values())

@@ -128,6 +128,17 @@ def test_the_file_of_another_day_is_not_trusted(folder):
     assert_same(draw(seed=0), first)
 
 
+def test_memory_forgets_the_oldest_and_counts_shared_bytes_once():
+    def views(value):
+        whole = np.full(1000, float(value))
+        return {"head": whole[:900], "tail": whole[100:]}
+
+    memory, made = days.Memory(limit=2 * 8000), []
+    for name in (0, 1, 0, 2, 0, 1):
+        memory.get(name, lambda name=name: made.append(name) or views(name))
+    assert made == [0, 1, 2, 1]  # two fit; the third drove out the one that was used longest ago
+
+
 def test_a_folder_that_cannot_be_written_to_costs_no_episode(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("RANGYM_CACHE", str(tmp_path / "file"))

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from rangym.envs.learning.heads import losses
+from rangym.envs.learning.heads import HeadStatistics, losses, members, ridge_heads
 from rangym.envs.qos_clustering import calibration
 from rangym.envs.qos_clustering.days import history_day
 from rangym.envs.qos_clustering.predictor import FOLDER, SHIPPED, Base, inputs_of, load
@@ -121,24 +121,41 @@ def test_codes_come_back_as_gaussians(day):
     assert mean == pytest.approx(day.mean) and covariance == pytest.approx(day.covariance)
 
 
-def test_a_library_is_better_than_the_global_head_on_the_days_it_was_made_from():
-    predictor = load("small")
+@pytest.fixture(scope="module")
+def library_days():
+    """Mean statistics (384 cell-days) of the days behind the small predictor's libraries, and each one's group."""
     days = [history_day(calibration.UNIFORM_GROUPS, n) for n in calibration.LIBRARY_DAYS]
     assert all((d.group_weight == d.group_weight[0]).all() for d in days)
-    group = np.concatenate([d.group_weight[0].argmax(axis=1) for d in days])
-    assert np.bincount(group).min() >= 12  # of 96 cell-days
-    table = np.concatenate(
-        [
-            losses(calibration.pairs(predictor, d).mean(), np.concatenate([predictor.theta0[None], heads]))
-            for heads in [predictor.library(4).heads]
-            for d in days
-        ]
-    )
+    means = [calibration.pairs(load("small"), d).mean() for d in days]
+    parts = (np.concatenate([getattr(m, name) for m in means]) for name in ("gram", "cross", "power"))
+    return HeadStatistics(*parts), np.concatenate([d.group_weight[0].argmax(axis=1) for d in days])
+
+
+def test_a_library_is_better_than_the_global_head_on_the_days_it_was_made_from(library_days):
+    predictor, (statistics, group) = load("small"), library_days
+    assert np.bincount(group).min() >= 72  # of 384 cell-days
+    table = losses(statistics, np.concatenate([predictor.theta0[None], predictor.library(4).heads]))
     assert table[:, 1:].min(axis=1).mean() < 0.8 * table[:, 0].mean()
     right = [table[group == g, 1:].mean(axis=0).argmin() for g in range(4)]
     assert predictor.library(4).head_of_group.tolist() == right
+    assert sorted(right) == [0, 1, 2, 3]  # every group has a head of its own
     two, ten = predictor.library(2).heads, predictor.library(10).heads
     assert two.shape == (2, 33, 9) and ten.shape == (10, 33, 9)
+
+
+def test_a_library_without_labels_is_as_good_as_heads_fitted_to_the_hidden_groups(library_days):
+    predictor, (statistics, group) = load("small"), library_days
+    library = predictor.library(4)
+    fitted = ridge_heads(statistics, members(group, 4), predictor.theta0, calibration.LIBRARY_RHO)
+    found = []
+    for number in range(2000, 2004):
+        day = history_day(calibration.WANDERING, number)
+        concept = day.group_weight[:-4].argmax(axis=2)[..., None]
+        sums = calibration.pairs(predictor, day)
+        ours = losses(sums, library.heads[library.head_of_group])
+        found.append([np.take_along_axis(x, concept, axis=2).mean() for x in (ours, losses(sums, fitted))])
+    ours, theirs = np.mean(found, axis=0)
+    assert ours < 1.03 * theirs
 
 
 def test_concept_tables_describe_the_losses_of_wandering_days():

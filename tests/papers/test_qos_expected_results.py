@@ -1,7 +1,7 @@
-"""Batch clustering on history days of the generator: the order and the gaps that an independent reference found.
+"""What an independent reference found: orders and gaps of batch clustering, and of policies under drift.
 
-One instance is a day of twelve cells in their sites' groups (lam .002, beta .15, rho .03, 55 raw features, kernel the
-mean over the periods). Bands are the reference's, widened by what 12 days of ours spread.
+One instance of batch clustering is a day of twelve cells in their sites' groups (lam .002, beta .15, rho .03, 55 raw
+features, kernel the mean over the periods). Bands are the reference's, widened by what 12 days of ours spread.
 """
 
 import numpy as np
@@ -12,6 +12,8 @@ from rangym.envs.learning.heads import statistics_of
 from rangym.envs.qos_clustering.calibration import HISTORY
 from rangym.envs.qos_clustering.days import history_day
 from rangym.envs.qos_clustering.predictor import inputs_of, load
+from rangym.evaluation import Benchmark, evaluate
+from rangym.evaluation.statistics import mean_interval
 from rangym.policies.algorithms.prediction.bcd import bcd
 from rangym.policies.algorithms.prediction.partition import exact_partition, greedy_merge, ifca_partition, partition_of
 from rangym.policies.algorithms.prediction.problem import SharingProblem
@@ -96,3 +98,30 @@ def test_the_relaxed_value_bounds_nothing(found):
 def test_few_clusters_are_left(found):
     assert all(3 <= best.num_clusters <= 6 for best in found["exact"])
     assert all(x.clusters[0] == 12 and x.clusters[-1] <= 5 for x in found["identity"])
+
+
+ORDER = (
+    "random",
+    "global_frozen",
+    "greedy_last_loss",
+    "greedy_smoothed",
+    "sticky_smoothed:tuned",
+    "bayes_filter:tuned",
+    "true_groups",
+    "hindsight_plan",
+)
+"""From worst to best on `small`."""
+
+
+@pytest.fixture(scope="module")
+def small():
+    return evaluate(ORDER, Benchmark("rangym/QosClustering-v0", "small", range(12))).comparison()
+
+
+def test_tracking_drift_pays_and_leaves_room(small):
+    rewards = {word: small.rewards(small.find(word.partition(":")[0])) for word in ORDER}
+    means = [rewards[word].mean() for word in ORDER]
+    assert means == sorted(means)
+    assert (rewards["hindsight_plan"] <= small.bound()).all()
+    assert mean_interval(rewards["true_groups"] - rewards["sticky_smoothed:tuned"]).low > 0.03
+    assert mean_interval(rewards["bayes_filter:tuned"] - rewards["sticky_smoothed:tuned"]).low > 0
