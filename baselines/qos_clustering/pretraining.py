@@ -59,8 +59,10 @@ class PretrainingRecipe:
 
 RECIPES: Mapping[str, PretrainingRecipe] = {
     "small": PretrainingRecipe(name="small"),
+    # Five epochs: the validation loss is least there and rises from then on, 0.68 to 0.74 by the twentieth, when the
+    # network knows its four days by heart and a library on its features no longer finds the concepts.
     "paper": PretrainingRecipe(
-        name="paper", hidden=(256, 256, 128), skip=False, epochs=20, learning_rate=1e-3, batch=32, dropout=0.2
+        name="paper", hidden=(256, 256, 128), skip=False, epochs=5, learning_rate=1e-3, batch=32, dropout=0.2
     ),
 }
 
