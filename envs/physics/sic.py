@@ -15,10 +15,14 @@ decoded second does not. Each delivers c bit/Hz, with the least total energy.
 All arguments broadcast. What cannot be delivered within the cap ``max_power_w`` (it may be infinite) has infinite
 energy and zero powers.
 
-Optimality. The received powers must satisfy q1 >= 2^r1 - 1, q2 >= 2^r2 - 1 and q1 + q2 >= 2^(r1+r2) - 1, and a weighted
-sum q1/h1 + q2/h2 is least where the stronger user is decoded first, whatever the rates. With caps that order stays the
-better one whenever it is feasible; the other only serves a few more pairs. For one decode order, constant power in each
-phase and the use of the whole deadline are optimal, since the power is convex in the rates.
+Optimality, without caps. The received powers must satisfy q1 >= 2^r1 - 1, q2 >= 2^r2 - 1 and q1 + q2 >=
+2^(r1+r2) - 1, and a weighted sum q1/h1 + q2/h2 is least where the stronger user is decoded first, whatever the rates.
+Constant power in each phase and the use of the whole deadline are optimal, since the power is convex in the rates.
+
+With caps the closed forms are optimal for one decode order in all of the joint phase, both users transmitting to the
+deadline. Then the better order is still strongest first wherever that is feasible, and the other only serves a few more
+pairs; but where a cap binds, other schemes can cost less or serve more: orders that share the time, half a band each
+(2 in 10,000 pairs), or full power, at which the weak user ends early and the other goes on without interference.
 
 Source: C. Lin, J. Wang, Z. Ding, arXiv 2403.03157, with corrected closed forms.
 """

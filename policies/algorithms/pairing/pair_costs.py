@@ -146,6 +146,20 @@ def _both_costs(gain, window, drop, bits_per_hz, max_power_w, drop_cost_j, acces
     return cost[..., 0], cost[..., 1]
 
 
+def free_to_stay_out(costs: PairCosts) -> PairCosts:
+    """The costs where users need not transmit: the cheapest of both, either one alone and none.
+
+    With optimal powers that is so anyway; at a given power who misses the deadline has paid for trying.
+    """
+    alone = np.minimum(costs.lone, costs.drop[:, None])
+    drop = np.broadcast_to(costs.drop[:, None], alone.shape)
+    first = np.stack(np.broadcast_arrays(costs.table, alone[:, None], drop[:, None]))  # (3, M, M, K) cost of i beside j
+    second = np.stack(np.broadcast_arrays(costs.table.swapaxes(0, 1), drop[None], alone[None]))
+    cheapest = (first + second).argmin(axis=0)[None]
+    table = np.take_along_axis(first, cheapest, axis=0)[0]
+    return costs._replace(table=table, lone=alone, least=np.minimum(costs.least, alone))
+
+
 def pair_energy_table(costs: PairCosts) -> NDArray:
     """(P, K) cost of every pair on every sub-channel, P = M (M - 1)/2 in the order of ``np.triu_indices(M, 1)``."""
     return _pair_table(costs)
