@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -93,7 +96,7 @@ def _results(work: Callable[[Job], Row], todo: Sequence[tuple[str, Job]], worker
     size = len(todo) if streams else 8 * joblib.effective_n_jobs(workers)
     with joblib.Parallel(n_jobs=workers, return_as="generator_unordered" if streams else "list") as pool:
         for i in range(0, len(todo), size):
-            yield from pool(joblib.delayed(_one)(work, key, job) for key, job in todo[i : i + size])
+            yield from pool(joblib.delayed(_in_worker)(work, key, job) for key, job in todo[i : i + size])
 
 
 def _see_new_modules() -> None:
@@ -107,6 +110,24 @@ def _see_new_modules() -> None:
 
 _started_with: list[tuple[str, ...]] = []
 """Module paths of the workers, the present one last."""
+
+
+def _in_worker(work: Callable[[Job], Row], key: str, job: Job) -> Row:
+    _end_with_parent()
+    return _one(work, key, job)
+
+
+@functools.cache
+def _end_with_parent() -> None:
+    """End this process soon after its parent: a killed command must not leave workers that compute for nobody."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _one(work: Callable[[Job], Row], key: str, job: Job) -> Row:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -131,3 +132,44 @@ def test_workers_find_a_module_that_came_onto_the_path_after_they_were_started(t
 
     stored, _ = run_grid(late_work.work, JOBS, None, workers=2)
     assert not stored.errors and all(row["late"] for row in stored.rows.values())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
+def test_workers_end_with_a_parent_that_is_killed(tmp_path):
+    """Only the parent gets the signal, as from the system when memory runs out; its workers must not go on alone."""
+    code = """
+import os, sys, time
+from pathlib import Path
+from rangym.evaluation.grid import run_grid
+
+def work(job):
+    (Path(sys.argv[1]) / str(os.getpid())).touch()
+    time.sleep(600)
+
+run_grid(work, [{"n": n} for n in range(4)], None, workers=2)
+"""
+    parent = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stderr=subprocess.DEVNULL)
+    assert _within(120, lambda: len(list(tmp_path.iterdir())) == 2), "the workers never started"
+    children = [int(file.name) for file in tmp_path.iterdir()]
+    parent.kill()
+    parent.wait()
+    assert _within(60, lambda: not any(map(_runs, children)))
+
+
+def _within(seconds, happened):
+    """Whether something happens in time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if happened():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def _runs(pid):
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] if Path("/proc").is_dir() else "R"
+        os.kill(pid, 0)
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"  # a dead one that nobody has waited for
