@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,7 +99,8 @@ def _kept(name: str, options: Options) -> dict[str, object]:
 def save(tuning: Tuning, command: str, path: str | Path) -> None:
     """Add the options found to a JSON file: policy -> scenario -> options, and how they were found.
 
-    A file of this form named ``tuned.json`` beside a problem's policies is what ``"NAME:tuned"`` reads.
+    A file of this form named ``tuned.json`` beside a problem's policies is what ``"NAME:tuned"`` reads. There a policy
+    may also have the name of another one, whose options it shares.
     """
     path = Path(path)
     kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
@@ -109,6 +111,13 @@ def save(tuning: Tuning, command: str, path: str | Path) -> None:
         "seeds": f"{min(tuning.seeds)}:{max(tuning.seeds) + 1}",
         "command": command,
     }
+    write_json(path, kept)
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write a JSON file, whole or not at all, with each list on one line."""
+    text = json.dumps(content, indent=1, sort_keys=True)
+    text = re.sub(r"\[[^\[\]{}]*\]", lambda found: " ".join(found[0].split()), text)
     part = path.with_name(f".{path.name}.part")
-    part.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    part.write_text(text + "\n", encoding="utf-8")
     os.replace(part, path)

@@ -154,11 +154,13 @@ def tuned(name: str) -> dict[str, dict[str, object]]:
     """Scenario -> the options that were tuned for the policy ``name`` and are stored with its problem."""
     folders = [p.policies.partition(":")[0] for p in PROBLEMS.values() if isinstance(p.policies, str)]
     stored = next((found[name] for folder in folders if name in (found := _stored(folder))), {})
+    if isinstance(stored, str):  # the name of a policy that it shares its options with
+        return tuned(stored)
     return {scenario: what["options"] for scenario, what in stored.items()}
 
 
 @functools.cache
-def _stored(folder: str) -> dict[str, dict[str, dict[str, dict[str, object]]]]:
+def _stored(folder: str) -> dict[str, dict[str, dict[str, dict[str, object]]] | str]:
     """The file ``tuned.json`` beside a problem's policies: policy -> scenario -> options and how they were found."""
     file = resources.files(folder).joinpath("tuned.json")
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import functools
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -13,33 +16,56 @@ from numpy.typing import NDArray
 from rangym.envs.cefl_orchestration.codings import Decision, blocks, decode, encode
 from rangym.envs.cefl_orchestration.network import subnets
 from rangym.envs.cefl_orchestration.system import CeflOrchestration
-from rangym.envs.params import ranged, require
+from rangym.envs.params import Range, nearest, ranged, require
 from rangym.envs.physics.federated_round import end_to_end_rate_bps
 from rangym.policies.algorithms.federated.cefl_reference import convex_reference
 from rangym.policies.algorithms.federated.decision_search import decision_search
 from rangym.policies.base import Knowledge, Observation, Policy, Task
 from rangym.policies.cefl_orchestration.observed import conditions, round_problem
 
+STORED = Path(__file__).with_name("constants.json")
+"""Scenario -> the constant action that was tuned for it, and how."""
+
+
+@functools.cache
+def stored_actions() -> dict[str, tuple[float, ...]]:
+    """The actions of `STORED`, each by the name of its scenario."""
+    return {name: tuple(kept["action"]) for name, kept in json.loads(STORED.read_text(encoding="utf-8")).items()}
+
 
 @dataclass(eq=False)
 class Constant(Policy):
     """One action of the coding `compact` in all rounds, written as a native one; subclasses choose the aggregator.
 
-    ``constant`` is that action, S + 4N + BS + 3S numbers in [-1, 1]; None is the action of zeros.
+    ``constant`` is that action: S + 4N + BS + 3S numbers in [-1, 1], the name of a scenario whose tuned one `STORED`
+    holds, or None for the action of zeros.
     """
 
     knowledge: ClassVar[Knowledge] = Knowledge.MODEL
 
-    constant: tuple[float, ...] | None = ranged(None, low=-1, high=1, length=0, optional=True)
+    constant: str | tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.constant, str):
+            names = tuple(stored_actions())
+            wanted = f"one of {list(names)}, a tuple or None"
+            require(self.constant in names, "constant", wanted, f"{self.constant!r}{nearest(self.constant, names)}")
+        else:
+            numbers = Range(low=-1.0, high=1.0, length=0, optional=True)
+            require(numbers.allows(self.constant), "constant", f"a stored name, {numbers}", self.constant)
+
+    def data_files(self) -> Sequence[Path]:
+        return (STORED,) if isinstance(self.constant, str) else ()
 
     def reset(self, task: Task, rng: np.random.Generator) -> None:
         self._system = task.model(CeflOrchestration)
         self._params = dataclasses.replace(self._system.params, action="compact")
         self._blocks = blocks(self._params)
         size = sum(int(np.prod(shape)) for shape in self._blocks.values())
-        given = np.zeros(size) if self.constant is None else np.array(self.constant, dtype=np.float64)
-        require(len(given) == size, "constant", f"{size} numbers", len(given))
-        self._action = given
+        given = stored_actions()[self.constant] if isinstance(self.constant, str) else self.constant
+        self._action = np.zeros(size) if given is None else np.array(given, dtype=np.float64)
+        require(len(self._action) == size, "constant", f"{size} numbers", len(self._action))
 
     def act(self, observation: Observation) -> NDArray:
         given = conditions(observation)

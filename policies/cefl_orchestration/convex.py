@@ -14,7 +14,7 @@ from rangym.envs.params import ranged
 from rangym.policies.algorithms.federated.cefl_reference import convex_reference
 from rangym.policies.algorithms.federated.round_problem import RoundProblem
 from rangym.policies.base import Knowledge, Observation, Policy, Task
-from rangym.policies.cefl_orchestration.observed import conditions, round_problem
+from rangym.policies.cefl_orchestration.observed import conditions, price_on_gap, round_problem
 
 
 @dataclass(eq=False)
@@ -55,7 +55,5 @@ class Priced(ConvexReference):
 
     def problem(self, observation: Observation) -> RoundProblem:
         problem, p = super().problem(observation), self._system.params
-        if p.reward != "gap":
-            return problem
-        left = 1.0 - float(observation["time"][0]) - 1.0 / p.horizon
-        return dataclasses.replace(problem, learning_weight=p.learning_weight * (1.0 + self.price * max(left, 0.0)))
+        t = 1 + round(float(observation["time"][0]) * p.horizon)
+        return dataclasses.replace(problem, learning_weight=p.learning_weight * price_on_gap(p, self.price, t))

@@ -8,6 +8,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from rangym.envs.cefl_orchestration.params import CeflOrchestrationParams
 from rangym.envs.cefl_orchestration.system import RATES, CeflOrchestration
 from rangym.envs.physics.federated_round import RoundConditions
 from rangym.policies.algorithms.federated.round_problem import RoundProblem
@@ -44,3 +45,11 @@ def round_problem(system: CeflOrchestration, given: Mapping[str, NDArray], gap: 
         learning=p.reward,
         contraction=p.contraction,
     )
+
+
+def price_on_gap(params: CeflOrchestrationParams, price: float, t: int) -> float:
+    """By what the learning weight of round t grows when the gap that it leaves has a price for the rounds after it.
+
+    One and ``price`` times the share of the episode that is left; one where the gap does not move.
+    """
+    return 1.0 + price * (1.0 - t / params.horizon) if params.reward == "gap" else 1.0

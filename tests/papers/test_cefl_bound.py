@@ -8,6 +8,7 @@ from rangym.envs.cefl_orchestration.system import CeflOrchestration
 from rangym.envs.core import build
 from rangym.evaluation import Benchmark, cards, evaluate
 from rangym.evaluation.episode import Episode, make_env
+from rangym.evaluation.problems.cefl_orchestration.bound import PRICES
 
 ID = "rangym/CeflOrchestration-v0"
 
@@ -68,10 +69,17 @@ def test_the_references_decision_stepped_under_native_scores_its_own_cost():
 
 
 @pytest.mark.parametrize("overrides", [{"reward": "gap"}, {"proximal": 0.5}, {"proximal": 0.5, "theta_mode": "fixed"}])
-def test_where_nothing_is_proved_there_is_no_bound(overrides):
-    env = make_env(ID, "tiny", overrides)
+def test_where_nothing_is_proved_the_best_known_episode_is_one_that_can_be_played(overrides):
+    env = make_env(ID, "tiny", {**overrides, "action": "native"})
     env.reset(seed=0)
-    assert cards.bound(env.system, env.trace).kind == "none"
+    known = cards.bound(env.system, env.trace)
+    assert known.kind == "best known" and known.lower == known.value
+    words = [f"priced:price={price}" for price in PRICES] if "reward" in overrides else ["convex_reference"]
+    reached = []
+    for word in words:
+        steps = list(Episode(env, policies.make(word), np.random.default_rng(0), env.trace))
+        reached.append(np.mean([step.reward for step in steps]))
+    assert max(reached) == pytest.approx(known.value, rel=1e-4)  # policies see rates as float32
 
 
 def test_the_weight_of_a_switch_only_lowers_the_rewards():

@@ -7,6 +7,7 @@ import pytest
 import rangym  # noqa: F401
 from rangym import policies
 from rangym.envs.cefl_orchestration.system import RATES
+from rangym.evaluation import Benchmark, evaluate
 from rangym.policies import Knowledge, Task
 from rangym.policies.cefl_orchestration.observed import conditions
 
@@ -127,7 +128,7 @@ def test_every_rule_at_any_size(size):
     for name in policies.names(ID):
         env = gym.make(ID, scenario="tiny", **overrides, **policies.entry(name).overrides).unwrapped
         observation, _ = env.reset(seed=0)
-        policy = policies.make(name)
+        policy = policies.make(name, **({"steps": 5} if name.startswith("primal_dual") else {}))
         policy.reset(Task.of(env, Knowledge.MODEL), np.random.default_rng(0))
         for _ in range(2):
             action = policy.act(observation)
@@ -136,7 +137,56 @@ def test_every_rule_at_any_size(size):
             assert info["metrics"]["projected"] == 0 or name == "random"
 
 
+def mean_j(word, scenario="small", **overrides):
+    """Mean J over the first rounds of an episode."""
+    benchmark = Benchmark(ID, scenario, [0], {"horizon": 3, **overrides})
+    found = evaluate([word], benchmark, bounds=False).comparison()
+    return -100.0 * float(found.rewards(next(iter(found.rows))).mean())
+
+
+def test_local_search_starts_from_the_look_up_and_goes_down():
+    look_up = mean_j("tuned_constant:constant=small,aggregator=lookup")
+    few, many = (mean_j(f"local_search:constant=small,evaluations={n}") for n in (300, 3000))
+    assert mean_j("convex_reference") < many < few <= look_up * (1 + 1e-9)
+
+
+def test_local_search_reports_its_evaluations():
+    found = evaluate(["local_search:evaluations=200"], Benchmark(ID, "tiny", [0]), bounds=False).comparison()
+    (row,) = found.rows["local_search:evaluations=200"].values()
+    assert 2 <= row["metrics"]["evaluations"] <= 200
+
+
+def test_a_rule_with_the_rest_optimised_is_between_its_constant_and_the_free_reference():
+    least = mean_j("convex_reference", "small_fixed")
+    for rule in ("data_greedy", "rate_greedy", "fixed_aggregator"):
+        constant, convex = (mean_j(f"{rule}:{rest}", "small_fixed") for rest in ("constant=small_fixed", "rest=convex"))
+        assert least * (1 - 1e-6) <= convex < constant
+
+
+def test_a_price_on_the_gap_pays_where_the_gap_moves_and_is_ignored_elsewhere():
+    moving = {"reward": "gap", "initial_gap": 3.0, "horizon": 6}
+    myopic = mean_j("convex_reference", "tiny", **moving)
+    assert mean_j("priced:price=3", "tiny", **moving) < myopic
+    assert mean_j("priced:price=0", "tiny", **moving) == pytest.approx(myopic, rel=1e-12)
+    assert mean_j("priced:price=3", "tiny") == mean_j("convex_reference", "tiny")
+
+
+def test_the_distributed_solver_in_both_forms():
+    least, polished = mean_j("convex_reference", "tiny"), mean_j("primal_dual:polish=True", "tiny")
+    central, decentral = mean_j("primal_dual", "tiny"), mean_j("primal_dual_consensus", "tiny")
+    assert least <= polished * (1 + 1e-6) and polished <= central < mean_j("uniform", "tiny")
+    assert decentral < mean_j("uniform", "tiny")
+    assert mean_j("primal_dual_consensus:rounds=1", "tiny") != decentral
+
+
 REFUSED = {
+    "unknown constant": ({"constant": "smal"}, "tuned_constant", "constant: one of .* did you mean 'small'"),
+    "constant of another scenario": ({"constant": "paper"}, "data_greedy", "constant: 45 numbers wanted, got 150"),
+    "search without a budget": ({"evaluations": 2}, "local_search", "evaluations: at least one for each of 3 DCs"),
+    "negative price": ({"price": -0.5}, "priced", "price: a number of at least 0 wanted"),
+    "more iterations than allowed": ({"count": 7}, "primal_dual", "count: at most max_iterations = 6 wanted"),
+    "no rounds": ({"rounds": 0}, "primal_dual_consensus", "rounds: an integer of at least 1"),
+    "unknown rest": ({"rest": "konvex"}, "data_greedy", "rest: one of .* did you mean 'convex'"),
     "constant of another size": ({"constant": (0.0,) * 44}, "tuned_constant", "constant: 45 numbers wanted, got 44"),
     "constant outside": ({"constant": (2.0,)}, "tuned_constant", "constant: .* of at most 1 wanted"),
     "unknown aggregator": ({"aggregator": "look"}, "tuned_constant", "aggregator: one of .* did you mean 'lookup'"),
