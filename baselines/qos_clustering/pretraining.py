@@ -6,7 +6,7 @@ import dataclasses
 import json
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -26,9 +26,17 @@ from rangym.envs.qos_clustering.calibration import (
     PRETRAINING_DAYS,
     VALIDATION_DAY,
     calibrated,
+    whitened,
 )
 from rangym.envs.qos_clustering.days import history_day
-from rangym.envs.qos_clustering.predictor import Base, inputs_of
+from rangym.envs.qos_clustering.imported import predictor_for
+from rangym.envs.qos_clustering.params import FITTED
+from rangym.envs.qos_clustering.predictor import Base, Predictor, inputs_of
+from rangym.envs.qos_clustering.recorded_days import load_days
+from rangym.envs.qos_clustering.recorded_predictor import scale_of, training_rows, with_libraries
+
+VALIDATION_SHARE = 0.2
+"""Of the first half of recorded days, its last periods."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +95,48 @@ class Rows:
         return Rows(np.concatenate(inputs), np.concatenate(targets))
 
 
+@dataclass(frozen=True)
+class Material:
+    """What a network is trained on, and what is made of it afterwards.
+
+    Attributes
+    ----------
+    training, validation : rows of days that differ.
+    label_delay : periods from a row to its target.
+    complete : the whole predictor of (base, head, target mean, target scale, training inputs, config).
+    described : entries for the predictor's JSON file.
+    data : checksum of a file of recorded days, empty for the generator's.
+    """
+
+    training: Rows
+    validation: Rows
+    label_delay: int
+    complete: Callable[[Base, NDArray, NDArray, NDArray, NDArray, Mapping[str, object]], Predictor]
+    described: Mapping[str, object]
+    data: str = ""
+
+    @staticmethod
+    def generated() -> Material:
+        """History days of the generator."""
+        training, validation = Rows.of(list(PRETRAINING_DAYS)), Rows.of([VALIDATION_DAY])
+        return Material(training, validation, LABEL_DELAY, calibrated, {})
+
+    @staticmethod
+    def recorded(path: str | Path) -> Material:
+        """The first half of a file of recorded days: four fifths to train on, the rest to validate."""
+        days = load_days(path)
+        half, h = days.half("first"), predictor_for(days, FITTED, str(path)).label_delay
+        cut = half.stop - max(h + 1, round(VALIDATION_SHARE * half.stop))
+        parts = [Rows(*training_rows(days, h, part)) for part in (slice(0, cut), slice(cut, half.stop))]
+
+        def complete(
+            base: Base, head: NDArray, mean: NDArray, scale: NDArray, inputs: NDArray, config: Mapping[str, object]
+        ) -> Predictor:
+            return with_libraries(whitened(base, head, mean, scale, inputs, config), days)
+
+        return Material(parts[0], parts[1], h, complete, {"columns": list(days.columns)}, days.sha256)
+
+
 class Network(nn.Module):
     """Fully connected layers with ReLU and dropout, and a linear head on the last of them (and the inputs)."""
 
@@ -107,17 +157,20 @@ class Network(nn.Module):
 class Pretraining:
     """One run in one folder: trains, keeps a checkpoint after every epoch, calibrates, writes the predictor."""
 
-    def __init__(self, recipe: PretrainingRecipe, out: str | Path, resume: bool = False):
+    def __init__(
+        self, recipe: PretrainingRecipe, out: str | Path, resume: bool = False, material: Material | None = None
+    ):
         self.recipe, self.out = recipe, Path(out)
+        self.material = material or Material.generated()
         self._checkpoint = self.out / "checkpoint.pt"
         self.curve: list[dict[str, float]] = []
         self.commands: list[str] = []
         torch.set_num_threads(1)
         torch.manual_seed(recipe.seed)
-        rows, self._validation = Rows.of(list(PRETRAINING_DAYS)), Rows.of([VALIDATION_DAY])
+        rows, self._validation = self.material.training, self.material.validation
         self.rows = rows
-        self.input_mean, self.input_scale = rows.inputs.mean(axis=0), _scale(rows.inputs)
-        self.target_mean, self.target_scale = rows.targets.mean(axis=0), _scale(rows.targets)
+        self.input_mean, self.input_scale = rows.inputs.mean(axis=0), scale_of(rows.inputs)
+        self.target_mean, self.target_scale = rows.targets.mean(axis=0), scale_of(rows.targets)
         self.network = Network(rows.inputs.shape[1], rows.targets.shape[1], recipe)
         self.optimiser = torch.optim.Adam(self.network.parameters(), lr=recipe.learning_rate)
         if resume:
@@ -169,19 +222,21 @@ class Pretraining:
         layers = tuple(_arrays(layer) for layer in self.network.hidden)  # type: ignore[arg-type]
         return Base(self.input_mean, self.input_scale, layers, self.recipe.skip)
 
-    def _predictor(self):
+    def _predictor(self) -> Predictor:
         weight, bias = _arrays(self.network.head)
         config = {
             "name": self.recipe.name,
-            "label_delay": LABEL_DELAY,
+            "label_delay": self.material.label_delay,
             "skip": self.recipe.skip,
+            **self.material.described,
             "recipe": dataclasses.asdict(self.recipe),
             "curve": self.curve,
             "commands": self.commands,
             "versions": {name: version(name) for name in ("torch", "numpy")},
         }
         head = np.concatenate([weight, bias[None]])
-        return calibrated(self.base(), head, self.target_mean, self.target_scale, self.rows.inputs, config)
+        trained = self.base(), head, self.target_mean, self.target_scale, self.rows.inputs
+        return self.material.complete(*trained, config)
 
     def _save_checkpoint(self) -> None:
         """Replace the file in one go, so that a kill leaves the old or the new."""
@@ -189,6 +244,7 @@ class Pretraining:
             "recipe": json.dumps(dataclasses.asdict(self.recipe)),
             "curve": self.curve,
             "commands": self.commands,
+            "data": self.material.data,
             "network": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
         }
@@ -203,23 +259,31 @@ class Pretraining:
         was, wanted = json.loads(past["recipe"]), json.loads(json.dumps(dataclasses.asdict(self.recipe)))
         if was | {"epochs": None} != wanted | {"epochs": None}:
             raise WrongValue(f"{self.out} holds another run: {wanted} wanted, got {was}")
+        if past.get("data", "") != self.material.data:
+            raise WrongValue(f"{self.out} holds a run on other days: the same file as --days wanted")
         self.network.load_state_dict(past["network"])
         self.optimiser.load_state_dict(past["optimiser"])
         self.curve, self.commands = past["curve"], past["commands"]
 
 
-def pretrain(name: str, out: str | Path, *, epochs: int | None = None, resume: bool = False, progress: bool = True):
-    """Train the predictor of that name in the folder ``out``; returns the path of its arrays."""
+def pretrain(
+    name: str,
+    out: str | Path,
+    *,
+    days: str | Path | None = None,
+    epochs: int | None = None,
+    resume: bool = False,
+    progress: bool = True,
+) -> Path:
+    """Train the predictor of that name in the folder ``out``; returns the path of its arrays.
+
+    ``days`` is a file of recorded days, on whose first half it is trained instead of the generator's history.
+    """
     if name not in RECIPES:
         raise WrongValue(f"name: one of {sorted(RECIPES)} wanted, got {name!r}{nearest(name, RECIPES)}")
     recipe = RECIPES[name] if epochs is None else dataclasses.replace(RECIPES[name], epochs=epochs)
-    return Pretraining(recipe, out, resume).run(progress)
-
-
-def _scale(values: NDArray) -> NDArray:
-    """Standard deviation of every column; 1 where it is constant."""
-    deviation = values.std(axis=0)
-    return np.where(deviation > 0, deviation, 1).astype(values.dtype)
+    material = Material.generated() if days is None else Material.recorded(days)
+    return Pretraining(recipe, out, resume, material).run(progress)
 
 
 def _arrays(layer: nn.Linear) -> tuple[NDArray, NDArray]:

@@ -31,6 +31,8 @@ WANDERING = dataclasses.replace(HISTORY, drift="wander")
 
 WIDTH = 32
 """Whitened features."""
+WEAKEST = 1e-9
+"""Share of the strongest direction's power below which one counts as absent."""
 LIBRARY_SIZES = (2, 4, 10)
 LIBRARY_RHO, LIBRARY_ITERATIONS, LIBRARY_RESTARTS, LIBRARY_SEED = 0.03, 30, 5, 0
 RIDGE = 1e-6
@@ -48,12 +50,7 @@ def calibrated(
     sizes: Sequence[int] = LIBRARY_SIZES,
 ) -> Predictor:
     """The whole predictor of a base network and its head, pre-trained on ``inputs`` (R, n)."""
-    raw = base.raw_features(inputs)
-    whitening = whitener(raw[:, :-1], WIDTH)
-    phi = np.concatenate([raw[:, :-1] @ whitening, raw[:, -1:]], axis=1).astype(np.float64)
-    gram = phi.T @ phi / len(phi) + RIDGE * np.eye(phi.shape[1])
-    theta0 = np.linalg.solve(gram, phi.T @ (raw @ head) / len(phi)).astype(np.float32)
-    plain = Predictor(base, target_mean, target_scale, head, whitening, theta0, gram, config=config)
+    plain = whitened(base, head, target_mean, target_scale, inputs, config)
     calibration = [history_day(UNIFORM_GROUPS, n) for n in LIBRARY_DAYS]
     wandering = [history_day(WANDERING, n) for n in CONCEPT_DAYS]
     statistics = _joined(_statistics(plain, calibration))
@@ -67,11 +64,32 @@ def calibrated(
     )
 
 
+def whitened(
+    base: Base,
+    head: NDArray,
+    target_mean: NDArray,
+    target_scale: NDArray,
+    inputs: NDArray,
+    config: Mapping[str, object],
+) -> Predictor:
+    """A predictor with whitened features and the global head that stands for ``head`` on them, without libraries."""
+    raw = base.raw_features(inputs)
+    whitening = whitener(raw[:, :-1], WIDTH)
+    phi = np.concatenate([raw[:, :-1] @ whitening, raw[:, -1:]], axis=1).astype(np.float64)
+    gram = phi.T @ phi / len(phi) + RIDGE * np.eye(phi.shape[1])
+    theta0 = np.linalg.solve(gram, phi.T @ (raw @ head) / len(phi)).astype(np.float32)
+    return Predictor(base, target_mean, target_scale, head, whitening, theta0, gram, config=config)
+
+
 def whitener(raw: NDArray, width: int) -> NDArray:
-    """(q, width) float32: the strongest directions of the uncentred second moment of ``raw`` (R, q), scaled to 1."""
+    """(q, width) float32: the strongest directions of the uncentred second moment of ``raw`` (R, q), scaled to 1.
+
+    Fewer where ``raw`` has no more: a direction of next to nothing would be all rounding.
+    """
     x = raw.astype(np.float64)
     value, vector = np.linalg.eigh(x.T @ x / len(x))
     strongest = np.argsort(value)[::-1][:width]
+    strongest = strongest[value[strongest] > WEAKEST * value.max()]
     return (vector[:, strongest] / np.sqrt(value[strongest])).astype(np.float32)
 
 
@@ -97,6 +115,13 @@ def _joined(parts: Sequence[HeadStatistics]) -> HeadStatistics:
     )
 
 
+def library_heads(size: int, theta0: NDArray, statistics: HeadStatistics) -> NDArray:
+    """(C, p, 9) float32: the heads of the cell-days by IFCA."""
+    rng = np.random.default_rng(LIBRARY_SEED)
+    found = ifca(statistics, size, theta0, LIBRARY_RHO, rng, iterations=LIBRARY_ITERATIONS, restarts=LIBRARY_RESTARTS)
+    return found.heads.astype(np.float32)
+
+
 def _library(
     size: int,
     theta0: NDArray,
@@ -105,9 +130,7 @@ def _library(
     concepts: Sequence[HeadStatistics],
     present: NDArray,
 ) -> Library:
-    rng = np.random.default_rng(LIBRARY_SEED)
-    found = ifca(statistics, size, theta0, LIBRARY_RHO, rng, iterations=LIBRARY_ITERATIONS, restarts=LIBRARY_RESTARTS)
-    heads = found.heads.astype(np.float32)
+    heads = library_heads(size, theta0, statistics)
     table = losses(statistics, heads)
     groups = range(len(GROUPS))
     every = np.concatenate([theta0[None], heads])

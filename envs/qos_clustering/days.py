@@ -11,7 +11,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import tempfile
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rangym.envs.files import packed, write_whole
 from rangym.envs.qos_clustering.generator import Day, DaySettings, draw_day
 
 HISTORY, POOL, FRESH = 0, 1, 2
@@ -108,16 +108,8 @@ def _read(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> Arrays | None:
 
 
 def _write(path: Path, arrays: Arrays) -> None:
-    """Under a name of this process first, then renamed: a reader sees a whole file or none."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, name=np.frombuffer(path.stem.encode(), np.uint8), **arrays)  # type: ignore[arg-type]
-        os.replace(part, path)
-    except BaseException:
-        Path(part).unlink(missing_ok=True)
-        raise
+    write_whole(path, packed({"name": np.frombuffer(path.stem.encode(), np.uint8), **arrays}))
 
 
 def _size(arrays: Arrays) -> int:

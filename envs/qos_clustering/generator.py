@@ -23,6 +23,8 @@ from rangym.envs.qos_clustering.deployment import (
     deployment,
 )
 
+KPIS = ("latency_ms", "jitter_ms", "rsrp_dbm")
+"""What q is made of: the first two enter by their logarithm."""
 PERIOD_S = 900.0
 TOURS = 5
 """Tours of a vehicle in a period."""
@@ -125,8 +127,8 @@ def draw_day(settings: DaySettings, rng: np.random.Generator) -> Day:
             f"num_vehicles, sampling_s: at least {MIN_ROWS} rows in some period of every cell wanted, got "
             f"{count[:, i].max()} in cell {i} with {s.num_vehicles} vehicles every {s.sampling_s:g} s"
         )
-    mean, covariance = gaussians(_carried(moments, count >= MIN_ROWS))
-    return Day(load, weight, mean, covariance, _carried(rows, count > 0), count)
+    mean, covariance = gaussians(carried_forward(moments, count >= MIN_ROWS))
+    return Day(load, weight, mean, covariance, carried_forward(rows, count > 0), count)
 
 
 def _weights(s: DaySettings, world: Deployment, rng: np.random.Generator) -> NDArray:
@@ -147,7 +149,7 @@ def gaussians(moments: NDArray) -> tuple[NDArray, NDArray]:
     return mean, covariance + 1e-6 * np.eye(3)
 
 
-def _carried(values: NDArray, filled: NDArray) -> NDArray:
+def carried_forward(values: NDArray, filled: NDArray) -> NDArray:
     """``values`` (P, N, ...) with those of the period before where it is not ``filled`` (P, N); at first, the next."""
     periods = np.arange(len(filled))[:, None]
     last = np.maximum.accumulate(np.where(filled, periods, -1), axis=0)

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import cast
 
-from rangym.envs.params import check, is_number, ranged, require
+from rangym.envs.params import Uses, check, is_number, ranged, require
 from rangym.envs.qos_clustering.concepts import EVENT_KINDS, GROUPS, Event
 from rangym.envs.qos_clustering.generator import PERIOD_S, TOURS, DaySettings
 
-DRIFTS = ("wander", "events", "none")
+DRIFTS = ("wander", "events", "none", "imported")
+GENERATED: Uses = {"drift": DRIFTS[:-1]}
+IMPORTED: Uses = {"drift": ("imported",)}
+HALVES = ("second", "first")
+FROM_FILE = cast(int, None)
+"""Of a size that a file of recorded days brings: the system puts in the number."""
+FITTED = "linear"
+"""The predictor that a file of recorded days brings along."""
 LIBRARIES = ("ifca", "global")
 OBSERVE = ("losses", "statistics")
 
@@ -19,16 +27,20 @@ class QosClusteringParams:
 
     Attributes
     ----------
-    num_cells, horizon : N and the number of slots T; a slot is a period of 15 minutes.
+    num_cells, horizon : N and the number of slots T; a slot is a period of 15 minutes. None, with the drift
+        ``imported`` only: the cells of its file, and 88 slots or as many as it allows; the system puts them in.
     label_delay : h, the periods after which the predicted quantity is known; the predictor's own.
     num_vehicles, sampling_s : who measures, and how often.
     map_seed : of the sites and the radio map, which all episodes share.
     drift : how the cells' hidden groups change: ``wander`` (every cell starts anywhere and changes at exponential
-        times), ``events`` (groups of the sites, changed by ``events``, or by zero to three drawn ones), ``none``.
+        times), ``events`` (groups of the sites, changed by ``events``, or by zero to three drawn ones), ``none``;
+        ``imported``: no generator, but windows of recorded days.
     concept_hold_h : mean time between changes under ``wander``, in hours.
     events : (kind, cells, group, t0_h, duration_h) each; kinds are ``sudden``, ``gradual``, ``incremental``,
         ``recurring``, groups 0..3 in the order of `GROUPS`. Empty: drawn.
-    predictor : ``small``, ``paper``, or a file that ``rangym pretrain`` wrote.
+    days : file of recorded days, made by ``rangym trace import --kind qos``.
+    half : of the file, from which windows are drawn: the first one is what predictors are fitted to.
+    predictor : ``small``, ``paper``, or a file that ``rangym pretrain`` wrote; ``linear``: that of the recorded days.
     library : ``ifca`` (the predictor's library) or ``global`` (the global head in every slot).
     num_heads : C, slots of the library; slot 0 is the global head besides.
     eta : rate at which heads adapt to labels as these become known; 0 freezes them.
@@ -38,15 +50,17 @@ class QosClusteringParams:
     day_pool : 0 draws a fresh day for every episode; n draws one of n fixed days, which no evaluation uses.
     """
 
-    num_cells: int = ranged(12, low=2)
-    horizon: int = ranged(88, low=1)
+    num_cells: int = ranged(12, low=2, optional=True)
+    horizon: int = ranged(88, low=1, optional=True)
     label_delay: int = ranged(4, low=1)
-    num_vehicles: int = ranged(30, low=1)
-    sampling_s: float = ranged(4.0, above=0, high=PERIOD_S / TOURS)
-    map_seed: int = ranged(0, low=0)
+    num_vehicles: int = ranged(30, low=1, only=GENERATED)
+    sampling_s: float = ranged(4.0, above=0, high=PERIOD_S / TOURS, only=GENERATED)
+    map_seed: int = ranged(0, low=0, only=GENERATED)
     drift: str = ranged("wander", words=DRIFTS)
     concept_hold_h: float = ranged(8.0, above=0, only={"drift": ("wander",)})
     events: tuple[Event, ...] = ranged((), kind=tuple, length=0, only={"drift": ("events",)})
+    days: str | None = ranged(None, kind=str, optional=True, only=IMPORTED)
+    half: str = ranged("second", words=HALVES, only=IMPORTED)
     predictor: str = ranged("small")
     library: str = ranged("ifca", words=LIBRARIES)
     num_heads: int = ranged(4, low=1)
@@ -56,10 +70,14 @@ class QosClusteringParams:
     beta: float = ranged(0.1, low=0)
     kappa: float = ranged(0.05, low=0)
     observe: str = ranged("losses", words=OBSERVE)
-    day_pool: int = ranged(0, low=0)
+    day_pool: int = ranged(0, low=0, only=GENERATED)
 
     def __post_init__(self) -> None:
         check(self)
+        for name in ("num_cells", "horizon"):
+            value = getattr(self, name)
+            require(self.imported or value is not None, name, "a number, where no file brings one,", value)
+        require(self.imported or self.predictor != FITTED, "predictor", "one for generated days", self.predictor)
         for event in self.events:
             self._check_event(event)
 
@@ -83,6 +101,11 @@ class QosClusteringParams:
     def adapts(self) -> bool:
         """Whether heads follow the labels."""
         return self.eta > 0
+
+    @property
+    def imported(self) -> bool:
+        """Whether episodes come from recorded days."""
+        return self.drift == "imported"
 
     @property
     def periods(self) -> int:
@@ -116,4 +139,5 @@ SCENARIOS: dict[str, QosClusteringParams] = {
     "paper": replace(_SMALL, predictor="paper", drift="events", kappa=0.0),
     "adaptive": replace(_SMALL, eta=0.003),
     "large": replace(_SMALL, num_cells=100, num_vehicles=250, num_heads=10),
+    "imported": replace(_SMALL, num_cells=FROM_FILE, horizon=FROM_FILE, drift="imported", predictor=FITTED),
 }

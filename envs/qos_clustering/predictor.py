@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rangym.envs.errors import WrongValue
+from rangym.envs.files import packed, write_whole
 from rangym.envs.learning import gaussians
 from rangym.envs.qos_clustering.concepts import GROUPS
 from rangym.envs.qos_clustering.generator import Day
@@ -34,6 +35,8 @@ LIBRARY_ARRAYS = ("heads", "head_of_group", "concept_mean", "concept_covariance"
 @dataclass(frozen=True, eq=False)
 class Library:
     """C heads for the features of a predictor, and what was measured of them; loss entries begin with the global head.
+
+    A library of recorded days knows no groups: all that is measured by group has a first axis of 0.
 
     Attributes
     ----------
@@ -144,15 +147,15 @@ class Predictor:
     @cached_property
     def sha256(self) -> str:
         """Checksum of the arrays as they are written."""
-        return hashlib.sha256(_packed(self)).hexdigest()
+        return hashlib.sha256(pack(self)).hexdigest()
 
     def save(self, path: str | Path) -> Path:
         """Write ``path`` with the suffixes .npz and .json; returns the former."""
-        path, data = Path(path), _packed(self)
+        path, data = Path(path), pack(self)
         config = {**self.config, "format": FORMAT, "sha256": hashlib.sha256(data).hexdigest()}
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.with_suffix(".npz").write_bytes(data)
-        path.with_suffix(".json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+        write_whole(path.with_suffix(".npz"), data)
+        write_whole(path.with_suffix(".json"), (json.dumps(config, indent=1) + "\n").encode())
         return path.with_suffix(".npz")
 
 
@@ -179,30 +182,41 @@ def _load(arrays: Path, described: Path, *_modified: int) -> Predictor:
     data = arrays.read_bytes()
     try:
         config = json.loads(described.read_text(encoding="utf-8"))
-        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            found = {name: archive[name] for name in archive.files}
-    except Exception as error:  # json, zipfile, zlib and NumPy each raise their own kind for a foreign file
-        raise WrongValue(f"{arrays}: not a predictor ({type(error).__name__}: {error})") from error
-    for key in ("format", "name", "label_delay", "skip", "sha256"):
+    except (OSError, ValueError) as error:
+        raise WrongValue(f"{described}: not a predictor ({type(error).__name__}: {error})") from error
+    for key in ("format", "sha256"):
         if not isinstance(config, dict) or key not in config:
             raise WrongValue(f"{described}: the entry {key!r} is missing")
     if config["format"] != FORMAT:
         raise WrongValue(f"{described}: format {FORMAT} wanted, got {config['format']!r}")
+    found = unpack(data, config, arrays)
     if (got := hashlib.sha256(data).hexdigest()) != config["sha256"]:
         raise WrongValue(f"{arrays}: SHA-256 {config['sha256']} wanted, got {got}: not the file that was saved")
-    return _checked(found, config, arrays)
+    return found
 
 
-def _packed(predictor: Predictor) -> bytes:
+def pack(predictor: Predictor) -> bytes:
+    """The arrays of a predictor as the content of an ``.npz`` file."""
     arrays = {name: getattr(predictor, name) for name in SINGLE_ARRAYS}
     arrays |= {"input_mean": predictor.base.input_mean, "input_scale": predictor.base.input_scale}
     for k, (weight, bias) in enumerate(predictor.base.layers):
         arrays |= {f"weight{k}": weight, f"bias{k}": bias}
     for count, library in predictor.libraries.items():
         arrays |= {f"{name}.{count}": getattr(library, name) for name in LIBRARY_ARRAYS}
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)  # type: ignore[arg-type]
-    return buffer.getvalue()
+    return packed(arrays)
+
+
+def unpack(data: bytes, config: Mapping[str, object], path: Path) -> Predictor:
+    """The predictor of what `pack` returned; ``path`` is named where it is something else."""
+    for key in ("name", "label_delay", "skip"):
+        if key not in config:
+            raise WrongValue(f"{path}: the entry {key!r} of its description is missing")
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            found = {name: archive[name] for name in archive.files}
+    except Exception as error:  # zipfile, zlib and NumPy each raise their own kind for a foreign file
+        raise WrongValue(f"{path}: not a predictor ({type(error).__name__}: {error})") from error
+    return _checked(found, config, path)
 
 
 def _checked(found: Mapping[str, NDArray], config: Mapping[str, object], path: Path) -> Predictor:
@@ -216,7 +230,7 @@ def _checked(found: Mapping[str, NDArray], config: Mapping[str, object], path: P
         *(f"{part}{k}" for part in ("weight", "bias") for k in range(depth)),
     }
     wanted |= {f"{name}.{count}" for name in LIBRARY_ARRAYS for count in counts}
-    if depth == 0 or found.keys() != wanted:
+    if found.keys() != wanted:
         raise WrongValue(f"{path}: arrays {sorted(wanted)} wanted, got {sorted(found)}")
     shapes = _shapes(found, depth, counts, bool(config["skip"]))
     for name, shape in shapes.items():
@@ -231,7 +245,7 @@ def _checked(found: Mapping[str, NDArray], config: Mapping[str, object], path: P
             raise WrongValue(f"{path}: {name} above 0 wanted, got {found[name].min()}")
     for count in counts:
         group = found[f"head_of_group.{count}"]
-        if group.dtype.kind != "i" or group.min() < 0 or group.max() >= count:
+        if group.dtype.kind != "i" or not ((group >= 0) & (group < count)).all():
             raise WrongValue(f"{path}: head_of_group.{count} within 0..{count - 1} wanted, got {group}")
     layers = tuple((found[f"weight{k}"], found[f"bias{k}"]) for k in range(depth))
     return Predictor(
@@ -260,11 +274,12 @@ def _shapes(found: Mapping[str, NDArray], depth: int, counts: list[int], skip: b
     for k in range(depth):
         shapes |= {f"weight{k}": (widths[k], widths[k + 1]), f"bias{k}": (widths[k + 1],)}
     for n in counts:
+        groups = len(GROUPS) if found[f"head_of_group.{n}"].size else 0
         shapes |= {
             f"heads.{n}": (n, features, TARGETS),
-            f"head_of_group.{n}": (len(GROUPS),),
-            f"concept_mean.{n}": (len(GROUPS), n + 1),
-            f"concept_covariance.{n}": (len(GROUPS), n + 1, n + 1),
-            f"concept_loss.{n}": (len(GROUPS), n + 1),
+            f"head_of_group.{n}": (groups,),
+            f"concept_mean.{n}": (groups, n + 1),
+            f"concept_covariance.{n}": (groups, n + 1, n + 1),
+            f"concept_loss.{n}": (groups, n + 1),
         }
     return shapes

@@ -10,16 +10,22 @@ from numpy.typing import NDArray
 from rangym.envs.learning.gaussians import hellinger_kernel
 from rangym.envs.learning.heads import losses, statistics_of
 from rangym.envs.qos_clustering import days
-from rangym.envs.qos_clustering.concepts import GROUPS
+from rangym.envs.qos_clustering.concepts import GROUPS, PERIOD_H
 from rangym.envs.qos_clustering.deployment import deployment
-from rangym.envs.qos_clustering.generator import SAMPLE_ROWS, draw_day
+from rangym.envs.qos_clustering.generator import KPIS, SAMPLE_ROWS, draw_day
+from rangym.envs.qos_clustering.imported import draw_window, file_arrays, recorded
 from rangym.envs.qos_clustering.params import QosClusteringParams
 from rangym.envs.qos_clustering.predictor import TARGETS, Predictor, inputs_of
 from rangym.envs.trace import Trace
 
 
 def draw_trace(params: QosClusteringParams, predictor: Predictor, rng: np.random.Generator, keep: bool) -> Trace:
-    """One episode: a fresh day, or one of the pool; ``keep`` says whether a fresh one is worth keeping."""
+    """One episode: a fresh day, one of the pool, or a window of recorded ones.
+
+    ``keep`` says whether a fresh one is worth keeping.
+    """
+    if params.imported:
+        return _recorded_trace(params, predictor, rng)
     kind, number = days.choose(params.day_pool, rng)
     name = days.key(params.day, kind, number, predictor.sha256)
     keep = keep or kind == days.POOL
@@ -33,6 +39,20 @@ def draw_trace(params: QosClusteringParams, predictor: Predictor, rng: np.random
     world = deployment(params.num_cells, params.map_seed)
     constants = {"cell_position_m": world.cell_position_m, "site_group": world.site_group}
     return Trace(constants, days.MEMORY.get(form, slots) if keep else slots())
+
+
+def _recorded_trace(params: QosClusteringParams, predictor: Predictor, rng: np.random.Generator) -> Trace:
+    position, periods = draw_window(params, rng)
+    window = {f: values[periods] for f, values in file_arrays(params, predictor).items()}
+    return Trace({"cell_position_m": position}, slot_fields(params, predictor, window))
+
+
+def kpis_and_period(params: QosClusteringParams) -> tuple[tuple[str, ...], float]:
+    """Names of the three KPIs, and the hours of a period."""
+    if params.imported:
+        days = recorded(params)
+        return days.kpis, days.period_s / 3600.0
+    return KPIS, PERIOD_H
 
 
 def day_shapes(params: QosClusteringParams, predictor: Predictor) -> dict[str, tuple[int, ...]]:
@@ -83,8 +103,9 @@ def slot_fields(params: QosClusteringParams, predictor: Predictor, day: Mapping[
         "statistics_before": statistics[before],
         "kernel": day["kernel"][now],
         "target": statistics[2 * h : 2 * h + slots],
-        "true_group": day["group_weight"][now],
     }
+    if "group_weight" in day:  # no log names a concept
+        found["true_group"] = day["group_weight"][now]
     if not params.adapts:
         table = loss_table(day["features"][:-h], statistics[h:], initial_heads(params, predictor))
         found |= {"known_loss": table[before], "loss": table[now]}

@@ -22,7 +22,7 @@ from rangym.envs.learning.heads import (
     statistics_of,
 )
 from rangym.envs.params import require
-from rangym.envs.qos_clustering import scenario
+from rangym.envs.qos_clustering import imported, scenario
 from rangym.envs.qos_clustering.params import SCENARIOS, QosClusteringParams
 from rangym.envs.qos_clustering.predictor import TARGETS, load
 
@@ -108,7 +108,10 @@ class QosClustering(SystemModel[QosClusteringParams, ClusteringState, NDArray[np
     ## Arguments
     `scenario`: `small` (default: 12 cells, 4 heads, a day of 88 slots, concepts that wander), `tiny`, `paper` (the
     paper's network, zero to three drift events, no migration cost), `adaptive` (heads that adapt), `large` (100 cells,
-    10 heads). Every field of `rangym.envs.qos_clustering.params.QosClusteringParams` overrides the scenario's value:
+    10 heads), `imported` (needs `days`, your own logs out of `rangym trace import --kind qos`: windows of the file's
+    second half, with a predictor that was fitted to the first; no concepts are known there, and since windows of one
+    file overlap, an interval over seeds says nothing beyond that file). Every field of
+    `rangym.envs.qos_clustering.params.QosClusteringParams` overrides the scenario's value:
 
     >>> import gymnasium as gym
     >>> env = gym.make("rangym:rangym/QosClustering-v0", scenario="tiny", eta=0.003, observe="statistics")
@@ -126,17 +129,21 @@ class QosClustering(SystemModel[QosClusteringParams, ClusteringState, NDArray[np
     scenarios: ClassVar = SCENARIOS
 
     def __init__(self, params: QosClusteringParams):
+        if params.imported:
+            params = imported.resolved(params)
         super().__init__(params)
         self.horizon = params.horizon
-        self.predictor = load(params.predictor)
+        self.predictor = imported.predictor_of(params) if params.imported else load(params.predictor)
         h = self.predictor.label_delay
         require(
             params.label_delay == h, "label_delay", f"{h}, that of predictor {params.predictor!r},", params.label_delay
         )
         self.heads = scenario.initial_heads(params, self.predictor)
         self.prior = self.predictor.mean_gram.astype(np.float64) + PRIOR_RIDGE * np.eye(self.predictor.num_features)
-        known = params.library == "ifca"
-        self.head_of_group = self.predictor.library(params.num_heads).head_of_group if known else None
+        self.kpis, self.period_h = scenario.kpis_and_period(params)
+        self.head_of_group = None
+        if params.library == "ifca" and not params.imported:
+            self.head_of_group = self.predictor.library(params.num_heads).head_of_group
         self.action_space = MultiDiscrete([params.num_slots] * params.num_cells)
         self.observation_space = Dict(self._boxes())
         self.shapes = self._shapes()
@@ -166,15 +173,15 @@ class QosClustering(SystemModel[QosClusteringParams, ClusteringState, NDArray[np
         rows = scenario.day_shapes(self.params, self.predictor)["features"][1:]
         shapes: dict[str, tuple[int, ...]] = {
             "cell_position_m": (cells, 2),
-            "site_group": (cells,),
             "load": (cells,),
             "load_before": (cells,),
             "statistics": (cells, TARGETS),
             "statistics_before": (cells, TARGETS),
             "kernel": (cells, cells),
             "target": (cells, TARGETS),
-            "true_group": (cells, len(scenario.GROUPS)),
         }
+        if not self.params.imported:
+            shapes |= {"site_group": (cells,), "true_group": (cells, len(scenario.GROUPS))}
         if not self.params.adapts:
             shapes |= {"known_loss": (cells, slots), "loss": (cells, slots)}
         if self.params.adapts or self.params.observe == "statistics":
@@ -200,13 +207,15 @@ class QosClustering(SystemModel[QosClusteringParams, ClusteringState, NDArray[np
 
     def check_trace(self, trace: Trace) -> None:
         limits = {"load": (0, 1), "load_before": (0, 1), "kernel": (0, 1 + 1e-6), "true_group": (-1e-6, 1 + 1e-6)}
-        for field in limits.keys() | {"loss", "known_loss"} & trace.slots.keys():
+        for field in (limits.keys() | {"loss", "known_loss"}) & trace.slots.keys():
             low, high = limits.get(field, (0, np.inf))
             values = trace.slots[field]
             if values.min() < low or values.max() > high:
                 raise WrongValue(
                     f"trace: {field!r} within [{low:.3g}, {high:.3g}] wanted, got [{values.min()}, {values.max()}]"
                 )
+        if self.params.imported:
+            return
         groups = trace.constants["site_group"]
         if groups.dtype.kind not in "iu" or groups.min() < 0 or groups.max() >= len(scenario.GROUPS):
             raise WrongValue(f"trace: 'site_group' of integers 0..{len(scenario.GROUPS) - 1} wanted, got {groups}")

@@ -19,8 +19,8 @@ class TrueGroups(Policy):
     knowledge = Knowledge.ORACLE
 
     def reset(self, task: Task, rng: np.random.Generator) -> None:
-        groups = task.episode().slots["true_group"][1:-1].argmax(axis=2)
-        self._slots = iter(heads_of_groups("true_groups", task.model(QosClustering))[groups])
+        heads = heads_of_groups("true_groups", task.model(QosClustering))
+        self._slots = iter(heads[task.episode().slots["true_group"][1:-1].argmax(axis=2)])
 
     def act(self, observation: Observation) -> NDArray:
         return next(self._slots)

@@ -83,7 +83,11 @@ def require_adapting(name: str, system: QosClustering) -> None:
 def heads_of_groups(name: str, system: QosClustering) -> NDArray:
     """(4,) the slot of the head that suits each group."""
     if system.head_of_group is None:
-        raise WrongValue(f"{name}: a library whose heads suit known groups (library='ifca') wanted, got none")
+        p = system.params
+        raise WrongValue(
+            f"{name}: generated days and library='ifca', whose heads suit known groups, wanted, got drift={p.drift!r}, "
+            f"library={p.library!r}"
+        )
     return 1 + system.head_of_group
 
 
@@ -94,8 +98,8 @@ class StaticLibrary(Policy):
 
     def reset(self, task: Task, rng: np.random.Generator) -> None:
         system = task.model(QosClustering)
-        site_group = deployment(system.params.num_cells, system.params.map_seed).site_group
-        self._slots = heads_of_groups("static_library", system)[site_group]
+        heads = heads_of_groups("static_library", system)
+        self._slots = heads[deployment(system.params.num_cells, system.params.map_seed).site_group]
 
     def act(self, observation: Observation) -> NDArray:
         return self._slots
@@ -166,8 +170,7 @@ class BayesFilter(Policy):
 
     def reset(self, task: Task, rng: np.random.Generator) -> None:
         self._system = system = task.model(QosClustering)
-        if system.params.library != "ifca":
-            raise WrongValue("bayes_filter: a library whose concepts were measured (library='ifca') wanted, got none")
+        heads_of_groups("bayes_filter", system)  # refuses a library whose concepts were not measured
         library = system.predictor.library(system.params.num_heads)
         covariance = library.concept_covariance + CONCEPT_RIDGE * np.eye(system.params.num_slots)
         self._filter = SwitchingFilter(library.concept_mean, covariance, self.hold, self.power)

@@ -10,10 +10,14 @@ import torch
 
 import rangym  # noqa: F401
 from rangym.baselines.qos_clustering import pretraining
-from rangym.baselines.qos_clustering.pretraining import RECIPES, Pretraining, Rows, pretrain
+from rangym.baselines.qos_clustering.pretraining import RECIPES, Material, Pretraining, Rows, pretrain
 from rangym.cli import main
+from rangym.envs.learning.gaussians import encode
 from rangym.envs.qos_clustering import calibration
+from rangym.envs.qos_clustering.kpi_logs import KPIS, read_logs
 from rangym.envs.qos_clustering.predictor import load
+from rangym.envs.qos_clustering.recorded_days import load_days
+from rangym.envs.qos_clustering.recorded_predictor import fitted_days
 
 TINY = dataclasses.replace(RECIPES["small"], name="tiny", hidden=(8, 8), epochs=2)
 
@@ -103,3 +107,32 @@ def test_the_command_writes_a_predictor_that_the_environment_takes(tmp_path, cap
     env = gym.make("rangym/QosClustering-v0", scenario="tiny", predictor=str(out / "small.npz"))
     observation, _ = env.reset(seed=0)
     assert env.observation_space.contains(observation)
+
+
+def test_a_network_for_recorded_days_is_trained_on_their_first_half_alone(days_file, kpi_logs, tmp_path, capsys):
+    out = tmp_path / "network"
+    assert main(["pretrain", "small", "--days", days_file, "--out", str(out), "--epochs", "2", "--quiet"]) == 0
+    assert f"scenario=imported and days={days_file}" in capsys.readouterr().out
+    predictor = load(str(out / "small.npz"))
+    days = load_days(days_file)
+    assert predictor.config["columns"] == list(days.columns) and sorted(predictor.libraries) == [1, 2, 3, 4]
+    options = dict(scenario="imported", days=days_file, predictor=str(out / "small.npz"))
+    env = gym.make("rangym/QosClustering-v0", **options)
+    observation, _ = env.reset(seed=0)
+    assert env.observation_space.contains(observation)
+    material = Material.recorded(days_file)
+    assert len(material.training.inputs) == (24 - 4) * 4 * 16 and len(material.validation.inputs) == (6 - 4) * 4 * 16
+    code = encode(days.day.mean, days.day.covariance)
+    np.testing.assert_allclose(material.training.targets[::16].reshape(20, 4, 9), code[4:24], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(material.validation.targets[::16].reshape(2, 4, 9), code[28:30], rtol=1e-5, atol=1e-5)
+    with pytest.raises(ValueError, match="predictor: .* for the columns .* wanted"):
+        gym.make("rangym/QosClustering-v0", **options | {"days": other_days(kpi_logs, tmp_path)})
+    with pytest.raises(ValueError, match="holds a run on other days"):
+        pretrain("small", out, epochs=2, resume=True, days=other_days(kpi_logs, tmp_path), progress=False)
+
+
+def other_days(kpi_logs, folder):
+    """A file whose rows have no speed."""
+    rows = [{k: v for k, v in row.items() if k != "speed_kmh"} for row in kpi_logs.kpi_rows()]
+    fitted_days(read_logs(kpi_logs.write_csv(folder / "other.csv", rows)), KPIS).save(folder / "other.npz")
+    return str(folder / "other.npz")

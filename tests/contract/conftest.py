@@ -8,6 +8,9 @@ from rangym.envs.registration import OURS
 
 _PAPER_SIZE = {"num_ues": 20, "num_bss": 10, "num_dcs": 5}
 
+DAYS = "days.npz"
+"""Stands for a small file of recorded days that the session makes."""
+
 FORMS = {
     "rangym/CellAssociation-v0": [
         {},
@@ -35,6 +38,8 @@ FORMS = {
         {"eta": 0.003},
         {"observe": "statistics"},
         {"drift": "events", "kappa": 0.0},
+        {"scenario": "imported", "horizon": 12, "days": DAYS},
+        {"scenario": "imported", "horizon": 12, "days": DAYS, "eta": 0.003, "observe": "statistics"},
     ],
     "rangym/CeflOrchestration-v0": [
         {},
@@ -57,7 +62,8 @@ def _cases():
 @pytest.fixture(params=_cases())
 def case(request):
     """(environment id, keyword arguments) on a scenario of a few slots."""
-    return request.param
+    env_id, kwargs = request.param
+    return env_id, kwargs | ({"days": request.getfixturevalue("days_file")} if "days" in kwargs else {})
 
 
 @pytest.fixture

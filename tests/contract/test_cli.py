@@ -107,6 +107,19 @@ WRONG = [
     (["trace", "export", "x", "--out", "y.npz"], "import"),
     (["trace", "import", "no/such/logs", "--out", "y.npz"], "no/such/logs"),
     (["trace", "import", ".", "--out", "y.csv"], ".npz"),
+    (
+        ["trace", "import", ".", "--kind", "qos", "--cells", "5", "--out", "y.npz"],
+        "--cells: used with --kind radio only",
+    ),
+    (["trace", "import", ".", "--kpis", "a_ms,b_ms,c_ms", "--out", "y.npz"], "--kpis: used with --kind qos only"),
+    (["trace", "import", ".", "--jitter-is-sum", "--out", "y.npz"], "--jitter-is-sum: used with --kind qos only"),
+    (["trace", "import", ".", "--kind", "qos", "--columns", "t_s", "--out", "y.npz"], "OURS=THEIRS,... "),
+    (["trace", "import", ".", "--kind", "qos", "--kpis", "latency", "--out", "y.npz"], "did you mean 'latency_ms'"),
+    (["trace", "import", "no/such", "--kind", "qos", "--out", "y.npz"], "no/such: no such file or folder"),
+    (["evaluate", "random", "--env", "QosClustering", "--scenario", "imported"], "rangym trace import LOGS --kind qos"),
+    (["cluster", "no/such.npz"], "no/such.npz"),
+    (["cluster"], "FILE.npz"),
+    (["pretrain", "small", "--days", "no/such.npz", "--out", "x"], "no/such.npz"),
     (["reproduce", "no_paper"], "no_paper"),
     (["list", "--env", "Nowhere"], "Nowhere"),
 ]
@@ -221,3 +234,20 @@ def test_errors_that_the_caller_cannot_mend_keep_their_traceback(monkeypatch):
     monkeypatch.setattr(runner, "run_grid", broken)
     with pytest.raises(ValueError, match="a fault of ours"):
         main(["evaluate", "random", "--scenario", "tiny"])
+
+
+def test_trace_import_of_kpi_logs_gives_days_that_evaluate_takes(kpi_logs, tmp_path, capsys):
+    kpi_logs.write_csv(tmp_path / "logs" / "log.csv", kpi_logs.kpi_rows())
+    days = str(tmp_path / "days.npz")
+    assert call("trace", "import", str(tmp_path / "logs"), "--kind", "qos", "--out", days) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for line in ("files: 1", "rows read: 5,760", "rows kept: 5,760", "periods: 60", "cells: 4", "carried forward: 0"):
+        assert line in lines
+    assert any(line.startswith("absent: ") for line in lines)
+    asked = ("--env", "QosClustering", "--scenario", "imported", "--set", f"days={days}", "--seeds", "0:2")
+    assert call("evaluate", "greedy_smoothed", "random", *asked) == 0
+    assert "20 slots" in capsys.readouterr().out
+    assert call("trace", "import", str(tmp_path / "logs"), "--kind", "qos", "--period", "9000", "--out", days) == 2
+    out, err = capsys.readouterr()
+    assert "rows read: 5,760" in out and "at least 22 periods of 9000 s" in err  # the account first
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["days.npz", "logs"]

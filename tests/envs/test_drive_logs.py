@@ -281,12 +281,15 @@ MALFORMED = {
     "missing_column": (HEADER.replace("SNR", "SINR") + ROW, "row 1: column SNR missing"),
     "non_numeric": (HEADER + ROW + ROW.replace(",5,", ",five,"), r"row 3, column SNR: a number .* got 'five'"),
     "nan": (HEADER + ROW.replace("-90", "nan"), r"row 2, column RSRP: a number or '-' wanted, got 'nan'"),
-    "latitude": (HEADER + ROW.replace("40.0", "400"), r"row 2, column Latitude: .* within \[-90, 90\] .* got '400'"),
+    "latitude": (
+        HEADER + ROW.replace("40.0", "400"),
+        "row 2, column Latitude: .* of at most 90 .* got '400'",
+    ),
     "truncated": (HEADER + ROW + ROW[:30], "row 3: 7 columns wanted, as in the header, got 4"),
     "timestamp": (HEADER + ROW.replace("2020.01.01_", "01/01/2020 "), "row 2, column Timestamp: .* got '01/01/2020"),
     "binary": ("\xff\xfe\x00", "not a CSV file"),
     "time": ("time,ue,cell,sinr_db\nnoon,a,b,1\n", "row 2, column time: seconds or .* got 'noon'"),
-    "sinr": ("time,ue,cell,sinr_db\n0,a,b,-\n", r"row 2, column sinr_db: a number of dB wanted, got '-'"),
+    "sinr": ("time,ue,cell,sinr_db\n0,a,b,-\n", r"row 2, column sinr_db: a number of .* 100 dB wanted, got '-'"),
     "bandwidth": ("time,ue,cell,sinr_db,bandwidth_mhz\n0,a,b,1,-5\n", "row 2, column bandwidth_mhz: .* got '-5'"),
     "no_ue": ("time,ue,cell,sinr_db\n0,,b,1\n", "row 2, column ue: a name wanted, got ''"),
 }

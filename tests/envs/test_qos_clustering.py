@@ -320,8 +320,8 @@ def test_a_frozen_day_is_small_and_many_adapting_lanes_are_refused():
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({"num_cells": 1}, "num_cells: an integer of at least 2 wanted, got 1"),
-        ({"horizon": 0}, "horizon: an integer of at least 1"),
+        ({"num_cells": 1}, "num_cells: None or an integer of at least 2 wanted, got 1"),
+        ({"horizon": 0}, "horizon: None or an integer of at least 1"),
         ({"label_delay": 3}, r"label_delay: 4, that of predictor 'small', wanted, got 3"),
         ({"num_vehicles": 0}, "num_vehicles: an integer of at least 1"),
         ({"sampling_s": 0.0}, "sampling_s: a number above 0 and of at most 180 wanted"),

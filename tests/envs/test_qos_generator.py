@@ -19,8 +19,8 @@ from rangym.envs.qos_clustering.generator import (
     COLUMNS,
     MIN_ROWS,
     DaySettings,
-    _carried,
     _Period,
+    carried_forward,
     draw_day,
     gaussians,
 )
@@ -287,8 +287,8 @@ def test_vehicles_circle_their_sites_and_count_as_users_of_the_cell_they_are_in(
 def test_a_period_with_few_rows_takes_the_gaussian_of_the_period_before():
     filled = np.array([[False, True], [True, True], [False, False], [False, True]])
     values = np.arange(8.0).reshape(4, 2)
-    assert _carried(values, filled)[:, 0].tolist() == [2, 2, 2, 2]  # at first the next one
-    assert _carried(values, filled)[:, 1].tolist() == [1, 3, 3, 7]
+    assert carried_forward(values, filled)[:, 0].tolist() == [2, 2, 2, 2]  # at first the next one
+    assert carried_forward(values, filled)[:, 1].tolist() == [1, 3, 3, 7]
     sparse = DaySettings(num_cells=4, num_vehicles=5, sampling_s=50.0, periods=40, drift="none")
     day = history_day(sparse, 3)
     few = day.num_rows < MIN_ROWS

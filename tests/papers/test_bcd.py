@@ -207,9 +207,9 @@ def test_assignment_under_given_losses_is_that_of_cvxpy():
         ({"aggregation": "mean", "theta": "exact"}, "theta:"),
         ({"start": "uniform"}, "start: a matrix or one of"),
         ({"num_heads": 3}, "start: 'random'"),
-        ({"start": np.full((8, 8), 0.2)}, "start: rows on the simplex"),
+        ({"start": np.full((8, 8), 0.2)}, "start: rows of at least 0 and of sum 1, on the simplex, wanted, got"),
         ({"start": np.eye(3)}, "start: shape"),
-        ({"start": np.full((8, 8), np.nan)}, "start: rows on the simplex"),
+        ({"start": np.full((8, 8), np.nan)}, "start: rows of at least 0 and of sum 1, on the simplex, wanted, got"),
         ({"iterations": 0}, "iterations"),
     ],
 )

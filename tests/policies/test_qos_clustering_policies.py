@@ -180,9 +180,9 @@ def test_no_bound_and_no_plan_where_heads_adapt():
         ("local_online", {"num_heads": 2}, "local_online: a slot for each of 4 cells"),
         ("local_online", {"eta": 0.0}, "local_online: heads that adapt"),
         ("global_online", {"eta": 0.0}, "global_online: heads that adapt"),
-        ("bayes_filter", {"library": "global"}, "bayes_filter: a library"),
-        ("static_library", {"library": "global"}, "static_library: a library"),
-        ("true_groups", {"library": "global"}, "true_groups: a library"),
+        ("bayes_filter", {"library": "global"}, "bayes_filter: generated days and library='ifca'"),
+        ("static_library", {"library": "global"}, "static_library: generated days and library='ifca'"),
+        ("true_groups", {"library": "global"}, "true_groups: generated days and library='ifca'"),
     ],
 )
 def test_refusals(name, form, message):

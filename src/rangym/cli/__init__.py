@@ -22,7 +22,8 @@ COMMANDS = {
     "reproduce": ("rangym.cli.reproduce", "a paper's claims beside what we measure"),
     "federated": ("rangym.cli.federated", "clustered federated learning over NOMA"),
     "render": ("rangym.cli.render", "an episode as an animated GIF"),
-    "trace": ("rangym.cli.trace", "measured traces from drive logs"),
+    "trace": ("rangym.cli.trace", "measured traces from drive logs, recorded days from KPI logs"),
+    "cluster": ("rangym.cli.cluster", "which cells of recorded days should share a predictor"),
 }
 
 

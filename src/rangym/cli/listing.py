@@ -45,9 +45,12 @@ def _sizes(params) -> str:
     """The counts of a scenario, and what tells it from others: ``10 UEs, 6 cells, 200 slots, mobility``."""
     import dataclasses
 
-    fields = {f.name: getattr(params, f.name) for f in dataclasses.fields(params)}
-    counts = [f"{v} {k.removeprefix('num_')}" for k, v in fields.items() if k.startswith("num_")]
-    words = [f"{fields['horizon']} slots"] if "horizon" in fields else []
+    from rangym.envs.params import ranges
+
+    unused = {name for name, declared in ranges(params).items() if not declared.is_used(params)}
+    fields = {f.name: getattr(params, f.name) for f in dataclasses.fields(params) if f.name not in unused}
+    counts = [f"{v} {k.removeprefix('num_')}" for k, v in fields.items() if k.startswith("num_") and v is not None]
+    words = [f"{fields['horizon']} slots"] if fields.get("horizon") is not None else []
     words += [str(fields[k]) for k in ("law",) if k in fields]
-    words += [f"needs {k}" for k in ("map",) if k in fields and fields[k] is None and fields.get("law") == "measured"]
+    words += [f"needs {k}" for k in ("map", "days") if k in fields and fields[k] is None]
     return ", ".join(counts + words)

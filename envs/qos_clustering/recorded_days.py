@@ -1,0 +1,157 @@
+"""The file behind the scenario ``imported``: an operator's own logs, cut into periods, with a predictor for them.
+
+The first half of a file is for fitting predictors and training agents, episodes are windows of the second half.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rangym.envs.errors import WrongValue
+from rangym.envs.files import packed, write_whole
+from rangym.envs.qos_clustering.generator import MIN_ROWS, SAMPLE_ROWS, Day
+from rangym.envs.qos_clustering.predictor import Predictor, pack, unpack
+
+FORMAT = "rangym days 1"
+DEFAULT_HORIZON = 88
+ARRAYS = ("load", "mean", "covariance", "rows", "num_rows", "cell_position_m")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RecordedDays:
+    """P periods of N cells out of logs.
+
+    Attributes
+    ----------
+    day : the periods; without groups, which no log names. A period and cell with fewer than 20 rows repeats those of
+        the period before (at the start, of the next), row samples and load included.
+    kpis : names of the three entries of q.
+    columns : names of what the predictor sees of a row, the KPIs first, in the domain of their Gaussian.
+    cells : (N,) names.
+    cell_position_m : (N, 2).
+    period_s, start_s : length of a period, and the time at which the first begins.
+    account : what became of the logs' rows: name -> number.
+    notes : what else is to be said.
+    predictor : fitted to the first half.
+    sha256 : checksum of the file.
+    """
+
+    day: Day
+    kpis: tuple[str, ...]
+    columns: tuple[str, ...]
+    cells: NDArray
+    cell_position_m: NDArray
+    period_s: float
+    start_s: float
+    account: Mapping[str, int]
+    notes: Sequence[str]
+    predictor: Predictor | None = None
+    sha256: str = ""
+
+    @property
+    def periods(self) -> int:
+        """P."""
+        return len(self.day.mean)
+
+    @property
+    def num_cells(self) -> int:
+        """N."""
+        return len(self.cells)
+
+    @property
+    def filled(self) -> NDArray:
+        """(P, N) whether a period and cell has Gaussians of its own."""
+        return self.day.num_rows >= MIN_ROWS
+
+    def half(self, which: str) -> slice:
+        """The periods of the ``first`` or the ``second`` half."""
+        middle = self.periods // 2
+        return slice(0, middle) if which == "first" else slice(middle, self.periods)
+
+    def largest_horizon(self, label_delay: int, which: str = "second") -> int:
+        """T of the longest window of T + 2h + 2 periods in a half."""
+        half = self.half(which)
+        return half.stop - half.start - 2 * label_delay - 2
+
+    def part(self, periods: slice) -> Day:
+        """Some of the periods."""
+        return Day(**{name: getattr(self.day, name)[periods] for name in Day.__dataclass_fields__})
+
+    def save(self, path: str | Path) -> None:
+        """Write one ``.npz`` file (no pickle): whole or not at all."""
+        if self.predictor is None:
+            raise WrongValue("days: a predictor fitted to the first half wanted before they are written, got None")
+        arrays = {name: getattr(self.day, name) for name in ("load", "mean", "covariance", "rows", "num_rows")}
+        arrays |= {"cells": self.cells, "cell_position_m": self.cell_position_m}
+        described = {
+            "format": FORMAT,
+            **{name: getattr(self, name) for name in ("kpis", "columns", "period_s", "start_s", "account", "notes")},
+            "predictor": self.predictor.config,
+        }
+        arrays["described"] = np.array(json.dumps(described))
+        arrays["predictor"] = np.frombuffer(pack(self.predictor), np.uint8)
+        write_whole(path, packed(arrays, compress=True))
+
+
+def load_days(path: str | Path) -> RecordedDays:
+    """Read what `RecordedDays.save` wrote, once per version of the file; a torn or foreign file raises `ValueError`."""
+    where = Path(path).resolve()
+    return _load(where, str(path), where.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=4)
+def _load(path: Path, given: str, _modified_ns: int) -> RecordedDays:
+    data = path.read_bytes()
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            found = {name: archive[name] for name in archive.files}
+        described = json.loads(str(found.pop("described")))
+        if (got := described.pop("format")) != FORMAT:
+            raise WrongValue(f"{FORMAT!r} wanted, got {got!r}")
+        config = described.pop("predictor")
+        predictor = unpack(found.pop("predictor").tobytes(), config, path)
+        days = RecordedDays(
+            day=Day(group_weight=np.zeros((*found["load"].shape, 0)), **{n: found[n] for n in ARRAYS[:-1]}),
+            kpis=tuple(described.pop("kpis")),
+            columns=tuple(described.pop("columns")),
+            cells=found["cells"],
+            cell_position_m=found["cell_position_m"],
+            predictor=predictor,
+            sha256=hashlib.sha256(data).hexdigest(),
+            **described,
+        )
+        _check(days)
+    except Exception as error:  # zipfile, zlib, NumPy and json each raise their own kind for a torn file
+        raise WrongValue(
+            f"days: {given}: not a file as `rangym trace import --kind qos` writes it ({type(error).__name__}: {error})"
+        ) from error
+    return days
+
+
+def _check(days: RecordedDays) -> None:
+    """Shapes that fit together, and finite numbers."""
+    periods, cells, columns = days.periods, days.num_cells, len(days.columns)
+    shapes = {
+        "load": (periods, cells),
+        "mean": (periods, cells, 3),
+        "covariance": (periods, cells, 3, 3),
+        "rows": (periods, cells, SAMPLE_ROWS, columns),
+        "num_rows": (periods, cells),
+    }
+    for name, shape in shapes.items():
+        values = getattr(days.day, name)
+        if values.shape != shape or not np.isfinite(values).all():
+            raise WrongValue(f"{name}: finite numbers of shape {shape} wanted, got shape {values.shape}")
+    if days.cell_position_m.shape != (cells, 2) or len(days.kpis) != 3 or days.columns[:3] != days.kpis:
+        raise WrongValue("cell_position_m, kpis, columns: (N, 2), three names and these first wanted")
+    for values in (days.day.load, days.day.mean, days.day.covariance, days.day.rows, days.cell_position_m):
+        values.setflags(write=False)
