@@ -36,7 +36,8 @@ def test_no_random_decision_exceeds_the_bound(mode, coding, bs_energy):
 
 def test_every_policy_stays_below_the_bound_and_the_reference_is_the_best():
     for scenario in ("tiny", "small_fixed"):
-        results = evaluate(None, Benchmark(ID, scenario, range(2), {"horizon": 3}))
+        distributed = ("primal_dual", "primal_dual_consensus")  # slow, and not meant to be best
+        results = evaluate(None, Benchmark(ID, scenario, range(2), {"horizon": 3}, without=distributed))
         assert results.problems == ()
         comparison = results.comparison()
         rewards = {name: comparison.rewards(name).mean() for name in comparison.rows}

@@ -172,11 +172,11 @@ def test_a_price_on_the_gap_pays_where_the_gap_moves_and_is_ignored_elsewhere():
 
 
 def test_the_distributed_solver_in_both_forms():
-    least, polished = mean_j("convex_reference", "tiny"), mean_j("primal_dual:polish=True", "tiny")
-    central, decentral = mean_j("primal_dual", "tiny"), mean_j("primal_dual_consensus", "tiny")
+    least, polished = mean_j("convex_reference", "tiny"), mean_j("primal_dual:steps=60,polish=True", "tiny")
+    central, decentral = mean_j("primal_dual:steps=60", "tiny"), mean_j("primal_dual_consensus:steps=60", "tiny")
     assert least <= polished * (1 + 1e-6) and polished <= central < mean_j("uniform", "tiny")
     assert decentral < mean_j("uniform", "tiny")
-    assert mean_j("primal_dual_consensus:rounds=1", "tiny") != decentral
+    assert mean_j("primal_dual_consensus:steps=60,rounds=1", "tiny") != decentral
 
 
 REFUSED = {
