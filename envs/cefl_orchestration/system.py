@@ -94,7 +94,8 @@ class CeflOrchestration(SystemModel[CeflOrchestrationParams, OrchestrationState,
     delay_aggregation, delay_reception (s), energy (J, weighted by pi_3x) and the six terms' energies with the ending
     `_j`, xa .. xe, xi, vartheta (the server's scale), aggregator (S,) one-hot, switched, projected, offloaded_share (of
     all data), iterations (mean over the UEs and DCs that have data), minibatch_share (mean weighted by data).
-    `env.unwrapped.decision` is the decision itself.
+    `env.unwrapped.decision` is the decision itself. The wrapper `rangym.envs.cefl_orchestration.training.TrainedRounds`
+    trains a network on real samples as each round decides, and puts its loss in the place of the learning terms.
 
     ## Starting State
     The gap is `initial_gap` (2, in `small_gap` 3); DC 0 counts as the last aggregator.

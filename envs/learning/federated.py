@@ -1,4 +1,4 @@
-"""Federated learning in NumPy: one network, all clients in one batch, averaging inside clusters.
+"""Federated learning in NumPy: one network, all clients in one batch, plain and normalised averaging.
 
 A client's parameters are one row of an array (M, P), so that averaging is one matrix product. Samples of clients are
 padded to a common length; a padded place has the index -1 and no influence.
@@ -136,6 +136,30 @@ def epoch_batches(sizes: ArrayLike, batch_size: int, epochs: int, rng: np.random
     return out.reshape(len(v), epochs * per_pass, batch_size)
 
 
+def sampled_batches(sizes: ArrayLike, batch_sizes: ArrayLike, steps: ArrayLike, rng: np.random.Generator) -> NDArray:
+    """Mini-batches for clients that work differently hard, (M, most steps, largest batch).
+
+    In each of its ``steps`` a client draws as many as its ``batch_sizes`` of its ``sizes`` samples, without replacement
+    within a step. Entries are positions among a client's samples, -1 for none; a client without samples has no step.
+
+    >>> batches = sampled_batches([3, 5], [3, 1], [2, 1], np.random.default_rng(0))
+    >>> batches.shape, (batches >= 0).sum(axis=2).tolist()
+    ((2, 2, 3), [[3, 3], [1, 0]])
+    """
+    v, b, k = np.broadcast_arrays(*(np.asarray(x) for x in (sizes, batch_sizes, steps)))
+    for name, values in (("sizes", v), ("batch_sizes", b), ("steps", k)):
+        if v.ndim != 1 or not np.issubdtype(values.dtype, np.integer) or (values < 0).any():
+            raise WrongValue(f"{name}: integers of at least 0, one a client, wanted, got {values!r}")
+    if ((b < 1) | (b > v))[v > 0].any():
+        raise WrongValue(f"batch_sizes: 1 .. a client's samples {v.tolist()} wanted, got {b.tolist()}")
+    b, k = np.where(v > 0, b, 0), np.where(v > 0, k, 0)
+    out = np.full((len(v), k.max(initial=0), b.max(initial=0)), -1)
+    for client, (size, batch, count) in enumerate(zip(v, b, k, strict=True)):
+        everything = np.broadcast_to(np.arange(size), (count, size))
+        out[client, :count, :batch] = rng.permuted(everything, axis=1)[:, :batch]
+    return out
+
+
 def local_sgd(
     network: Network,
     start: NDArray,
@@ -185,6 +209,31 @@ def average(current: NDArray, clients: NDArray, weights: ArrayLike, clusters: Ar
     total = mixing.sum(axis=1, keepdims=True)
     mixing = (mixing / np.where(total > 0, total, 1.0)).astype(clients.dtype)
     return np.where(total > 0, mixing @ clients, current)
+
+
+def normalised_average(
+    current: NDArray, clients: NDArray, weights: ArrayLike, norms: ArrayLike, server_scale: float | None = None
+) -> NDArray:
+    """FedNova (Wang et al., 2020): the new model (P,) from ``current`` (P,) and trained clients (M, P).
+
+    .. math:: x \\leftarrow x + \\vartheta \\sum_i p_i \\frac{x_i - x}{\\lVert a_i \\rVert_1}
+
+    p_i are ``weights`` (M,) over their sum, the norms ||a_i||_1 (M,) say how many steps a client's change is worth
+    (`rangym.envs.learning.convergence.norm1`), and vartheta is ``server_scale``, FedNova's own sum_i p_i ||a_i||_1
+    where it is None. With equal norms and FedNova's vartheta this is `average`.
+    """
+    w, a = np.asarray(weights, dtype=np.float64), np.asarray(norms, dtype=np.float64)
+    if current.ndim != 1 or clients.shape != (len(w), len(current)) or w.ndim != 1 or a.shape != w.shape:
+        raise WrongValue(
+            "current, clients, weights, norms: shapes (P,), (M, P), (M,), (M,) wanted, got "
+            f"{current.shape}, {clients.shape}, {w.shape}, {a.shape}"
+        )
+    for name, values in (("weights", w), ("norms", a)):
+        if not (np.isfinite(values).all() and (values > 0).all() and len(values)):
+            raise WrongValue(f"{name}: positive finite numbers wanted, got {values!r}")
+    share = w / w.sum()
+    scale = float(share @ a) if server_scale is None else server_scale
+    return current + ((scale * share / a).astype(clients.dtype) @ (clients - current))
 
 
 @dataclass(frozen=True)

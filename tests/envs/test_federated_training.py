@@ -13,6 +13,8 @@ from rangym.envs.learning.federated import (
     average,
     epoch_batches,
     local_sgd,
+    normalised_average,
+    sampled_batches,
 )
 
 NETWORK = Network((5, 4, 3))
@@ -170,6 +172,72 @@ def test_training_learns():
     assert found.overall.mean() > 0.97
 
 
+def test_normalised_average_by_hand():
+    """Weights 1 : 3, two and five steps: theta = 4.25, x = 1 + 4.25 (.25 (2 - 1) / 2 + .75 (-4 - 1) / 5)."""
+    current, trained = np.array([1.0]), np.array([[2.0], [-4.0]])
+    assert normalised_average(current, trained, [1, 3], [2.0, 5.0])[0] == pytest.approx(1 + 4.25 * (0.125 - 0.75))
+    assert normalised_average(current, trained, [1, 3], [2.0, 5.0], 1.0)[0] == pytest.approx(0.375)
+
+
+def test_normalised_average_from_its_directions():
+    """(10), (11): d_i = (x - x_i) / (eta ||a_i||_1), x <- x - theta eta sum p_i d_i, one number at a time."""
+    rng = np.random.default_rng(0)
+    current, trained = rng.normal(size=7), rng.normal(size=(4, 7))
+    sizes, norms, eta = [3, 1, 9, 2], [1.0, 2.71, 4.0, 1.9], 0.3
+    theta = sum(size / 15 * norm for size, norm in zip(sizes, norms, strict=True))
+    for given, scale in ((None, theta), (0.7, 0.7)):
+        expected = []
+        for k in range(7):
+            step = sum(sizes[i] / 15 * (current[k] - trained[i, k]) / (eta * norms[i]) for i in range(4))
+            expected.append(current[k] - scale * eta * step)
+        np.testing.assert_allclose(normalised_average(current, trained, sizes, norms, given), expected, rtol=1e-12)
+
+
+def test_normalised_average_is_the_average_with_equal_norms():
+    rng = np.random.default_rng(1)
+    current, trained, sizes = rng.normal(size=20), rng.normal(size=(5, 20)), rng.integers(1, 50, 5)
+    plain = average(current[None], trained, sizes, np.zeros(5, int))[0]
+    np.testing.assert_allclose(normalised_average(current, trained, sizes, np.full(5, 3.7)), plain, atol=1e-14)
+    different = normalised_average(current, trained, sizes, np.arange(1.0, 6.0))
+    assert np.abs(different - plain).max() > 0.1
+
+
+def test_sampled_batches_have_their_counts_and_no_sample_twice_in_a_step():
+    sizes, batch, steps = np.array([5, 0, 8, 1]), np.array([2, 7, 8, 1]), np.array([3, 4, 1, 6])
+    found = sampled_batches(sizes, batch, steps, np.random.default_rng(0))
+    assert found.shape == (4, 6, 8)
+    for i in range(4):
+        for k in range(6):
+            own = found[i, k][found[i, k] >= 0]
+            assert len(own) == (batch[i] if sizes[i] and k < steps[i] else 0)
+            assert len(set(own)) == len(own) and (own < sizes[i]).all()
+    again = sampled_batches(sizes, batch, steps, np.random.default_rng(0))
+    np.testing.assert_array_equal(found, again)
+
+
+def test_sampled_batches_take_each_sample_and_pair_equally_often():
+    found = sampled_batches([5], [2], [40_000], np.random.default_rng(3))[0]
+    together = np.zeros((5, 5))
+    np.add.at(together, (found[:, 0], found[:, 1]), 1)
+    off = together[~np.eye(5, dtype=bool)] / 40_000
+    np.testing.assert_allclose(off, 1 / 20, atol=5 * np.sqrt(0.05 / 40_000))
+    assert together.trace() == 0
+
+
+def test_batches_of_unequal_work_train_each_client_by_itself():
+    rng = np.random.default_rng(4)
+    data, start = clients(rng), models(rng)
+    batches = sampled_batches(data.sizes, [7, 1, 2], [1, 4, 2], rng)
+    together = local_sgd(NETWORK, start, data, batches, 0.2, 0.3)
+    for i, (count, size) in enumerate(((1, 7), (4, 1), (2, 2))):
+        parameters = start[i]
+        for k in range(count):
+            own = batches[i, k, :size]
+            gradient = NETWORK.gradients(parameters[None], data.x[i, own][None], data.y[i, own][None])[0]
+            parameters = parameters - 0.2 * (gradient + 0.3 * (parameters - start[i]))
+        np.testing.assert_allclose(together[i], parameters, atol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("call", "says"),
     [
@@ -187,6 +255,18 @@ def test_training_learns():
         (lambda d, r: average(np.zeros((1, 2)), np.zeros((2, 2)), [1.0, 0.0], [0, 0]), "weights: positive"),
         (lambda d, r: average(np.zeros((1, 2)), np.zeros((2, 2)), [1.0], [0, 0]), r"shape \(2,\)"),
         (lambda d, r: epoch_batches([3], 0, 1, r), "batch_size: an integer"),
+        (
+            lambda d, r: sampled_batches([3], [4], [1], r),
+            r"batch_sizes: 1 .. a client's samples \[3\] wanted, got \[4\]",
+        ),
+        (lambda d, r: sampled_batches([3], [0], [1], r), "batch_sizes: 1 .. a client's samples"),
+        (lambda d, r: sampled_batches([3], [1], [-1], r), "steps: integers of at least 0"),
+        (lambda d, r: sampled_batches([3], [1.5], [1], r), "batch_sizes: integers of at least 0"),
+        (lambda d, r: sampled_batches(3, 1, 1, r), "sizes: integers of at least 0, one a client"),
+        (lambda d, r: normalised_average(np.zeros(2), np.zeros((1, 3)), [1], [1.0]), "shapes"),
+        (lambda d, r: normalised_average(np.zeros(2), np.zeros((2, 2)), [1, 0], [1.0, 1.0]), "weights: positive"),
+        (lambda d, r: normalised_average(np.zeros(2), np.zeros((2, 2)), [1, 1], [1.0, np.nan]), "norms: positive"),
+        (lambda d, r: normalised_average(np.zeros(2), np.zeros((0, 2)), [], []), "weights: positive"),
         (lambda d, r: NETWORK.class_accuracy(models(r), d.x[0], np.zeros(7, int)), "class 1 has none"),
     ],
 )

@@ -20,6 +20,8 @@ from pathlib import Path
 import numpy as np
 
 from rangym.envs.errors import WrongValue
+from rangym.envs.learning.datasets import load_once
+from rangym.evaluation import studies
 from rangym.evaluation.grid import Job, Row, Stored, run_grid
 from rangym.evaluation.identity import code_of
 from rangym.evaluation.problems.noma_allocation.federated_training import (
@@ -27,7 +29,6 @@ from rangym.evaluation.problems.noma_allocation.federated_training import (
     METHODS,
     Allocation,
     FederatedStudy,
-    dataset_of,
     shared_clusters,
     train,
 )
@@ -58,10 +59,8 @@ class FederatedResults:
     @property
     def at_edge(self) -> list[tuple[str, float, float]]:
         """(method, concentration, rate) where the best rate is the least or greatest tried."""
-        tried = {row["learning_rate"] for row in self.tuning_rows}
-        if not tried:
-            return []
-        return [(*pair, rate) for pair, rate in self.learning_rates.items() if rate in (min(tried), max(tried))]
+        found = studies.at_edge(self.learning_rates, self.tuning_rows)
+        return [(*pair, rate) for pair, rate in found.items()]
 
 
 def federated(
@@ -158,28 +157,13 @@ def chosen_rates(
     methods: Sequence[str], concentrations: Sequence[float], learning_rates: Sequence[float], tried: Iterable[Row]
 ) -> dict[tuple[str, float], float]:
     """(method, concentration) -> learning rate: the best one `trials` found, or the only one there is."""
-    best = best_rates(tried)
     pairs = [(method, float(c)) for c in concentrations for method in methods]
-    if len(learning_rates) == 1:
-        return dict.fromkeys(pairs, float(learning_rates[0]))
-    if lost := [pair for pair in pairs if pair not in best]:
-        raise WrongValue(f"learning_rates: no trial of {lost[0]} succeeded")
-    return {pair: best[pair] for pair in pairs}
+    return studies.chosen_rates(pairs, learning_rates, best_rates(tried))
 
 
 def best_rates(rows: Iterable[Row]) -> dict[tuple[str, float], float]:
     """(method, concentration) -> the learning rate with the best mean personal accuracy over all seeds in ``rows``."""
-    scores: dict[tuple[str, float], dict[float, dict[int, float]]] = {}
-    for row in rows:
-        by_rate = scores.setdefault((row["method"], row["concentration"]), {})
-        by_rate.setdefault(row["learning_rate"], {})[row["seed"]] = row["personal"]
-    best = {}
-    for pair, by_rate in scores.items():
-        # A rate at which some seed diverged has no mean over all seeds, and is no candidate.
-        most = max(map(len, by_rate.values()))
-        means = {rate: np.mean(list(v.values())) for rate, v in by_rate.items() if len(v) == most}
-        best[pair] = max(means, key=lambda rate: means[rate])
-    return best
+    return studies.best_rates(rows, lambda row: (row["method"], row["concentration"]), lambda row: row["personal"])
 
 
 def _check(
@@ -214,7 +198,7 @@ def _check(
     for allocation in allocations:
         if allocation.policy != ALL_SERVED:
             allocation.env(study)
-    dataset_of(study.dataset, study.dataset_path)  # its files may be missing
+    load_once(study.dataset, study.dataset_path)  # its files may be missing
 
 
 def _problem(row: Row) -> str:

@@ -12,6 +12,7 @@ from rangym.evaluation.grid import Row, Stored
 from rangym.evaluation.problems.noma_allocation.federated import best_rates
 from rangym.evaluation.problems.noma_allocation.federated_training import ALL_SERVED, METHODS
 from rangym.evaluation.statistics import Interval, mean_interval, paired_difference
+from rangym.evaluation.studies import by_study
 from rangym.evaluation.summary import aligned
 
 HEADER = ["alpha", "uploads", "method", "rate", "clusters", "served", "energy J", "personal", "global", "to fedavg"]
@@ -24,7 +25,7 @@ rate: of local SGD; * chosen on the tuning seeds by personal accuracy with every
 
 def text_report(rows: Iterable[Row], tuning_rows: Iterable[Row] = ()) -> str:
     """All studies in ``rows`` as plain text; ``tuning_rows`` are those that learning rates were chosen from."""
-    own, trials = _by_study(rows), _by_study(tuning_rows)
+    own, trials = by_study(rows), by_study(tuning_rows)
     parts = []
     for study, found in own.items():
         chosen = {(*pair, rate) for pair, rate in best_rates(trials.get(study, ())).items()}
@@ -42,13 +43,6 @@ def stored_report(stored: Stored) -> str:
         [row for row in rows if row["seed_range"] == "evaluation"],
         [row for row in rows if row["seed_range"] == "tuning"],
     )
-
-
-def _by_study(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    studies: dict[str, list[Row]] = {}
-    for row in rows:
-        studies.setdefault(json.dumps(row["study"], sort_keys=True), []).append(row)
-    return studies
 
 
 def heading(study: dict, rows: Sequence[Row]) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rangym.envs.core import SystemEnv, Trace
 from rangym.envs.errors import WrongValue
-from rangym.envs.learning.datasets import Dataset, load
+from rangym.envs.learning.datasets import load_once
 from rangym.envs.learning.federated import ClientData, FederatedTraining, Network
 from rangym.envs.learning.partition import Partition, dirichlet_partition
 from rangym.envs.params import check, nearest, ranged
@@ -110,11 +110,6 @@ class Population:
     clusters: NDArray
 
 
-@functools.lru_cache(maxsize=2)
-def dataset_of(name: str, path: str | None) -> Dataset:
-    return load(name, path)
-
-
 @functools.lru_cache(maxsize=2)  # jobs come by seed and concentration
 def _population(study: str, concentration: float, seed: int) -> Population:
     from rangym.policies.algorithms.clusters.dirichlet import class_profiles
@@ -124,7 +119,7 @@ def _population(study: str, concentration: float, seed: int) -> Population:
     env = s.env()
     env.reset(seed=seed)
     sizes = env.trace.slots["data_samples"][1]
-    data = dataset_of(s.dataset, s.dataset_path)
+    data = load_once(s.dataset, s.dataset_path)
     partition = dirichlet_partition(data.y_train, sizes, concentration, np.random.default_rng([seed, 1]))
     most = min(MAX_CLUSTERS, s.participants)
     found = cluster_points(class_profiles(partition.counts), s.num_clusters, max_clusters=most, seed=seed)
@@ -178,7 +173,7 @@ def train(
 def _train(
     study: FederatedStudy, population: Population, method: str, allocation: Allocation, learning_rate: float, seed: int
 ) -> Row:
-    data, partition = dataset_of(study.dataset, study.dataset_path), population.partition
+    data, partition = load_once(study.dataset, study.dataset_path), population.partition
     clusters = shared_clusters(method, population.clusters, np.random.default_rng([seed, 2]))
     chosen = draw_participants(clusters, study.participants, study.rounds + 2, np.random.default_rng([seed, 3]))
     trace = Trace({**population.trace.constants, "cluster": clusters}, {**population.trace.slots, "scheduled": chosen})

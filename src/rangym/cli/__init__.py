@@ -21,6 +21,7 @@ COMMANDS = {
     "pretrain": ("rangym.cli.pretrain", "a predictor of QosClustering"),
     "reproduce": ("rangym.cli.reproduce", "a paper's claims beside what we measure"),
     "federated": ("rangym.cli.federated", "clustered federated learning over NOMA"),
+    "orchestrate": ("rangym.cli.orchestrate", "real models trained as policies of CeflOrchestration decide"),
     "render": ("rangym.cli.render", "an episode as an animated GIF"),
     "trace": ("rangym.cli.trace", "measured traces from drive logs, recorded days from KPI logs"),
     "cluster": ("rangym.cli.cluster", "which cells of recorded days should share a predictor"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -61,6 +61,44 @@ def _plain(name: str) -> str:
 def key_values(parts: Sequence[str], option: str) -> dict[str, object]:
     """``["gamma=5", "law=static"]`` -> ``{"gamma": 5, "law": "static"}``."""
     return words.key_values(list(parts), f"{option}:")
+
+
+def listed(values: Iterable[str | float]) -> str:
+    """``(0.1, 0.5)`` -> ``"0.1,0.5"``, as `numbers` and `listed_words` read it."""
+    return ",".join(value if isinstance(value, str) else f"{value:g}" for value in values)
+
+
+def listed_words(text: str) -> list[str]:
+    """The words between commas."""
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def numbers(text: str, option: str) -> list[float]:
+    """The numbers between commas."""
+    try:
+        return [float(word) for word in listed_words(text)]
+    except ValueError:
+        raise WrongValue(f"{option}: numbers with commas between them wanted, got {text!r}") from None
+
+
+def policy_words(text: str) -> list[str]:
+    """The words of policies between commas, which may have options with commas between them as well.
+
+    >>> policy_words("fednova_dpu:mean_minibatch=0.3,mean_iterations=2,fednova_ue")
+    ['fednova_dpu:mean_minibatch=0.3,mean_iterations=2', 'fednova_ue']
+    """
+    found: list[str] = []
+    for part in words.split(text):
+        if found and "=" in part.partition(":")[0]:  # no policy's name has one: a further option of the last word
+            found[-1] += f",{part.strip()}"
+        else:
+            found.append(part.strip())
+    return found
+
+
+def span(seeds: range) -> str:
+    """``range(5)`` -> ``"0:5"``, as `rangym.evaluation.protocol.parse_seeds` reads it."""
+    return f"{seeds.start}:{seeds.stop}"
 
 
 def grid(parts: Sequence[str]) -> dict[str, list[object]]:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 import inspect
-from collections.abc import Iterable
 
 from rangym.cli import arguments
-from rangym.envs.errors import WrongValue
 
 DESCRIPTION = """\
 Train one shared model (fedavg), one for each cluster of users with alike data (cfl), and one for
@@ -30,23 +28,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     study = FederatedStudy  # defaults are written there, and in the signature of `federated`
     grid = {name: option.default for name, option in inspect.signature(federated).parameters.items()}
-    parser.add_argument("--methods", default=_list(grid["methods"]), help="default: %(default)s")
+    parser.add_argument("--methods", default=arguments.listed(grid["methods"]), help="default: %(default)s")
     parser.add_argument(
-        "--alpha", default=_list(grid["concentrations"]), help="Dirichlet concentrations (default: %(default)s)"
+        "--alpha",
+        default=arguments.listed(grid["concentrations"]),
+        help="Dirichlet concentrations (default: %(default)s)",
     )
     parser.add_argument("--uploads", default=Allocation.policy, metavar="POLICIES", help="default: %(default)s")
     parser.add_argument(
         "--access", default=Allocation.access, help="noma, oma_opt, oma_equal, fdma (default: %(default)s)"
     )
     parser.add_argument(
-        "--rates", default=_list(grid["learning_rates"]), help="learning rates to try (default: %(default)s)"
+        "--rates", default=arguments.listed(grid["learning_rates"]), help="learning rates to try (default: %(default)s)"
     )
     parser.add_argument(
-        "--seeds", default=_range(grid["seeds"]), help="FIRST:END, END excluded, or a list (default: %(default)s)"
+        "--seeds",
+        default=arguments.span(grid["seeds"]),
+        help="FIRST:END (END excluded) or a list (default: %(default)s)",
     )
-    parser.add_argument("--tuning-seeds", default=_range(grid["tuning_seeds"]), help="default: %(default)s")
-    parser.add_argument("--data", default=study.dataset, help="digits, mnist or fashion_mnist (default: %(default)s)")
-    parser.add_argument("--data-path", metavar="FOLDER", help="where the IDX files of mnist or fashion_mnist are")
+    parser.add_argument("--tuning-seeds", default=arguments.span(grid["tuning_seeds"]), help="default: %(default)s")
+    parser.add_argument(
+        "--data", default=study.dataset, help="digits, mnist, fashion_mnist or cifar10 (default: %(default)s)"
+    )
+    parser.add_argument("--data-path", metavar="FOLDER", help="where the files of the other three are")
     parser.add_argument("--users", type=int, default=study.num_ues, help="default: %(default)s")
     parser.add_argument(
         "--participants", type=int, default=study.participants, help="users in a round (default: %(default)s)"
@@ -60,14 +64,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     arguments.add_workers(parser)
     parser.add_argument("--out", metavar="FILE", help="JSON-lines file that keeps the rows")
     parser.add_argument("--show", metavar="FILE", help="only print the table of such a file")
-
-
-def _list(values: Iterable[str | float]) -> str:
-    return ",".join(value if isinstance(value, str) else f"{value:g}" for value in values)
-
-
-def _range(seeds: range) -> str:
-    return f"{seeds.start}:{seeds.stop}"
 
 
 def run(args: argparse.Namespace) -> int:
@@ -90,10 +86,10 @@ def run(args: argparse.Namespace) -> int:
     )
     results = federated(
         study,
-        methods=_words(args.methods),
-        concentrations=_numbers(args.alpha, "--alpha"),
-        allocations=allocations(_words(args.uploads), _words(args.access)),
-        learning_rates=_numbers(args.rates, "--rates"),
+        methods=arguments.listed_words(args.methods),
+        concentrations=arguments.numbers(args.alpha, "--alpha"),
+        allocations=allocations(arguments.listed_words(args.uploads), arguments.listed_words(args.access)),
+        learning_rates=arguments.numbers(args.rates, "--rates"),
         seeds=parse_seeds(args.seeds),
         tuning_seeds=parse_seeds(args.tuning_seeds),
         workers=args.workers,
@@ -117,14 +113,3 @@ def _show(path: str) -> int:
         raise FileNotFoundError(f"--show: {path} is not there")
     print(stored_report(read(path)))
     return 0
-
-
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
-
-
-def _numbers(text: str, option: str) -> list[float]:
-    try:
-        return [float(word) for word in _words(text)]
-    except ValueError:
-        raise WrongValue(f"{option}: numbers with commas between them wanted, got {text!r}") from None
