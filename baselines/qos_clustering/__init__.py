@@ -1,8 +1,69 @@
-"""Agents and predictors of QosClustering."""
+"""QosClustering's predictors and agents: how agents are trained, and their entries. Only strings: nothing is imported."""
 
 from rangym.baselines.recipe import Recipe
 from rangym.policies.registry import Entry
 
-RECIPES: dict[str, Recipe] = {}
+_CELLS = dict(
+    n_steps=88,  # slots a lane between updates: one day
+    batch_size=2112,  # 8 batches a pass
+    n_epochs=5,  # passes over them
+    gamma=0.9,  # a migration pays back within some 10 slots
+    gae_lambda=0.9,  # less noise than SB3's .95: labels are noisy
+    ent_coef=0.003,  # heads differ little, so choices would settle too early
+)
 
-AGENTS: dict[str, Entry] = {}
+RECIPES: dict[str, Recipe] = {
+    "ppo_cells": Recipe(
+        name="ppo_cells",
+        algorithm="PPO",
+        policy="rangym.baselines.qos_clustering.per_cell:CellsPpo",
+        env_id="rangym/QosClustering-v0",
+        scenario="small",
+        num_envs=16,  # x 12 cells = 192 learners: 16,896 transitions a day
+        total_steps=1_013_760,  # 60 updates
+        learning_rate=1e-3,
+        hidden=(64, 64),
+        kwargs=_CELLS,
+        overrides={"day_pool": 64},
+    ),
+    "ppo_cells_large": Recipe(
+        name="ppo_cells_large",
+        algorithm="PPO",
+        policy="rangym.baselines.qos_clustering.per_cell:CellsPpoLarge",
+        env_id="rangym/QosClustering-v0",
+        scenario="large",
+        num_envs=2,  # x 100 cells = 200 learners: 17,600 transitions a day
+        total_steps=1_056_000,  # 60 updates
+        learning_rate=1e-3,
+        hidden=(64, 64),
+        kwargs=_CELLS,
+        overrides={"day_pool": 32},
+    ),
+    "ppo_cells_flat": Recipe(
+        name="ppo_cells_flat",
+        algorithm="PPO",
+        policy="rangym.baselines.qos_clustering.per_cell:FlatCellsPpo",
+        env_id="rangym/QosClustering-v0",
+        scenario="small",
+        num_envs=16,
+        total_steps=400_000,
+        learning_rate=1e-3,
+        hidden=(64, 64),
+        kwargs=dict(**{**_CELLS, "batch_size": 352}),
+        overrides={"day_pool": 64},
+    ),
+}
+
+AGENTS: dict[str, Entry] = {
+    "ppo_cells": Entry(
+        "rangym.baselines.qos_clustering.per_cell:CellsPpo",
+        "PPO, one policy shared by all cells; trained on small",
+        "agent",
+    ),
+    "ppo_cells_large": Entry(
+        "rangym.baselines.qos_clustering.per_cell:CellsPpoLarge", "the same; trained on large", "agent"
+    ),
+    "ppo_cells_flat": Entry(
+        "rangym.baselines.qos_clustering.per_cell:FlatCellsPpo", "PPO over all cells at once; trained on small", "agent"
+    ),
+}
