@@ -1,4 +1,4 @@
-"""QosClustering's predictors and agents: how agents are trained, and their entries. Only strings: nothing is imported."""
+"""QosClustering's agents: how each is trained, and their entries as policies. Only strings: nothing is imported."""
 
 from rangym.baselines.recipe import Recipe
 from rangym.policies.registry import Entry
