@@ -3,6 +3,9 @@
 from rangym.baselines.recipe import Recipe
 from rangym.policies.registry import Entry
 
+# Discount, gae_lambda and entropy are the best of six settings, tried with one agent each on the 32 tuning days from
+# seed 10,000: gamma .9, .8, .6, .4 with lambda .9 and entropy .003; (.8, .5, .003); (.9, .9, .01). So for ppo_cells and
+# for ppo_cells_flat; ppo_cells_large, tried with gamma .9 and .6 on 8 days, agrees with ppo_cells.
 _CELLS = dict(
     n_steps=88,  # slots a lane between updates: one day
     batch_size=2112,  # 8 batches a pass
@@ -49,7 +52,7 @@ RECIPES: dict[str, Recipe] = {
         total_steps=78_848,  # 56 updates: the CPU time of ppo_cells
         learning_rate=1e-3,
         hidden=(64, 64),
-        kwargs={**_CELLS, "batch_size": 352},  # 4 batches a pass over 1408 transitions
+        kwargs={**_CELLS, "gamma": 0.4, "batch_size": 352},  # 4 batches a pass over 1408 transitions
         overrides={"day_pool": 64},
     ),
 }
