@@ -36,7 +36,7 @@ RECIPES: dict[str, Recipe] = {
         env_id="rangym/QosClustering-v0",
         scenario="large",
         num_envs=2,  # x 100 cells = 200 learners: 17,600 transitions a day
-        total_steps=704_000,  # 40 updates: 40 s of one core
+        total_steps=704_000,  # 40 updates: 20 s of one core
         learning_rate=1e-3,
         hidden=(64, 64),
         kwargs=_CELLS,

@@ -152,8 +152,9 @@ class PerCellView(EpisodicView):
 class CellsPpo(Sb3Policy):
     """One PPO policy shared by all cells, trained on ``small``; acts for any number of cells, under the same library.
 
-    It knows the observation only, and of the kernel not even its values: the cut and the price of a slot reach it
-    through where the others are. Heads that adapt, another price or another drift are not what it was trained for.
+    It knows the observation only, and of the kernel not even its values: cut and price of a slot reach it through where
+    the others are. Heads that adapt, another price or another drift are not what it was trained for. Six settings were
+    tried with one agent each on tuning days (see `rangym.baselines.qos_clustering`), no evaluation day was looked at.
 
     Parameters
     ----------
@@ -185,6 +186,9 @@ class CellsPpoLarge(CellsPpo):
 
 
 class FlatCellsPpo(FlatPolicy):
-    """Plain PPO over the whole observation and all cells at once: a negative result, trained as long as `CellsPpo`."""
+    """Plain PPO over the whole observation and all cells at once: a negative result.
+
+    Trained as long as `CellsPpo`, on the environment's own reward, with the best of as many settings.
+    """
 
     recipe = "ppo_cells_flat"
