@@ -77,11 +77,11 @@ def test_heads_that_adapt_have_no_bound_but_a_prediction():
 def test_densities_are_lognormal_and_the_prediction_needs_rows(form):
     system, frame, axes = shown(**form)
     lines = {line.get_label(): line.get_xydata().T for line in axes[4].lines}
-    assert lines.keys() == {"now", "an hour later"} | ({"predicted"} if form else set())
+    assert lines.keys() == {"now", "1 h later"} | ({"predicted"} if form else set())
     assert bool(axes[4].texts) != bool(form)
     cell = int(axes[4].get_title(loc="left").split()[3])
     mean, covariance = system.predictor.gaussian(frame.trace.slots["target"][6, cell])
-    x, y = lines["an hour later"]
+    x, y = lines["1 h later"]
     np.testing.assert_allclose(y, lognorm.pdf(x, np.sqrt(covariance[0, 0]), scale=np.exp(mean[0])), rtol=1e-9)
     if form:
         rows = frame.trace.slots["known_features"][10, cell]
