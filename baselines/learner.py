@@ -41,6 +41,8 @@ ACTIVATIONS: dict[type, str] = {torch.nn.Tanh: "tanh", torch.nn.ReLU: "relu"}
 CURVE_SEEDS = TUNING_SEEDS[:8]  # training never looks at an evaluation trace
 CURVE_POINTS = 20
 CHECKPOINT_UPDATES = 10
+TRAINING_ONLY = {"day_pool"}
+"""Overrides that say from what an agent learns, not what it has to do: its curve is measured without them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -204,6 +206,7 @@ def actor(model: PPO | MaskablePPO | SAC) -> Network:
 
 def mean_reward(policy: Sb3Policy, recipe: Recipe, seeds: Sequence[int]) -> float:
     """The environment's reward per slot, mean over the episodes of ``seeds``."""
-    env = make_env(recipe.env_id, recipe.scenario, recipe.overrides)
+    overrides = {name: value for name, value in recipe.overrides.items() if name not in TRAINING_ONLY}
+    env = make_env(recipe.env_id, recipe.scenario, overrides)
     episodes = (Episode(env, policy, np.random.default_rng(seed), seed=seed) for seed in seeds)
     return float(np.mean([step.reward for episode in episodes for step in episode]))

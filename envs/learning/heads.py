@@ -21,6 +21,8 @@ from rangym.envs.errors import WrongValue
 
 EMPTY = 1e-6
 """A head whose members weigh no more than this in sum is not fitted."""
+MAX_BOUND_HEADS = 16
+"""Up to so many different heads `least_slot_cost` goes through all subsets."""
 
 
 @dataclass(frozen=True)
@@ -304,6 +306,39 @@ def adapted_heads(memory: HeadMemory, prior: ArrayLike, initial: ArrayLike, pull
     """
     m = pull * np.asarray(prior, dtype=np.float64)
     return np.linalg.solve(memory.gram + m, memory.cross + m @ np.asarray(initial, dtype=np.float64))
+
+
+# --- Bound ---
+
+
+def least_slot_cost(losses: ArrayLike, beta: float) -> NDArray:
+    """(T,) a cost that no labels of a slot are below, for losses (T, N, C) and cut and migrations of at least 0.
+
+    min over the non-empty sets U of heads of sum_i min_(c in U) l_ic + beta |U|: exact where only losses and heads in
+    use cost. Equal heads count once; with more than 16 different ones sum_i min_c l_ic + beta, which is lower.
+
+    >>> least_slot_cost([[[0.0, 1.0], [1.0, 0.0]]], 0.1).tolist()
+    [0.2]
+    """
+    table = np.asarray(losses, dtype=np.float64)
+    if table.ndim != 3 or 0 in table.shape or not np.isfinite(table).all():
+        raise WrongValue(f"losses: finite (T, N, C) wanted, got shape {table.shape}")
+    if not beta >= 0:
+        raise WrongValue(f"beta: a number of at least 0 wanted, got {beta!r}")
+    heads = np.unique(table.reshape(-1, table.shape[2]), axis=1).T.reshape(-1, *table.shape[:2])
+    if len(heads) > MAX_BOUND_HEADS:
+        return heads.min(axis=0).sum(axis=1) + beta
+    best = np.full(len(table), np.inf)
+    _try_subsets(heads, np.full(table.shape[:2], np.inf), 0.0, beta, best)
+    return best
+
+
+def _try_subsets(heads: NDArray, least: NDArray, paid: float, beta: float, best: NDArray) -> None:
+    """Lower ``best`` to the cost of every set that has further ``heads``; the sets so far have ``least`` losses."""
+    for k, loss in enumerate(heads):
+        lower = np.minimum(least, loss)
+        np.minimum(best, lower.sum(axis=1) + paid + beta, out=best)
+        _try_subsets(heads[k + 1 :], lower, paid + beta, beta, best)
 
 
 def _flat(matrices: NDArray) -> NDArray:

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rangym.envs.core import Frame
+from rangym.envs.learning.heads import least_slot_cost
 from rangym.envs.qos_clustering.concepts import GROUPS
 from rangym.envs.qos_clustering.kpi_logs import KPI_SUFFIXES
-from rangym.envs.rendering import FAINT, FLASH, GREY, INK, colors, network_map, quiet, reward_curve
+from rangym.envs.rendering import FAINT, FLASH, GREEN, GREY, INK, MUTED, colors, network_map, quiet, reward_curve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,7 +36,7 @@ def draw(figure: Figure, system: QosClustering, frame: View) -> None:
     _draw_losses(figure.add_subplot(grid[:, 1]), system, frame, head_colors)
     draw_day = _draw_concepts if _has_concepts(frame) else _draw_kpi
     draw_day(figure.add_subplot(grid[0, 2]), system, frame, shown)
-    reward_curve(figure.add_subplot(grid[1, 0]), frame.rewards, system.horizon)
+    _draw_reward(figure.add_subplot(grid[1, 0]), system, frame)
     _draw_density(figure.add_subplot(grid[1, 2]), system, frame, shown)
 
 
@@ -83,7 +84,7 @@ def _draw_losses(axes: Axes, system: QosClustering, frame: View, head_colors: li
         tick.set_color(INK)
         tick.set_bbox({"facecolor": color, "edgecolor": "none", "pad": 1.2})
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_title("smoothed loss", loc="left", fontsize=10)
+    axes.set_title("smoothed loss (dark: low)", loc="left", fontsize=10)
     axes.set_xlabel("head", fontsize=8)
     axes.set_ylabel("cell", fontsize=8)
     quiet(axes)
@@ -126,6 +127,19 @@ def _draw_kpi(axes: Axes, system: QosClustering, frame: View, shown: int) -> Non
     quiet(axes)
 
 
+def _draw_reward(axes: Axes, system: QosClustering, frame: View) -> None:
+    """The reward so far; with frozen heads also what no policy can exceed in each slot of the day."""
+    reward_curve(axes, frame.rewards, system.horizon)
+    if "loss" in frame.trace.slots:
+        least = least_slot_cost(frame.trace.slots["loss"][1:-1], system.params.beta) / system.params.num_cells
+        axes.plot(np.arange(1, len(least) + 1), -least, color=GREEN, linewidth=1.0)
+        low, high = axes.get_ylim()
+        axes.set_ylim(low, high + 0.2 * (high - low))
+        axes.text(
+            0.99, 0.97, "bound of the slot", transform=axes.transAxes, ha="right", va="top", fontsize=7, color=GREEN
+        )
+
+
 def _draw_density(axes: Axes, system: QosClustering, frame: View, shown: int) -> None:
     """Density of the shown cell's first KPI: now, in h periods, and as predicted where the trace holds the rows."""
     slots, t = frame.trace.slots, frame.t
@@ -145,6 +159,9 @@ def _draw_density(axes: Axes, system: QosClustering, frame: View, shown: int) ->
         axes.plot(value, density, color=color, linewidth=2.2 if color == FAINT else 1.8, label=name)
         if color == INK:
             axes.fill_between(value, density, color=INK, alpha=0.12)
+    if predicted is None:
+        text = "its prediction needs rows:\nobserve='statistics' or eta > 0"
+        axes.text(0.99, 0.5, text, transform=axes.transAxes, ha="right", fontsize=7, color=MUTED)
     axes.set_title(f"{system.kpis[0]} of cell {shown}", loc="left", fontsize=10)
     axes.set_yticks([])
     axes.legend(fontsize=7, frameon=False)

@@ -28,6 +28,9 @@ FORMS = {
     "ppo_maskable": {"num_cells": 6, "num_ues": 10},
     "ppo_plain": {"num_ues": 30, "num_nodes": 4},
     "sac_plain": {"num_ues": 30, "num_nodes": 4},
+    "ppo_cells": {"num_heads": 4},
+    "ppo_cells_flat": {"num_cells": 12, "num_vehicles": 30, "sampling_s": 4.0, "num_heads": 4},
+    "ppo_cells_large": {"num_heads": 10},
     # Heads that learn.
     "local_online": {"eta": 0.003},
     "global_online": {"eta": 0.003},

@@ -6,6 +6,7 @@ import itertools
 import numpy as np
 import pytest
 
+from rangym.envs.learning.heads import least_slot_cost
 from rangym.policies.algorithms.prediction import head_choice as h
 from rangym.policies.algorithms.prediction import switching_filter
 from rangym.policies.algorithms.prediction.switching_filter import SwitchingFilter
@@ -107,7 +108,7 @@ def test_no_labels_are_below_the_subset_bound():
     every = list(itertools.product(range(3), repeat=6))
     for seed in range(500):
         losses, kernel, before = case(seed, cells=6, heads=3)
-        bound = h.least_slot_cost(losses[None], 0.3)[0]
+        bound = least_slot_cost(losses[None], 0.3)[0]
         labels = np.array(every)
         loss = losses[np.arange(6), labels].sum(axis=1)
         used = (labels[:, :, None] == np.arange(3)).any(axis=1).sum(axis=1)
@@ -120,9 +121,9 @@ def test_no_labels_are_below_the_subset_bound():
 def test_the_bound_with_equal_and_with_many_heads():
     losses, *_ = case(3, cells=6, heads=4, slots=5)
     doubled = np.concatenate([losses, losses, losses, losses, losses], axis=2)
-    np.testing.assert_allclose(h.least_slot_cost(doubled, 0.2), h.least_slot_cost(losses, 0.2))
+    np.testing.assert_allclose(least_slot_cost(doubled, 0.2), least_slot_cost(losses, 0.2))
     many, *_ = case(4, cells=6, heads=17, slots=5)
-    loose, tight = h.least_slot_cost(many, 0.2), h.least_slot_cost(many[:, :, :16], 0.2)
+    loose, tight = least_slot_cost(many, 0.2), least_slot_cost(many[:, :, :16], 0.2)
     np.testing.assert_allclose(loose, many.min(axis=2).sum(axis=1) + 0.2)
     assert (loose <= tight).all()
 
@@ -172,8 +173,8 @@ def test_the_filter_is_the_sum_over_all_paths_of_concepts():
         (lambda: h.choose_heads(np.ones((2, 2)), np.ones((3, 3)), [0, 0], FREE), "losses:"),
         (lambda: h.choose_heads([[np.nan, 1.0]], [[1.0]], [0], FREE), "losses: finite"),
         (lambda: h.plan_heads(np.ones((2, 2)), np.ones((2, 2)), FREE), "losses: finite"),
-        (lambda: h.least_slot_cost(np.ones((2, 2)), 0.1), "losses: finite"),
-        (lambda: h.least_slot_cost(np.ones((1, 2, 2)), -0.1), "beta:"),
+        (lambda: least_slot_cost(np.ones((2, 2)), 0.1), "losses: finite"),
+        (lambda: least_slot_cost(np.ones((1, 2, 2)), -0.1), "beta:"),
         (lambda: h.match_clusters([0, 1, 2], np.ones((3, 3)), [1, 2]), "labels: at most 2"),
         (lambda: SwitchingFilter(np.zeros((1, 1)), np.ones((1, 1, 1)), 0.5, 1.0), "hold:"),
         (lambda: SwitchingFilter(np.zeros((1, 1)), np.ones((1, 1, 1)), 5.0, 0.0), "power:"),

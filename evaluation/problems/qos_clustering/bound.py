@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from rangym.envs.core import Trace
+from rangym.envs.learning.heads import least_slot_cost
 from rangym.envs.qos_clustering.system import QosClustering
 from rangym.evaluation.bounds import Bound
-from rangym.policies.algorithms.prediction.head_choice import least_slot_cost
 from rangym.policies.qos_clustering.oracles import best_plan
 
 

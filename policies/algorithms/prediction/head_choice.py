@@ -1,4 +1,4 @@
-r"""Which of S heads each of N cells uses: by descent in one slot, by paths over an episode, and how good it can be.
+r"""Which of S heads each of N cells uses: by descent in one slot, and by paths over an episode.
 
 The cost of labels c (N,) in a slot, before them c' (N,), is
 
@@ -20,8 +20,6 @@ from rangym.envs.errors import WrongValue
 
 MAX_SUBSETS = 5
 """Up to so many heads the descent starts from every non-empty subset of them, above from a few labellings."""
-MAX_BOUND_HEADS = 16
-"""Up to so many different heads the bound goes through all subsets."""
 
 
 @dataclass(frozen=True)
@@ -106,26 +104,6 @@ def plan_heads(
     previous = np.concatenate([first[None], labels[:-1]])
     cost = sum(slot_cost(labels[t], table[t], k[t], previous[t], weights) for t in range(slots))
     return HeadPaths(labels, cost, sweeps, not changed)
-
-
-def least_slot_cost(losses: ArrayLike, beta: float) -> NDArray:
-    """(T,) a cost that no labels of a slot are below, for losses (T, N, S) and cut and migrations of at least 0.
-
-    min over the non-empty sets U of heads of sum_i min_(c in U) l_ic + beta |U|: exact where lam and kappa are 0. Equal
-    heads count once; with more than 16 different ones sum_i min_c l_ic + beta, which is lower.
-
-    >>> least_slot_cost([[[0.0, 1.0], [1.0, 0.0]]], 0.1).tolist()
-    [0.2]
-    """
-    table = np.asarray(losses, dtype=np.float64)
-    if table.ndim != 3 or 0 in table.shape or not np.isfinite(table).all():
-        raise WrongValue(f"losses: finite (T, N, S) wanted, got shape {table.shape}")
-    if not beta >= 0:
-        raise WrongValue(f"beta: a number of at least 0 wanted, got {beta!r}")
-    different = np.unique(table.reshape(-1, table.shape[2]), axis=1).reshape(*table.shape[:2], -1)
-    if different.shape[2] > MAX_BOUND_HEADS:
-        return different.min(axis=2).sum(axis=1) + beta
-    return _least_slot_cost(np.ascontiguousarray(different), float(beta))
 
 
 def match_clusters(labels: ArrayLike, losses: ArrayLike, slots: ArrayLike) -> NDArray:
@@ -279,31 +257,3 @@ def _sweep(table, kernel, labels, first, lam, beta, kappa):
                 if t > 0:
                     c = came[t, c]
     return changed
-
-
-@numba.njit(cache=True)
-def _least_slot_cost(table, beta):
-    slots, cells, heads = table.shape
-    sets = 1 << heads
-    found = np.empty(slots)
-    least = np.empty(sets)
-    for t in range(slots):
-        total = np.zeros(sets)
-        least[0] = np.inf
-        for i in range(cells):
-            for u in range(1, sets):
-                lowest = u & -u
-                c = 0
-                while lowest >> c != 1:
-                    c += 1
-                least[u] = min(least[u ^ lowest], table[t, i, c])
-                total[u] += least[u]
-        best = np.inf
-        for u in range(1, sets):
-            size, rest = 0, u
-            while rest:
-                rest &= rest - 1
-                size += 1
-            best = min(best, total[u] + beta * size)
-        found[t] = best
-    return found
