@@ -12,6 +12,7 @@ from rangym.evaluation.papers.verdicts import (
     NOT_REPRODUCED,
     NOT_TESTABLE,
     REPRODUCED,
+    limit_verdict,
     no_loss_verdict,
     number_verdict,
     order_verdict,
@@ -87,6 +88,12 @@ def order(label: str, larger: ArrayLike, smaller: ArrayLike, unit: str = "") -> 
     difference = paired_difference(larger, smaller)
     text = f"{_short(_mean(larger))} against {_short(_mean(smaller))}{unit}, difference {spelled(difference, unit)}"
     return Reading(label, text, order_verdict(difference))
+
+
+def limit(label: str, values: ArrayLike, below: float, unit: str = "") -> Reading:
+    """Values of the seeds claimed to stay below a limit."""
+    found = mean_interval(values)
+    return Reading(label, spelled(found, unit), limit_verdict(found, below))
 
 
 def no_loss(label: str, values: ArrayLike, reference: ArrayLike) -> Reading:

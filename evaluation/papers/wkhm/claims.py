@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rangym.envs.physics.power_law import jain_index
-from rangym.evaluation.papers.readings import Claim, Reading, no_loss, not_testable, number, order, spelled
+from rangym.evaluation.papers.readings import Claim, Reading, limit, no_loss, not_testable, number, order, spelled
 from rangym.evaluation.papers.rows import Rows
-from rangym.evaluation.papers.verdicts import NOT_REPRODUCED, REPRODUCED, limit_verdict, order_verdict
+from rangym.evaluation.papers.verdicts import NOT_REPRODUCED, REPRODUCED, order_verdict
 from rangym.evaluation.papers.wkhm.jobs import ABLATED, FORMS, LEMMA_ALPHAS, LEMMA_SHARES, TABLE_I
 from rangym.evaluation.papers.wkhm.measure import EPS_VALUES, P_VALUES, Q_VALUES, READINGS, SETTINGS
-from rangym.evaluation.statistics import Difference, holm, mean_interval, paired_difference
+from rangym.evaluation.statistics import Difference, holm, paired_difference
 
 CLAIMED_ORDER = ("WKHM", "KHM", "KC", "CKM", "KM")
 SMALL_CHANGE, SMALL_SHARE = 1e-6, 0.05
@@ -71,7 +71,7 @@ def _theory(rows: Rows) -> Iterator[Claim]:
         "Theorem 2",
         "P(|L(t+1) - L(t)| > delta) < eta",
         tuple(
-            _limit(name, (_trials(rows, form, "last_change") > SMALL_CHANGE).mean(axis=0), SMALL_SHARE)
+            limit(name, (_trials(rows, form, "last_change") > SMALL_CHANGE).mean(axis=0), SMALL_SHARE)
             for name, form in FORMS
         ),
         "delta and eta are ours. The proof rests on Theorem 1; if that held, convergence would be certain.",
@@ -280,11 +280,6 @@ def _counterexample(rows: Rows, label: str, form: str) -> Reading:
 def _all_of(label: str, holds: NDArray, what: str) -> Reading:
     verdict = REPRODUCED if holds.all() else NOT_REPRODUCED
     return Reading(label, f"{int(holds.sum())} of {holds.size} {what}", verdict)
-
-
-def _limit(label: str, shares: NDArray, limit: float) -> Reading:
-    found = mean_interval(shares)
-    return Reading(label, spelled(found), limit_verdict(found, limit))
 
 
 def _flat(label: str, one: NDArray, other: NDArray) -> Reading:
