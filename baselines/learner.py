@@ -109,15 +109,17 @@ class Learner:
             self.model.set_random_seed(self.seeds[0])
             self.curve = [point for point in self.curve if point["steps"] <= self.model.num_timesteps]
         else:
+            kwargs: dict[str, Any] = dict(recipe.kwargs)
+            network = {"net_arch": list(recipe.hidden), **kwargs.pop("policy_kwargs", {})}
             self.model = algorithm(
                 self._network(),
                 env,
                 learning_rate=LinearDecay(recipe.learning_rate),
-                policy_kwargs={"net_arch": list(recipe.hidden)},  # tanh between, or SAC's ReLU: SB3's defaults
+                policy_kwargs=network,  # tanh between, or SAC's ReLU: SB3's defaults
                 tensorboard_log=str(self.out / "tensorboard"),
                 seed=self.seeds[0],
                 device="cpu",
-                **recipe.kwargs,
+                **kwargs,
             )
         self._clock = time.process_time() - (self.curve[-1]["seconds"] if self.curve else 0.0)
         remaining = recipe.total_steps - self.model.num_timesteps

@@ -16,7 +16,15 @@ FOLDERS = ("envs", "policies", "baselines", "evaluation")
 DATA = ("*.npz", "*.json", "*.html.j2", "py.typed")
 
 
-NEGATIVE = {"ppo_cells_flat", "ppo_flat", "ppo_maskable", "ppo_plain", "sac_plain"}
+NEGATIVE = {
+    "ppo_cells_flat",
+    "ppo_flat",
+    "ppo_gap_myopic",
+    "ppo_maskable",
+    "ppo_plain",
+    "sac_plain",
+    "sac_rounds",
+}
 """Recipes whose agents stay in the repository: results to read about, not agents to use."""
 FIRST = {"ppo_direct", "ppo_pairs", "ppo_pairs_tight", "ppo_shared", "ppo_tracking", "ppo_tracking_drift"}
 """Recipes of the first release, within `WHEEL` together with the code; every later file has a limit of its own."""

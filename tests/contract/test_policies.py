@@ -31,6 +31,11 @@ FORMS = {
     "ppo_cells": {"num_heads": 4},
     "ppo_cells_flat": {"num_cells": 12, "num_vehicles": 30, "sampling_s": 4.0, "num_heads": 4},
     "ppo_cells_large": {"num_heads": 10},
+    "ppo_rounds": {"num_ues": 6, "num_bss": 3, "num_dcs": 3},
+    "ppo_constant": {"num_ues": 6, "num_bss": 3, "num_dcs": 3},
+    "sac_rounds": {"num_ues": 6, "num_bss": 3, "num_dcs": 3},
+    "ppo_gap": {"num_ues": 6, "num_bss": 3, "num_dcs": 3},
+    "ppo_gap_myopic": {"num_ues": 6, "num_bss": 3, "num_dcs": 3},
     # Heads that learn.
     "local_online": {"eta": 0.003},
     "global_online": {"eta": 0.003},

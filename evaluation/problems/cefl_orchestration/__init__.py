@@ -6,6 +6,10 @@ ENV_ID = "rangym/CeflOrchestration-v0"
 
 SLOW = ("convex_reference", "local_search", "priced", "primal_dual", "primal_dual_consensus")
 """Policies that solve a programme in each round."""
+BANDIT_AGENTS = ("ppo_rounds", "ppo_constant", "sac_rounds")
+"""Trained on `small`."""
+GAP_AGENTS = ("ppo_gap", "ppo_gap_myopic")
+"""Trained on `small_gap`."""
 
 
 def _look_up(scenario: str) -> tuple[str, ...]:
@@ -15,11 +19,21 @@ def _look_up(scenario: str) -> tuple[str, ...]:
 
 CARD = Card(
     bound="rangym.evaluation.problems.cefl_orchestration.bound:bound",
-    quick=(Benchmark(ENV_ID, "small", range(10), without=SLOW, variants=_look_up("small")),),
+    quick=(Benchmark(ENV_ID, "small", range(10), without=(*SLOW, *GAP_AGENTS), variants=_look_up("small")),),
     full=(
-        Benchmark(ENV_ID, "small", variants=_look_up("small"), without=("priced",)),
-        Benchmark(ENV_ID, "small_fixed", variants=_look_up("small_fixed"), without=("priced",)),
-        Benchmark(ENV_ID, "small_gap", variants=_look_up("small_gap")),
-        Benchmark(ENV_ID, "congested_fixed", variants=_look_up("congested_fixed"), without=("priced",)),
+        Benchmark(ENV_ID, "small", variants=_look_up("small"), without=("priced", *GAP_AGENTS)),
+        Benchmark(
+            ENV_ID,
+            "small_fixed",
+            variants=_look_up("small_fixed"),
+            without=("priced", *BANDIT_AGENTS, *GAP_AGENTS),
+        ),
+        Benchmark(ENV_ID, "small_gap", variants=_look_up("small_gap"), without=BANDIT_AGENTS),
+        Benchmark(
+            ENV_ID,
+            "congested_fixed",
+            variants=_look_up("congested_fixed"),
+            without=("priced", *BANDIT_AGENTS, *GAP_AGENTS),
+        ),
     ),
 )
