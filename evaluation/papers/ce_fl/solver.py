@@ -38,7 +38,8 @@ def algorithm(*, seed: int) -> Row:
     for name, proximal in (("lambda 0.5", 0.5), ("lambda 0.03", 0.03)):
         found[name] = printed_run(problem, integers, proximal)
     safe = primal_dual(problem, integers, steps=SCA_STEPS, dual_steps=DUAL_STEPS)
-    start = float(problem.cost(model_at(problem, integers)[0].decision(model_at(problem, integers)[1])))
+    model, w = model_at(problem, integers)
+    start = float(problem.cost(model.decision(w)))
     steps = np.diff(np.concatenate([[start], safe.history]))
     found["safeguarded"] = {
         "violation": max(safe.violations, 0.0),
@@ -86,7 +87,7 @@ class PrintedSteps(Centralised):
 
 
 def printed_run(problem: RoundProblem, integers: Integers, proximal: float) -> dict[str, float]:
-    """Greatest violation of the delay constraints, in units of the first round's delay, and share of steps that raise J."""
+    """Greatest violation of the delay constraints, in units of the start's delay, and share of steps that raise J."""
     model, start = model_at(problem, integers)
     solver = PrintedSteps(model, start, keep_integers=True, printed=False)
     solver.proximal = proximal
@@ -107,15 +108,13 @@ def printed_run(problem: RoundProblem, integers: Integers, proximal: float) -> d
 
 
 def integrality(*, starts: int, seed: int) -> Row:
-    """The printed surrogates of (45)-(47): from binary starts, do integers move; from others, is any point feasible?"""
+    """The printed surrogates of (45)-(47): do integers move from binary starts, is any point feasible from others?"""
     problem = rounds_of(system_of("literal", seed, 1), seed)[0]
     rng = np.random.default_rng(seed)
     ues, stations, centres = problem.shape
     moved, feasible = 0, 0
     for _ in range(starts):
-        integers = Integers(
-            int(rng.integers(centres)), rng.integers(0, stations, ues), rng.integers(0, stations, ues)
-        )
+        integers = Integers(int(rng.integers(centres)), rng.integers(0, stations, ues), rng.integers(0, stations, ues))
         model, start = model_at(problem, integers)
         solver = Centralised(model, start, keep_integers=False, printed=True)
         for _ in range(FROZEN_STEPS):
