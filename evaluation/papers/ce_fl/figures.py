@@ -7,15 +7,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from rangym.envs.rendering import BLUE, CYAN, GREEN, INK, PALETTE, PURPLE, RED, YELLOW, quiet
-from rangym.evaluation.papers.ce_fl.claims_rounds import SELECTED, Selection
+from rangym.envs.rendering import BLUE, CYAN, GREEN, INK, PALETTE, PURPLE, RED, quiet
+from rangym.evaluation.papers.ce_fl.claims_rounds import Selection
 from rangym.evaluation.papers.ce_fl.jobs import DEFAULT_PROXIMAL, DRIFTS, EFF, FIXED, UES, WEIGHTS
 from rangym.evaluation.papers.ce_fl.printed import TARGETS
 from rangym.evaluation.papers.rows import Rows
 from rangym.evaluation.statistics import mean_interval
 
 # Colour and marker say the reading twice.
-STYLES = {"literal": (BLUE, "o"), "skewed": (GREEN, "s"), EFF: (YELLOW, "v"), "congested": (RED, "^")}
+STYLES = {"literal": (BLUE, "o"), "skewed": (GREEN, "s"), "congested": (RED, "^")}
 RULES = {"data_greedy": (PURPLE, "most data"), "rate_greedy": (CYAN, "best rates")}
 TRAINED = {
     "CE-FL": ("ce_fl", DEFAULT_PROXIMAL, BLUE, "-"),
@@ -76,13 +76,13 @@ def _rates(axes: Axes, s: Selection) -> None:
 def _agreement(axes: Axes, rows: Rows) -> None:
     for n, (rule, (color, label)) in enumerate(RULES.items()):
         found = []
-        for reading in SELECTED:
+        for reading in FIXED:
             s = Selection(rows, reading)
             found.append(mean_interval((s.chosen == getattr(s, rule)).mean(axis=1)))
-        place = np.arange(len(SELECTED)) + 0.36 * (n - 0.5)
+        place = np.arange(len(FIXED)) + 0.36 * (n - 0.5)
         axes.bar(place, [i.value for i in found], 0.34, yerr=[i.half_width for i in found], color=color, label=label)
     axes.axhline(0.2, color=INK, linestyle=":", label="at random")
-    axes.set_xticks(range(len(SELECTED)), SELECTED)
+    axes.set_xticks(range(len(FIXED)), FIXED)
     axes.set_title("agreement with CE-FL", fontsize=10)
     axes.set(ylabel="share of rounds", ylim=(0, 1))
     axes.legend(frameon=False, fontsize=8)
@@ -93,7 +93,7 @@ def selection(rows: Rows) -> Figure:
     panels = figure.subplots(1, 2)
     labels = ("fixed,\nmean of five", "most data", "best rates")
     for axes, what in zip(panels, ("delay", "energy"), strict=True):
-        for n, reading in enumerate(SELECTED):
+        for n, reading in enumerate(FIXED):
             s = Selection(rows, reading)
             values: NDArray = getattr(s, what)
             own = s.under(values, s.chosen)
@@ -105,7 +105,7 @@ def selection(rows: Rows) -> Figure:
             found = [mean_interval(100 * (other / own - 1)) for other in others]
             color, marker = STYLES[reading]
             axes.errorbar(
-                np.arange(3) + 0.16 * (n - 1.5),
+                np.arange(3) + 0.16 * (n - 1),
                 [i.value for i in found],
                 [i.half_width for i in found],
                 color=color,

@@ -29,45 +29,55 @@ AGGREGATIONS: Mapping[str, Mapping[str, str | float]] = {
     "normalised": {"aggregation": "normalised"},
     "fedavg": {"aggregation": "fedavg"},
 }
+OURS: tuple[tuple[str, str, Mapping[str, float]], ...] = (
+    ("ce_fl", "literal", {}),
+    ("ce_fl", EFF, {"sweeps": 0}),
+    ("six_steps", EFF, {}),
+)
+"""Method, reading and options of the trainings that the proximal term is judged on."""
 BASELINES = ("fednova_dpu", "fednova_ue")
 
 
 def single_rounds(plan: CeFlPlan, _: Rows) -> Iterator[Job]:
     """All that needs no training."""
-    yield from _theory(plan)
-    for seed in range(plan.solver_networks):
-        yield job("decentralised", averagings=list(plan.averagings), seed=seed)
-        yield job("algorithm", seed=seed)
-        yield job("integrality", starts=plan.starts // plan.solver_networks, seed=seed)
     yield job("averaging")
-    for seed in range(plan.eff_networks):
-        yield job("aggregators", reading=EFF, links="independent", rounds=plan.rounds, seed=seed)
-    for seed in range(plan.networks):
-        for reading in FIXED:
-            yield job("aggregators", reading=reading, links="independent", rounds=plan.rounds, seed=seed)
-            yield job("drift", reading=reading, drifts=list(DRIFTS), seed=seed)
-            yield job("weight", reading=reading, weights=list(WEIGHTS), seed=seed)
-            yield job("relay", reading=reading, seed=seed)
-            yield job("offloading", reading=reading, seed=seed)
-        yield job("aggregators", reading="literal", links="correlated", rounds=plan.rounds, seed=seed)
-        yield job("counts", reading="literal", dissimilarities=list(DISSIMILARITIES), seed=seed)
-        yield job("counts", reading=EFF, dissimilarities=list(DISSIMILARITIES), seed=seed)
-        yield job("sizes", ues=list(UES), rounds=SIZE_ROUNDS, seed=seed)
-
-
-def _theory(plan: CeFlPlan) -> Iterator[Job]:
     for form in FORMS:
         yield job("corollary", horizons=list(HORIZONS), form=form)
     for seed in range(plan.theory_seeds):
-        yield job("accumulation", seed=seed)
-        yield job("offloaded_loss", splits=plan.splits // plan.theory_seeds, seed=seed)
-        yield job("normalisation", seed=seed)
-        yield job("derivatives", seed=seed)
-        yield job("convexity", seed=seed)
-        yield job("capacity", networks=NETWORKS_TRIED, seed=seed)
+        yield from _theory(plan, seed)
     for seed in range(plan.runs):
         yield job("ridge", kept=True, seed=seed)
+    for seed in range(plan.broken_runs):
         yield job("ridge", kept=False, seed=seed)
+    for seed in range(plan.solver_networks):
+        yield job("algorithm", seed=seed)
+        yield job("integrality", starts=plan.starts // plan.solver_networks, seed=seed)
+    for seed in range(plan.consensus_networks):
+        yield job("decentralised", averagings=list(plan.averagings), seed=seed)
+    for seed in range(plan.networks):
+        yield from _rounds(plan, seed)
+
+
+def _theory(plan: CeFlPlan, seed: int) -> Iterator[Job]:
+    yield job("accumulation", seed=seed)
+    yield job("offloaded_loss", splits=plan.splits // plan.theory_seeds, seed=seed)
+    yield job("normalisation", seed=seed)
+    yield job("derivatives", seed=seed)
+    yield job("convexity", seed=seed)
+    yield job("capacity", networks=NETWORKS_TRIED, seed=seed)
+
+
+def _rounds(plan: CeFlPlan, seed: int) -> Iterator[Job]:
+    for reading in FIXED:
+        yield job("aggregators", reading=reading, links="independent", rounds=plan.rounds, seed=seed)
+        yield job("drift", reading=reading, drifts=list(DRIFTS), seed=seed)
+        yield job("weight", reading=reading, weights=list(WEIGHTS), seed=seed)
+        yield job("relay", reading=reading, seed=seed)
+        yield job("offloading", reading=reading, seed=seed)
+    yield job("aggregators", reading="literal", links="correlated", rounds=plan.rounds, seed=seed)
+    for reading in TRAINED:
+        yield job("counts", reading=reading, dissimilarities=list(DISSIMILARITIES), seed=seed)
+    yield job("sizes", ues=list(UES), rounds=SIZE_ROUNDS, seed=seed)
 
 
 def trainings(plan: CeFlPlan, _: Rows) -> Iterator[Job]:
@@ -78,8 +88,8 @@ def trainings(plan: CeFlPlan, _: Rows) -> Iterator[Job]:
         ("trial", TUNING_SEEDS[: plan.tuning_seeds]),
     ):
         for seed in seeds:
-            for method, reading in (("ce_fl", "literal"), ("ce_fl", EFF), ("six_steps", EFF)):
-                yield _training(kind, plan, reading, method, {}, proximal, seed)
+            for method, reading, options in OURS:
+                yield _training(kind, plan, reading, method, options, proximal, seed)
 
 
 def baselines(plan: CeFlPlan, rows: Rows) -> Iterator[Job]:
@@ -113,12 +123,13 @@ def _training(
 def setting(plan: CeFlPlan) -> Iterator[str]:
     yield (
         f"Rounds: networks 0..{plan.networks - 1} of 20 UEs, 10 BSs and 5 DCs, each with links, powers and processors "
-        f"of its own; {plan.rounds} rounds of each for the aggregators (eff: networks 0..{plan.eff_networks - 1}), "
-        "else the first. Intervals are over networks, since rounds of one network are alike."
+        f"of its own; {plan.rounds} rounds of each for the aggregators, {SIZE_ROUNDS} for the sizes, else one. "
+        "Intervals are over networks, since rounds of one network are alike."
     )
     yield (
-        f"Solvers: networks 0..{plan.solver_networks - 1}, 50 steps of approximation with 60 multiplier steps each. "
-        f"Theory: seeds 0..{plan.theory_seeds - 1}, {plan.runs} runs of ridge regression."
+        f"Solvers: networks 0..{plan.solver_networks - 1}, decentralised 0..{plan.consensus_networks - 1}; 50 steps of "
+        f"approximation with 60 multiplier steps each. Theory: seeds 0..{plan.theory_seeds - 1}, {plan.runs} runs of "
+        f"ridge regression, {plan.broken_runs} with the condition broken."
     )
     yield (
         f"Learning: digits in place of Fashion-MNIST, seeds 0..{plan.learning_seeds - 1}, {plan.learning_rounds} "

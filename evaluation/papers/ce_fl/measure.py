@@ -94,17 +94,18 @@ def drift(*, reading: str, drifts: list[float], seed: int) -> Row:
 
 
 def weight(*, reading: str, weights: list[float], seed: int) -> Row:
-    """Mini-batches weighted by data, and the energy, of one round under several learning weights pi_1."""
+    """Mini-batches weighted by data (None without data), and the energy, under several learning weights pi_1."""
     problem = rounds_of(system_of(reading, seed, 1), seed)[0]
     ues = problem.shape[0]
-    found: dict[str, list[float]] = {"all": [], "ues": [], "dcs": [], "energy": []}
+    found: dict[str, list[float | None]] = {"all": [], "ues": [], "dcs": [], "energy": []}
     for learning_weight in weights:
         decision = best(dataclasses.replace(problem, learning_weight=learning_weight)).decision
         made = problem.evaluate(decision)[1]
         minibatch = np.concatenate([decision["ue_minibatch"], decision["dc_minibatch"]])
         points = made.points
         for name, part in (("all", slice(None)), ("ues", slice(ues)), ("dcs", slice(ues, None))):
-            found[name].append(float(points[part] @ minibatch[part] / points[part].sum()))
+            total = points[part].sum()
+            found[name].append(float(points[part] @ minibatch[part] / total) if total > 0.0 else None)
         found["energy"].append(float(sum(made.energies_j().values())))
     return dict(found)
 
@@ -173,7 +174,7 @@ def offloading(*, reading: str, seed: int) -> Row:
     problem = rounds_of(system_of(reading, seed, 1), seed)[0]
     free = best(problem).decision
     dear = dataclasses.replace(problem.network, point_bits=NO_OFFLOADING * problem.network.point_bits)
-    kept = dict(best(dataclasses.replace(problem, network=dear)).decision)
+    kept = best(dataclasses.replace(problem, network=dear)).decision.copy()
     offloaded = float(kept["offload_share"].sum(axis=1).max())
     kept["offload_share"] = np.zeros_like(kept["offload_share"])
     found = {}

@@ -24,6 +24,8 @@ READINGS: dict[str, tuple[str, Overrides]] = {
 """Reading -> scenario and what it overrides."""
 LINK_MEMORY = 0.8
 """Correlation of a link's log rate from round to round where links are correlated."""
+EFF_SWEEPS = 0
+"""Sweeps over the counts of single units under FedNova's server scale: none, common counts and those of tiers alone."""
 NODES, GAP = 20, 1e-3
 """Most nodes of the branch and bound of a round, and the gap at which it ends."""
 
@@ -51,7 +53,7 @@ def best(problem: RoundProblem, aggregators: list[int] | None = None) -> Federat
     """The best decision found; under a constant server scale within a known distance of the optimum."""
     if problem.learning_constants.theta_mode == "fixed":
         return fixed_reference(problem, NODES, GAP, aggregators)
-    return eff_reference(problem, aggregators=aggregators)
+    return eff_reference(problem, EFF_SWEEPS, aggregators=aggregators)
 
 
 def _with_memory(rates: NDArray) -> NDArray:

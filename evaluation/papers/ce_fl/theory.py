@@ -140,7 +140,7 @@ def corollary_terms(
 def derivatives(*, seed: int) -> Row:
     """To which continuous decisions of a round (33) and (25) respond, by finite differences at its best decision."""
     problem = rounds_of(system_of("literal", seed, 1), seed)[0]
-    decision = dict(best(problem).decision)
+    decision = dict(cast(dict[str, NDArray], best(problem).decision))
     decision["offload_share"] = 0.9 * decision["offload_share"] + 0.005  # away from the corners
     decision["ue_minibatch"] = np.clip(decision["ue_minibatch"], 0.06, 0.9)
     decision["dc_minibatch"] = np.clip(decision["dc_minibatch"], 0.06, 0.9)

@@ -65,4 +65,4 @@ def _policy(env: SystemEnv, method: str, options: Mapping[str, float]) -> Policy
         shapes = blocks(dataclasses.replace(env.system.params, action="compact"))
         parts = [np.full(math.prod(shape), float(name == "ue_iterations")) for name, shape in shapes.items()]
         given["constant"] = tuple(np.concatenate(parts).tolist())
-    return registry.make(METHODS[method], **given)
+    return registry.make(METHODS[method], scenario=None, **given)
