@@ -63,7 +63,9 @@ def _accumulation(rows: Rows) -> Iterator[Claim]:
 
 def _learning_model(rows: Rows) -> Iterator[Claim]:
     lost = int(rows.values("offloaded_loss", "lost").max())
-    found = equality("literal", rows.values("offloaded_loss", "error"), f"{lost} samples lost, largest relative error")
+    found = equality(
+        "literal", rows.values("offloaded_loss", "relative_error"), f"{lost} samples lost, largest relative error"
+    )
     yield Claim(
         "The loss can be written with the data of UEs and DCs after offloading",
         "below (4)",

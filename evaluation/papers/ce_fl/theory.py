@@ -73,7 +73,7 @@ def offloaded_loss(*, splits: int, seed: int) -> Row:
         loss = _weighted_loss(network, model, data.x_train, labels, place)
         errors.append(abs(loss / truth - 1.0))
         lost.append(int(np.bincount(place, minlength=ues + dcs).sum() - len(labels)))
-    return {"error": float(max(errors)), "lost": int(np.abs(lost).max())}
+    return {"relative_error": float(max(errors)), "lost": int(np.abs(lost).max())}
 
 
 def _weighted_loss(network: Network, model: NDArray, x: NDArray, y: NDArray, place: NDArray) -> float:
