@@ -13,7 +13,7 @@ from rangym.envs.cefl_orchestration.system import RATES, CeflOrchestration
 from rangym.envs.params import Overrides
 from rangym.policies.algorithms.federated.cefl_reference import eff_reference, fixed_reference
 from rangym.policies.algorithms.federated.round_problem import FederatedSolution, RoundProblem
-from rangym.policies.cefl_orchestration.convex import round_problem
+from rangym.policies.cefl_orchestration.observed import round_problem
 
 READINGS: dict[str, tuple[str, Overrides]] = {
     "literal": ("paper_fixed", {"skew": 0.0}),
