@@ -100,16 +100,23 @@ def _both(
 def _cases() -> list[tuple[str, int, str, str]]:
     """Label, column, reading and baseline of a table's readings; the middle target decides."""
     targets = TARGETS[DIGITS]
-    cases = [(f"{targets[c]:.0%}", c, "literal", "fednova_dpu") for c in MIDDLE_FIRST]
-    cases.append((f"ue, {targets[1]:.0%}", 1, "literal", "fednova_ue"))
-    cases += [(f"eff, {targets[1]:.0%}", 1, EFF, "fednova_dpu"), (f"eff, ue, {targets[1]:.0%}", 1, EFF, "fednova_ue")]
-    return cases
+    middle = _percent(targets[1])
+    return [
+        *((_percent(targets[c]), c, "literal", "fednova_dpu") for c in MIDDLE_FIRST),
+        (f"ue, {middle}", 1, "literal", "fednova_ue"),
+        (f"eff, {middle}", 1, EFF, "fednova_dpu"),
+        (f"eff, ue, {middle}", 1, EFF, "fednova_ue"),
+    ]
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:g} %"
 
 
 def _saving(rows: Rows, dataset: str, what: str, rival: str) -> Claim:
     savings = SAVINGS[what][dataset][rival]
     statement = f"CE-FL saves {what} against {rival} on {dataset}"
-    columns = ", ".join(f"{s:g} % at {t:.0%}" for s, t in zip(savings, TARGETS[dataset], strict=True))
+    columns = ", ".join(f"{s:g} % at {_percent(t)}" for s, t in zip(savings, TARGETS[dataset], strict=True))
     if dataset == CIFAR:
         reason = "CIFAR-10 is not at hand, and digits stand for one data set only."
         return not_testable(statement, WHERE[what], columns, reason)

@@ -26,6 +26,10 @@ TRAINED = {
 }
 
 
+AMOUNTS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+"""Ticks of seconds and kilojoules."""
+
+
 def aggregator(rows: Rows) -> Figure:
     figure = Figure(figsize=(12.0, 7.0), layout="constrained")
     panels = figure.subplots(2, 3)
@@ -51,7 +55,7 @@ def _data(axes: Axes, s: Selection) -> None:
     for dc, share in enumerate(s.shares[0].T):
         axes.bar(times, share, bottom=bottom, color=PALETTE[dc], width=0.8, label=f"DC {dc}")
         bottom += share
-    axes.set(xlabel="round", ylabel="share of all data")
+    axes.set(xlabel="round", ylabel="share of all data", xticks=times)
 
 
 def _chosen(axes: Axes, s: Selection) -> None:
@@ -63,14 +67,14 @@ def _chosen(axes: Axes, s: Selection) -> None:
     )
     for n, (chosen, label, color, marker) in enumerate(rules):
         axes.plot(np.arange(chosen.shape[1]), chosen[0] + 0.14 * (n - 1), marker, color=color, label=label)
-    axes.set(xlabel="round", ylabel="DC", yticks=range(s.shares.shape[2]))
+    axes.set(xlabel="round", ylabel="DC", xticks=range(s.shares.shape[1]), yticks=range(s.shares.shape[2]))
 
 
 def _rates(axes: Axes, s: Selection) -> None:
     for dc in range(s.rate.shape[2]):
         axes.plot(s.rate[0, :, dc] / 1e6, color=PALETTE[dc], marker="o", markersize=4)
     axes.set_title("literal: mean end-to-end rate (76)", fontsize=10)
-    axes.set(xlabel="round", ylabel="Mbit/s", ylim=(0, None))
+    axes.set(xlabel="round", ylabel="Mbit/s", xticks=range(s.rate.shape[1]), ylim=(0, None))
 
 
 def _agreement(axes: Axes, rows: Rows) -> None:
@@ -85,13 +89,13 @@ def _agreement(axes: Axes, rows: Rows) -> None:
     axes.set_xticks(range(len(FIXED)), FIXED)
     axes.set_title("agreement with CE-FL", fontsize=10)
     axes.set(ylabel="share of rounds", ylim=(0, 1))
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=8, loc="upper center", ncols=3)
 
 
 def selection(rows: Rows) -> Figure:
     figure = Figure(figsize=(9.6, 4.2), layout="constrained")
     panels = figure.subplots(1, 2)
-    labels = ("fixed,\nmean of five", "most data", "best rates")
+    rivals = ("fixed,\nmean of five", "most data", "best rates")
     for axes, what in zip(panels, ("delay", "energy"), strict=True):
         for n, reading in enumerate(FIXED):
             s = Selection(rows, reading)
@@ -115,13 +119,14 @@ def selection(rows: Rows) -> Figure:
                 label=reading,
             )
         axes.axhline(0, color=INK, linewidth=1)
-        axes.set_xticks(range(3), labels)
+        axes.set_xticks(range(3), rivals)
         axes.set_ylabel(f"{what} above CE-FL's, %")
         axes.set_yscale("symlog", linthresh=10)
         axes.set_yticks([-10, -5, 0, 5, 10, 20, 50], ["-10", "-5", "0", "5", "10", "20", "50"])
         axes.minorticks_off()
         quiet(axes)
-    panels[0].legend(frameon=False, fontsize=8, loc="upper left")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
     return figure
 
 
@@ -211,7 +216,12 @@ def training(rows: Rows) -> Figure:
                 axes.plot(paid, accuracy, color=color, linestyle=style, label=label)
             for target in TARGETS["F-MNIST"]:
                 axes.axhline(target, color=INK, linewidth=0.6, linestyle=":")
-            axes.set(xscale="log", title=reading, xlabel="delay, s" if what == "delay" else "energy, kJ")
+            axes.set(xscale="log", xlabel="delay, s" if what == "delay" else "energy, kJ")
+            axes.set_title(reading, fontsize=10)
+            low, high = axes.get_xlim()
+            ticks = [tick for tick in AMOUNTS if low <= tick <= high]
+            axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+            axes.minorticks_off()
             quiet(axes)
         line[0].set_ylabel("test accuracy")
     panels[0, 0].legend(frameon=False, fontsize=8, loc="lower right")
