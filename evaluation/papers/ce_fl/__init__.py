@@ -55,7 +55,7 @@ PAPER = Paper(
             learning_seeds=10,
             tuning_seeds=3,
             learning_rounds=40,
-            eff_learning_rounds=20,
+            eff_learning_rounds=15,
         ),
         "quick": CeFlPlan(
             networks=4,
@@ -70,7 +70,7 @@ PAPER = Paper(
             learning_seeds=3,
             tuning_seeds=1,
             learning_rounds=40,
-            eff_learning_rounds=15,
+            eff_learning_rounds=12,
             note="QUICK RUN: fewer networks, seeds and rounds; its verdicts hold for these.",
         ),
     },

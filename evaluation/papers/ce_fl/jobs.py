@@ -49,11 +49,11 @@ def single_rounds(plan: CeFlPlan, _: Rows) -> Iterator[Job]:
         yield job("ridge", kept=True, seed=seed)
     for seed in range(plan.broken_runs):
         yield job("ridge", kept=False, seed=seed)
+    for seed in range(plan.consensus_networks):
+        yield job("decentralised", averagings=list(plan.averagings), seed=seed)
     for seed in range(plan.solver_networks):
         yield job("algorithm", seed=seed)
         yield job("integrality", starts=plan.starts // plan.solver_networks, seed=seed)
-    for seed in range(plan.consensus_networks):
-        yield job("decentralised", averagings=list(plan.averagings), seed=seed)
     for seed in range(plan.networks):
         yield from _rounds(plan, seed)
 
