@@ -76,6 +76,7 @@ PAPER = Paper(
     },
     jobs=(
         "rangym.evaluation.papers.ce_fl.jobs:single_rounds",
+        "rangym.evaluation.papers.ce_fl.jobs:trials",
         "rangym.evaluation.papers.ce_fl.jobs:trainings",
         "rangym.evaluation.papers.ce_fl.jobs:baselines",
     ),

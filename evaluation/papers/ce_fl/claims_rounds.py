@@ -178,7 +178,7 @@ def _drift_and_weights(rows: Rows) -> Iterator[Claim]:
             *(order(f"{r}, both ends", *ends("delay", r), " s") for r in FIXED),
         ),
         "Drift 0 to 0.1 per second, six values, and the least step between two; the delay ends at what transfers take, "
-        "where a step is nothing but the solver's tolerance.",
+        "where a step is nothing but the solver's tolerance. Both ends were added after the first rows.",
     )
     yield Claim(
         "The more drift, the faster the UEs compute",
@@ -188,7 +188,7 @@ def _drift_and_weights(rows: Rows) -> Iterator[Claim]:
             *(rising(r, rows.values("drift", "clock_hz", reading=r) / 1e9, " GHz") for r in FIXED),
             *(order(f"{r}, both ends", *ends("clock_hz", r, 1e-9)[::-1], " GHz") for r in FIXED),
         ),
-        "Mean clock of all UEs.",
+        "Mean clock of all UEs. Both ends were added after the first rows.",
     )
 
     def minibatches(label: str, reading: str, part: str) -> Reading:

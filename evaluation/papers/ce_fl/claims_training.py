@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rangym.evaluation.papers.ce_fl.jobs import DEFAULT_PROXIMAL, EFF, PROXIMALS
+from rangym.evaluation.papers.ce_fl.jobs import EFF
 from rangym.evaluation.papers.ce_fl.judgements import shown, verdict_of
 from rangym.evaluation.papers.ce_fl.printed import SAVINGS, TABLES, TARGETS, WHERE
 from rangym.evaluation.papers.readings import Claim, Reading, not_testable, number, order, spelled
@@ -32,15 +32,11 @@ BASELINES = {"FedNova": "normalised", "FedAvg": "fedavg"}
 def proximal_claim(rows: Rows) -> Claim:
     """Claim 10."""
 
-    def final(kind: str, reading: str, method: str, proximal: float) -> NDArray:
-        curves = rows.values(kind, "accuracy", f"{proximal:g}", reading=reading, method=method)
-        return 100 * curves[:, -1]
-
     def reading(label: str, of: str, method: str) -> Reading:
-        chosen = max(PROXIMALS[1:], key=lambda mu: final("trial", of, method, mu).mean())
-        plain = final("training", of, method, 0.0)
-        found = order(label, final("training", of, method, chosen), plain, " %")
-        return Reading(label, f"mu = {chosen:g}: {found.measured}", found.verdict)
+        runs = rows.where("training", reading=of, method=method)
+        chosen, plain = (np.array([100 * run["accuracy"][name][-1] for run in runs]) for name in ("chosen", "without"))
+        found = order(label, chosen, plain, " %")
+        return Reading(label, f"mu = {runs[0]['trained']['chosen']['proximal']:g}: {found.measured}", found.verdict)
 
     return Claim(
         "The proximal term helps with data that are not i.i.d.: final accuracy",
@@ -74,7 +70,7 @@ def table_claims(rows: Rows) -> Iterator[Claim]:
 def spent(rows: Rows, what: str, name: str, target: float, reading: str, baseline: str = "fednova_dpu") -> NDArray:
     """Energy in kJ or delay in s until a method reaches ``target`` for good, (seeds,); NaN where it does not."""
     method = "ce_fl" if name == "CE-FL" else baseline
-    trained = DEFAULT_PROXIMAL if name == "CE-FL" else BASELINES[name]
+    trained = "default" if name == "CE-FL" else BASELINES[name]
     unit = 1e-3 if what == "energy" else 1.0
     paid = unit * np.cumsum(rows.values("training", what, reading=reading, method=method), axis=1)
     accuracy = rows.values("training", "accuracy", trained, reading=reading, method=method)

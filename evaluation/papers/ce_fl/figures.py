@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rangym.envs.rendering import BLUE, CYAN, GREEN, INK, PALETTE, PURPLE, RED, quiet
 from rangym.evaluation.papers.ce_fl.claims_rounds import Selection
-from rangym.evaluation.papers.ce_fl.jobs import DEFAULT_PROXIMAL, DRIFTS, EFF, FIXED, UES, WEIGHTS
+from rangym.evaluation.papers.ce_fl.jobs import DRIFTS, EFF, FIXED, UES, WEIGHTS
 from rangym.evaluation.papers.ce_fl.printed import TARGETS
 from rangym.evaluation.papers.rows import Rows
 from rangym.evaluation.statistics import mean_interval
@@ -18,7 +18,7 @@ from rangym.evaluation.statistics import mean_interval
 STYLES = {"literal": (BLUE, "o"), "skewed": (GREEN, "s"), "congested": (RED, "^")}
 RULES = {"data_greedy": (PURPLE, "most data"), "rate_greedy": (CYAN, "best rates")}
 TRAINED = {
-    "CE-FL": ("ce_fl", DEFAULT_PROXIMAL, BLUE, "-"),
+    "CE-FL": ("ce_fl", "default", BLUE, "-"),
     "FedNova, dpu": ("fednova_dpu", "normalised", RED, "-"),
     "FedAvg, dpu": ("fednova_dpu", "fedavg", RED, ":"),
     "FedNova, ue": ("fednova_ue", "normalised", GREEN, "-"),

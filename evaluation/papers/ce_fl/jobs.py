@@ -23,8 +23,6 @@ SIZE_ROUNDS = 3
 NETWORKS_TRIED = 100
 """Networks drawn in each seed for the capacity of the DCs."""
 PROXIMALS = (0.0, 0.01, 0.1, 1.0)
-DEFAULT_PROXIMAL = "0.01"
-"""That of all trainings but those that compare proximal terms; a training's name is its proximal term."""
 AGGREGATIONS: Mapping[str, Mapping[str, str | float]] = {
     "normalised": {"aggregation": "normalised"},
     "fedavg": {"aggregation": "fedavg"},
@@ -80,16 +78,30 @@ def _rounds(plan: CeFlPlan, seed: int) -> Iterator[Job]:
     yield job("sizes", ues=list(UES), rounds=SIZE_ROUNDS, seed=seed)
 
 
-def trainings(plan: CeFlPlan, _: Rows) -> Iterator[Job]:
-    """CE-FL's own trainings, under several proximal terms too, also on the tuning seeds."""
-    proximal = {f"{mu:g}": {"proximal": mu} for mu in PROXIMALS}
-    for kind, seeds in (
-        ("training", range(plan.learning_seeds)),
-        ("trial", TUNING_SEEDS[: plan.tuning_seeds]),
-    ):
-        for seed in seeds:
-            for method, reading, options in OURS:
-                yield _training(kind, plan, reading, method, options, proximal, seed)
+def trials(plan: CeFlPlan, _: Rows) -> Iterator[Job]:
+    """Trainings on the tuning seeds under every proximal term."""
+    trained = {f"{mu:g}": {"proximal": mu} for mu in PROXIMALS}
+    for method, reading, options in OURS:
+        for seed in TUNING_SEEDS[: plan.tuning_seeds]:
+            yield _training("trial", plan, reading, method, options, trained, seed)
+
+
+def trainings(plan: CeFlPlan, rows: Rows) -> Iterator[Job]:
+    """CE-FL's own trainings: with the default proximal term, without one, and with the best of the tuning seeds."""
+    for method, reading, options in OURS:
+        of = {"reading": reading, "method": method}
+
+        def reached(mu: float, of: dict[str, str] = of) -> float:
+            """Mean accuracy at the end."""
+            return float(rows.values("trial", "accuracy", f"{mu:g}", **of)[:, -1].mean())
+
+        trained = {
+            "default": {},
+            "without": {"proximal": 0.0},
+            "chosen": {"proximal": max((mu for mu in PROXIMALS if mu > 0.0), key=reached)},
+        }
+        for seed in range(plan.learning_seeds):
+            yield _training("training", plan, reading, method, options, trained, seed)
 
 
 def baselines(plan: CeFlPlan, rows: Rows) -> Iterator[Job]:
