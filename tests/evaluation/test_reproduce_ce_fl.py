@@ -9,7 +9,17 @@ from scipy.optimize import minimize, minimize_scalar
 from rangym.envs.cefl_orchestration.training import TrainedRounds
 from rangym.envs.learning.convergence import LearningConstants
 from rangym.evaluation.episode import make_env
-from rangym.evaluation.papers.ce_fl import bound_check, claims_training, measure, printed, settings, solver, theory
+from rangym.evaluation.papers.ce_fl import (
+    PAPER,
+    bound_check,
+    claims_training,
+    jobs,
+    measure,
+    printed,
+    settings,
+    solver,
+    theory,
+)
 from rangym.evaluation.papers.ce_fl.claims_rounds import Selection, round_claims
 from rangym.evaluation.papers.ce_fl.jobs import DRIFTS, FIXED, WEIGHTS
 from rangym.evaluation.papers.ce_fl.judgements import equality, excess, falling, never, rising
@@ -304,3 +314,21 @@ def test_a_training_is_that_of_the_wrapped_environment():
     env.reset(seed=4)
     action = np.zeros(env.action_space.shape)
     assert env.step(action)[-1]["metrics"]["accuracy"] != row["accuracy"]["a"][0]  # another decision, another model
+
+
+def test_later_jobs_take_what_earlier_rows_found():
+    plan = PAPER.plans["quick"]
+    made = [
+        {**wanted, "accuracy": {mu: [0.5, 0.7 if mu == "0.1" else 0.6] for mu in wanted["trained"]}}
+        for wanted in jobs.trials(plan, Rows({}))
+    ]
+    assert {row["seed"] for row in made} == {10_000} and set(made[0]["trained"]) == {"0", "0.01", "0.1", "1"}
+    trained = list(jobs.trainings(plan, Rows.of(made)))
+    assert {wanted["trained"]["chosen"]["proximal"] for wanted in trained} == {0.1}
+    assert {wanted["seed"] for wanted in trained} == set(range(plan.learning_seeds))
+    made += [{**wanted, "minibatch": 0.2 + 0.01 * wanted["seed"], "iterations": 1.5} for wanted in trained]
+    compared = list(jobs.baselines(plan, Rows.of(made)))
+    assert {(wanted["options"]["mean_minibatch"], wanted["options"]["mean_iterations"]) for wanted in compared} == {
+        (0.21, 1.5)
+    }
+    assert {wanted["method"] for wanted in compared} == {"fednova_dpu", "fednova_ue"}

@@ -144,8 +144,8 @@ def _slope(rows: Rows) -> Claim:
             number("a mean, last decade", slope("corrected", first=len(HORIZONS) - 2), -0.5),
         ),
         "Slope of log (33) against log T, T = 1e2 to 1e6, equal counts, no drift. The printed gamma-bar sums over "
-        f"rounds, so it grows with T, and the first term does not fall (slope {slope('printed', 'first')[0]:.1g}). With a mean, terms in 1 / T are "
-        "left at T = 1e2; the last decade was added after the first rows.",
+        f"rounds, so it grows with T, and the first term does not fall (slope {slope('printed', 'first')[0]:.1g}). "
+        "With a mean, terms in 1 / T are left at T = 1e2; the last decade was added after the first rows.",
     )
 
 
