@@ -215,8 +215,8 @@ def _problem(rows: Rows) -> Iterator[Claim]:
         "The capacity of the DCs limits what the links into them carry",
         "eq. (15), Section VI-A",
         "a constraint",
-        (order("printed ranges", 100 * share, np.zeros(len(share)), " % of the DCs"),),
-        "Ten links of at most 4 Gbit/s meet a capacity of at least 40 Gbit/s.",
+        (order("printed ranges", 100 * share, np.zeros(len(share)), " %"),),
+        "Share of DCs whose links carry more together. Ten links of at most 4 Gbit/s meet at least 40 Gbit/s.",
     )
     readings = []
     for label, name, reading_name in (
