@@ -131,8 +131,8 @@ PAPER = Paper(
         ),
         "training.png": Drawing(
             "rangym.evaluation.papers.ce_fl.figures:training",
-            "Test accuracy on digits against delay and energy spent (as Tables I and II); mean over seeds. In the literal "
-            "reading FedAvg's lines lie under FedNova's.",
+            "Test accuracy on digits against delay and energy spent (as Tables I and II); mean over seeds. "
+            "FedAvg's lines lie under FedNova's in the literal reading.",
         ),
     },
     readings={
