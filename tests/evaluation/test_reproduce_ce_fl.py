@@ -55,11 +55,13 @@ def test_equalities_limits_and_excesses():
     assert worse.verdict == NOT_REPRODUCED and worse.measured.startswith("10 % [10, 10]")
 
 
-def test_a_target_is_reached_where_it_holds_for_two_rounds():
-    paid, accuracy = np.array([1.0, 2.0, 3.0, 4.0, 5.0]), np.array([0.5, 0.8, 0.7, 0.8, 0.9])
-    assert claims_training._paid_at(paid, accuracy, 0.75) == 4.0  # 0.8 in round 1 does not stay
-    assert claims_training._paid_at(paid, accuracy, 0.5) == 1.0
-    assert np.isnan(claims_training._paid_at(paid, accuracy, 0.85))  # one round of it is no target reached
+def test_a_target_is_paid_for_until_it_holds_for_two_rounds():
+    run = {"delay": [1.0] * 5, "energy": [2e3] * 5, "accuracy": {"default": [0.5, 0.8, 0.7, 0.8, 0.9]}}
+    rows = Rows.of([{**job("training", reading="literal", method="ce_fl", seed=0), **run}])
+    delay, energy = (claims_training.spent(rows, what, "CE-FL", 0.75, "literal") for what in ("delay", "energy"))
+    assert delay.tolist() == [4.0] and energy.tolist() == [8.0]  # 0.8 in the second round does not stay
+    assert claims_training.spent(rows, "delay", "CE-FL", 0.5, "literal").tolist() == [1.0]
+    assert np.isnan(claims_training.spent(rows, "delay", "CE-FL", 0.85, "literal")).all()  # one round is not enough
 
 
 def test_one_of_the_printed_savings_does_not_follow_from_its_table():
