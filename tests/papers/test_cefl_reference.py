@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from rangym.policies.algorithms.federated import conic_program
 from rangym.policies.algorithms.federated.association import AssociationSearch
 from rangym.policies.algorithms.federated.cefl_reference import fixed_reference
 from rangym.policies.algorithms.federated.coefficients import Coefficients
@@ -89,6 +90,21 @@ def test_a_programme_without_a_solution_raises():
     numbers = search._numbers | dict(allowed=np.ones((2, 1)), path_time=np.ones((2, 1)), centre_time=np.zeros(1))
     with pytest.raises(SolverError, match="Solved"):
         shape.solve(numbers | {"points": np.array([-1.0, 1.0])}, search._prices | {"I": 1.0})
+
+
+def test_what_is_almost_solved_makes_a_decision_and_proves_nothing(monkeypatch):
+    given = instances.problem(6, 3, 3, True, seed=1)
+    exact, settings = fixed_reference(given), conic_program._settings.__wrapped__()  # one of its own
+
+    def impatient():
+        settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = 1e-30  # never reached: it ends AlmostSolved
+        return settings
+
+    monkeypatch.setattr(conic_program, "_settings", impatient)
+    almost = fixed_reference(given)
+    assert almost.value == pytest.approx(exact.value, rel=1e-4) and almost.bound == -np.inf
+    with pytest.raises(SolverError, match="AlmostSolved"):
+        search_of(given).relaxed_bound(0)
 
 
 # The decision and the bound -------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from rangym.envs.cefl_orchestration.system import REWARD_UNIT, CeflOrchestration
 from rangym.envs.core import Trace
 from rangym.evaluation.bounds import Bound
 from rangym.policies.algorithms.federated.cefl_reference import convex_reference, eff_reference, fixed_reference
+from rangym.policies.algorithms.federated.conic_program import SolverError
 from rangym.policies.cefl_orchestration.observed import price_on_gap, round_problem
 
 SLICES = 10
@@ -37,6 +38,8 @@ def bound(system: CeflOrchestration, trace: Trace) -> Bound:
     for t in range(1, trace.horizon + 1):
         problem = round_problem(system, trace.slot(t), p.initial_gap)
         found = fixed_reference(problem, NODES, GAP) if fixed else eff_reference(problem, sweeps=0, slices=SLICES)
+        if not np.isfinite(found.bound):
+            raise SolverError(f"bound of round {t}: a programme that the solver ends with Solved wanted")
         least += found.bound
         aggregator = int(found.decision["aggregator"])
         reached += found.value + REWARD_UNIT * p.switching_weight * (aggregator != last)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rangym.envs.physics.federated_round import RoundDecision
 from rangym.policies.algorithms.federated.coefficients import Coefficients
-from rangym.policies.algorithms.federated.conic_program import ConicSolution, conic_shape
+from rangym.policies.algorithms.federated.conic_program import ConicSolution, SolverError, conic_shape
 
 INTEGRAL = 1e-6
 """A share within this of 1 is a decision."""
@@ -76,8 +76,11 @@ class AssociationSearch:
         }
 
     def relaxed_bound(self, aggregator: int) -> float:
-        """No decision with this aggregator costs less."""
-        return self._node(aggregator, *self._choices(aggregator)).bound
+        """No decision with this aggregator costs less; raises `SolverError` where the solver proves nothing."""
+        bound = self._node(aggregator, *self._choices(aggregator)).bound
+        if not np.isfinite(bound):
+            raise SolverError(f"conic programme of aggregator {aggregator}: status Solved wanted, got AlmostSolved")
+        return bound
 
     def run(self, node_limit: int, tolerance: float) -> Settled:
         """Search until the gap is at most ``tolerance`` or ``node_limit`` nodes were split; 0 only rounds the roots."""
