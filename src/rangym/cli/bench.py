@@ -18,7 +18,7 @@ Run every registered policy, trained agents included, on the same traces, print 
 write an HTML report. One scenario of each environment takes under three minutes on two cores;
 a stopped run goes on where it was.
 
---full runs every scenario that has a table, about five minutes. --map adds the scenario
+--full runs every scenario that has a table, about an hour on two cores. --map adds the scenario
 `measured` on a radio map of yours (see `rangym trace import`)."""
 EXAMPLE = "  rangym bench\n  rangym bench --full --map map.npz --out results --workers 4"
 
