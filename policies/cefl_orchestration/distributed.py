@@ -33,7 +33,7 @@ class PrimalDual(Policy):
 
     count: int = ranged(2, low=1)
     steps: int = ranged(90, low=1)
-    polish: bool = False
+    polish: bool = ranged(False)
 
     def reset(self, task: Task, rng: np.random.Generator) -> None:
         self._system = task.model(CeflOrchestration)

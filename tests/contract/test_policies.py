@@ -43,7 +43,7 @@ FORMS = {
 # Policies that honestly plan with `sample`, which the causality test would take for guessing the seed.
 PLANNERS: set[str] = set()
 # Options of several types, which a range cannot say.
-UNRANGED = {"meta_step", "forecaster", "agent"}
+UNRANGED = {"meta_step", "forecaster", "agent", "constant"}
 
 
 PAIRS = [
