@@ -254,6 +254,14 @@ def test_trace_import_of_kpi_logs_gives_days_that_evaluate_takes(kpi_logs, tmp_p
     assert sorted(p.name for p in tmp_path.iterdir()) == ["days.npz", "logs"]
 
 
+def test_help_of_evaluate_names_the_folder_of_kept_days(capsys):
+    from rangym.envs.qos_clustering.days import FOLDER_VARIABLE
+
+    with pytest.raises(SystemExit):
+        main(["evaluate", "--help"])
+    assert FOLDER_VARIABLE in capsys.readouterr().out
+
+
 def test_what_trace_import_says_to_use_its_days_with_runs_as_it_stands(kpi_logs, tmp_path, capsys, monkeypatch):
     """Also with fewer cells than the scenario has heads, and another label delay."""
     monkeypatch.chdir(tmp_path)
