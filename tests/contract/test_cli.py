@@ -254,6 +254,18 @@ def test_trace_import_of_kpi_logs_gives_days_that_evaluate_takes(kpi_logs, tmp_p
     assert sorted(p.name for p in tmp_path.iterdir()) == ["days.npz", "logs"]
 
 
+def test_an_interrupt_promises_no_rows_where_none_are_kept(monkeypatch, tmp_path, capsys):
+    from rangym.envs.qos_clustering import kpi_logs
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(kpi_logs, "read_logs", interrupted)
+    assert call("trace", "import", ".", "--kind", "qos", "--out", str(tmp_path / "days.npz")) == 130
+    assert "interrupted; a command that keeps rows goes on from them" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_help_of_evaluate_names_the_folder_of_kept_days(capsys):
     from rangym.envs.qos_clustering.days import FOLDER_VARIABLE
 
