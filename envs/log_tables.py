@@ -112,6 +112,8 @@ def parse_csv(name: str, content: bytes) -> Table:
     try:
         reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
         header = [column.strip() for column in next(reader, [])]
+        if len(header) == 1 and (other := next((mark for mark in ";\t|" if mark in header[0]), "")):
+            raise WrongValue(f"{name}: row 1: columns separated by ',' wanted, got {other!r} in {header[0][:60]!r}")
         line, rows = [], []
         for row in reader:
             if not row:

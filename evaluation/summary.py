@@ -141,6 +141,12 @@ def notes(summary: Summary) -> list[str]:
         )
     if len({row["trace_code"] for by_seed in c.rows.values() for row in by_seed.values()}) > 1:
         found.append("CAUTION: the rows come from several versions of the code; compare them in a new results file.")
+    same = [line.policy for line in summary.policies if len(c.seeds) > 1 and len(set(c.rewards(line.policy))) == 1]
+    if same:
+        found.append(
+            f"CAUTION: {same[0]} has one and the same reward on all traces; where these are the same (windows of one "
+            "file may be), neither intervals nor p say anything."
+        )
     bounds = c.bound()
     if bounds is not None and c.bound_kind != "none":
         what = c.bounds[c.seeds[0]]["what"]

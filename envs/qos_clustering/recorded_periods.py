@@ -94,9 +94,10 @@ def _refuse_unfilled(cells: NDArray, count: NDArray, period_s: float) -> None:
     most = count.max(axis=0)
     if (never := most < MIN_ROWS).any():
         first = never.argmax()
+        advice = "are times in seconds?" if never.all() else "leave out their rows"
         raise WrongValue(
             f"cell {cells[first]}: at least {MIN_ROWS} rows in some period of {period_s:g} s wanted, got {most[first]} "
-            f"at most; {never.sum()} of {len(cells)} cells are like this, leave out their rows"
+            f"at most; {never.sum()} of {len(cells)} cells are like this, {advice}"
         )
 
 

@@ -115,6 +115,7 @@ WRONG = [
     (["trace", "import", ".", "--jitter-is-sum", "--out", "y.npz"], "--jitter-is-sum: used with --kind qos only"),
     (["trace", "import", ".", "--kind", "qos", "--columns", "t_s", "--out", "y.npz"], "OURS=THEIRS,... "),
     (["trace", "import", ".", "--kind", "qos", "--kpis", "latency", "--out", "y.npz"], "did you mean 'latency_ms'"),
+    (["trace", "import", ".", "--kind", "qos", "--out", "no/such/y.npz"], "--out: a file in a folder that is there"),
     (["trace", "import", "no/such", "--kind", "qos", "--out", "y.npz"], "no/such: no such file or folder"),
     (["evaluate", "random", "--env", "QosClustering", "--scenario", "imported"], "rangym trace import LOGS --kind qos"),
     (["cluster", "no/such.npz"], "no/such.npz"),
@@ -251,3 +252,34 @@ def test_trace_import_of_kpi_logs_gives_days_that_evaluate_takes(kpi_logs, tmp_p
     out, err = capsys.readouterr()
     assert "rows read: 5,760" in out and "at least 22 periods of 9000 s" in err  # the account first
     assert sorted(p.name for p in tmp_path.iterdir()) == ["days.npz", "logs"]
+
+
+def test_an_interrupt_promises_no_rows_where_none_are_kept(monkeypatch, tmp_path, capsys):
+    from rangym.envs.qos_clustering import kpi_logs
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(kpi_logs, "read_logs", interrupted)
+    assert call("trace", "import", ".", "--kind", "qos", "--out", str(tmp_path / "days.npz")) == 130
+    assert "interrupted; a command that keeps rows goes on from them" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_help_of_evaluate_names_the_folder_of_kept_days(capsys):
+    from rangym.envs.qos_clustering.days import FOLDER_VARIABLE
+
+    with pytest.raises(SystemExit):
+        main(["evaluate", "--help"])
+    assert FOLDER_VARIABLE in capsys.readouterr().out
+
+
+def test_what_trace_import_says_to_use_its_days_with_runs_as_it_stands(kpi_logs, tmp_path, capsys, monkeypatch):
+    """Also with fewer cells than the scenario has heads, and another label delay."""
+    monkeypatch.chdir(tmp_path)
+    kpi_logs.write_csv(tmp_path / "log.csv", kpi_logs.kpi_rows(periods=24, cells=2))
+    assert call("trace", "import", "log.csv", "--kind", "qos", "--label-delay", "3", "--out", "days.npz") == 0
+    out = capsys.readouterr().out
+    command = out.split("use it with: rangym ")[1].splitlines()[0]
+    assert command.endswith("--set days=days.npz --set label_delay=3 --set num_heads=2")
+    assert call(*command.split(), "--seeds", "0:2") == 0

@@ -73,6 +73,11 @@ class Calls:
         x, y = rng.normal(size=(12 * cells, 2)), rng.normal(size=(12 * cells, 3))
         return share_predictors(x, y, np.repeat(np.arange(cells), 12), method, **options)
 
+    def separated(self, mark):
+        path = self.folder / "other.csv"
+        path.write_text(mark.join(("t_s", "cell_id", "latency_ms", "jitter_ms", "rsrp_dbm")) + "\n")
+        return read_logs(path)
+
 
 def renamed(old, new):
     return lambda rows: [{new if k == old else k: v for k, v in row.items()} for row in rows]
@@ -112,6 +117,12 @@ LOGS = {
         lambda c: c.log(lambda rows: [r for r in rows if r["cell_id"] != "c1" or r["t_s"] % 900 < 100]),
         "cell c1: at least 20 rows in some period of 900 s wanted, got 3 at most",
     ),
+    "milliseconds since the start": (
+        lambda c: c.log(lambda rows: [r | {"t_s": 1000 * r["t_s"]} for r in rows]),
+        r"at least 20 rows in some period of 900 s wanted.*; 2 of 2 cells are like this, are times in seconds\?",
+    ),
+    "semicolons": (lambda c: c.separated(";"), r"row 1: columns separated by ',' wanted, got ';' in 't_s;cell_id;"),
+    "tabs": (lambda c: c.separated("\t"), r"row 1: columns separated by ',' wanted, got '\\t' in"),
     "unknown column": (
         lambda c: c.log(renamed("speed_kmh", "speed_kph")),
         r"log\.csv: row 1: one of t_s, .* wanted .* got 'speed_kph'; did you mean 'speed_kmh'\?",
@@ -311,6 +322,25 @@ ALGORITHMS = {
     "negative beta of F": (lambda c: c.sharing(beta=-1.0), "beta: a number of at least 0 wanted, got -1.0"),
     "no ridge": (lambda c: c.sharing(rho=0.0), "rho: a number above 0 wanted, got 0.0"),
     "no such method": (lambda c: c.sharing(method="exakt"), r"method: one of \[.*\] wanted, got 'exakt'"),
+    "kernel of other cells": (
+        lambda c: c.sharing(kernel=np.eye(3)),
+        r"kernel: a symmetric matrix \(4, 4\) of similarities in \[0, 1\] wanted, got shape \(3, 3\)",
+    ),
+    "negative kernel": (lambda c: c.sharing(kernel=np.eye(4) - 0.5), "kernel: .* wanted, got entries from -0.5 to 0.5"),
+    "kernel of NaN": (lambda c: c.sharing(kernel=np.full((4, 4), np.nan)), "kernel: .* wanted, got entries from nan"),
+    "lopsided kernel": (
+        lambda c: c.sharing(kernel=np.triu(np.ones((4, 4)))),
+        "kernel: .* wanted, got one that differs from its transpose by 1",
+    ),
+    "start of NaN": (lambda c: c.sharing(start=np.full((2, 3), np.nan)), "start: finite numbers wanted, got NaN"),
+    "row of no cell": (
+        lambda c: share_predictors(np.ones((4, 1)), np.ones((4, 1)), [0.0, 1.0, np.nan, np.nan]),
+        "cell: a name for each row wanted, got NaN in 2 rows",
+    ),
+    "features of another width": (
+        lambda c: c.sharing().predict(np.ones((1, 3)), [0]),
+        r"features: features \(R, 2\) and cell \(R,\) of the same R wanted, got \(1, 3\) and \(1,\)",
+    ),
     "predictor of no such cell": (
         lambda c: c.sharing().predict(np.ones((1, 2)), [9]),
         r"cell: one of \[0, 1, 2, 3\] wanted, got",

@@ -110,6 +110,14 @@ def test_no_row_beats_the_bound_and_the_plan_is_the_best(days_file):
     assert mean["hindsight_plan"] == max(mean.values()) and mean["random"] == min(mean.values())
 
 
+def test_a_table_of_one_window_over_and_over_says_so(days_file):
+    """The longest window is the only one of its half."""
+    for horizon, said in ((20, True), (12, False)):
+        benchmark = Benchmark(ID, "imported", range(3), overrides={"days": days_file, "horizon": horizon})
+        table = str(evaluate(["random", "greedy_smoothed"], benchmark))
+        assert ("CAUTION: greedy_smoothed has one and the same reward on all traces" in table) == said
+
+
 def test_a_picture_shows_recorded_days_without_concepts(days_file):
     env = make(days_file, render_mode="rgb_array")
     env.reset(seed=0)

@@ -58,6 +58,11 @@ class SharedPredictors:
     def predict(self, features: ArrayLike, cell: ArrayLike) -> NDArray:
         """(R, m) for features (R, p) of cells that were there when the predictors were fitted."""
         phi, of = np.asarray(features, dtype=np.float64), np.asarray(cell)
+        if phi.ndim != 2 or phi.shape[1] != self.heads.shape[1] or of.shape != phi.shape[:1]:
+            raise WrongValue(
+                f"features: features (R, {self.heads.shape[1]}) and cell (R,) of the same R wanted, "
+                f"got {phi.shape} and {of.shape}"
+            )
         index = np.minimum(np.searchsorted(self.cells, of), len(self.cells) - 1)
         if (self.cells[index] != of).any():
             raise WrongValue(f"cell: one of {self.cells.tolist()} wanted, got {of[self.cells[index] != of][0]!r}")
@@ -135,10 +140,15 @@ def share_predictors(
     """
     if method not in METHODS:
         raise WrongValue(f"method: one of {sorted(METHODS)} wanted, got {method!r}")
-    cells, index = np.unique(np.asarray(cell), return_inverse=True)
+    name = np.asarray(cell)
+    if name.dtype.kind == "f" and np.isnan(name).any():
+        raise WrongValue(f"cell: a name for each row wanted, got NaN in {np.isnan(name).sum():,} rows")
+    cells, index = np.unique(name, return_inverse=True)
     statistics = statistics_by_cell(features, targets, index)
     y = np.asarray(targets, dtype=np.float64)
     theta0 = np.zeros(statistics.cross.shape[1:]) if start is None else np.asarray(start, dtype=np.float64)
+    if not np.isfinite(theta0).all():
+        raise WrongValue("start: finite numbers wanted, got NaN or infinity")
     if start is None:
         theta0 = ridge_heads(statistics, np.ones((len(cells), 1)), theta0, _TINY)[0]
     if isinstance(kernel, str):
@@ -148,7 +158,7 @@ def share_predictors(
         if lam > 0 or method in ("average_link", "spectral"):
             similarity = _target_kernel(y, index)
     else:
-        similarity = None if kernel is None else np.asarray(kernel, dtype=np.float64)
+        similarity = None if kernel is None else _given_kernel(kernel, len(cells))
     if similarity is None and lam > 0:
         raise WrongValue(f"kernel: similarities of the cells (N, N) wanted with lam={lam!r}, got None")
     cut = np.zeros((len(cells), len(cells))) if similarity is None else laplacian(similarity)
@@ -159,6 +169,19 @@ def share_predictors(
     if local_search:
         found = polish(problem, found.labels)
     return SharedPredictors(cells, found.labels, found.heads, found.value, problem, method, course)
+
+
+def _given_kernel(kernel: ArrayLike, cells: int) -> NDArray:
+    """The caller's similarities, refused unless they are some."""
+    k = np.asarray(kernel, dtype=np.float64)
+    wanted = f"kernel: a symmetric matrix {(cells, cells)} of similarities in [0, 1] wanted"
+    if k.shape != (cells, cells):
+        raise WrongValue(f"{wanted}, got shape {k.shape}")
+    if not (k >= 0).all() or not (k <= 1 + 1e-9).all():  # NaN is neither
+        raise WrongValue(f"{wanted}, got entries from {k.min():.3g} to {k.max():.3g}")
+    if not np.allclose(k, k.T):
+        raise WrongValue(f"{wanted}, got one that differs from its transpose by {np.abs(k - k.T).max():.3g}")
+    return k
 
 
 def _target_kernel(targets: NDArray, index: NDArray) -> NDArray:

@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
-        print(f"\n{args.prog}: interrupted; finished rows are kept, the same command goes on", file=sys.stderr)
+        print(f"\n{args.prog}: interrupted; a command that keeps rows goes on from them", file=sys.stderr)
         return 130
     except (WrongCall, OSError) as error:  # what the caller can mend; everything else keeps its traceback
         print(f"{args.prog}: error: {' '.join(str(error).split())}", file=sys.stderr)

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rangym.envs.errors import WrongValue
+
+if TYPE_CHECKING:
+    from rangym.envs.qos_clustering.recorded_days import RecordedDays
 
 DESCRIPTION = """\
 Import logs: a folder, a .zip or one file.
@@ -58,6 +63,8 @@ def run(args: argparse.Namespace) -> int:
             raise WrongValue(f"--{name.replace('_', '-')}: used with --kind {other} only, got --kind {args.kind}")
     if not args.out.endswith(".npz"):
         raise WrongValue(f"--out: a file name ending in .npz wanted, got {args.out!r}")
+    if not Path(args.out).resolve().parent.is_dir():  # said before the logs are read
+        raise WrongValue(f"--out: a file in a folder that is there wanted, got {args.out!r}")
     return _radio(args) if args.kind == "radio" else _qos(args)
 
 
@@ -95,9 +102,23 @@ def _qos(args: argparse.Namespace) -> int:
     print(f"longest window of the second half: {longest} slots")
     print(
         f"\n{args.out} written; use it with: rangym evaluate greedy_smoothed sticky_smoothed --env QosClustering "
-        f"--scenario imported --set days={args.out}\n  or: rangym cluster {args.out}"
+        f"--scenario imported --set days={args.out}{_further_settings(days)}\n  or: rangym cluster {args.out}"
     )
     return 0
+
+
+def _further_settings(days: RecordedDays) -> str:
+    """What the scenario needs besides: the file's own label delay, and no more heads than its largest library has."""
+    from rangym.envs.qos_clustering.params import SCENARIOS
+
+    scenario, predictor = SCENARIOS["imported"], days.predictor
+    if predictor is None:
+        return ""
+    wanted = {
+        "label_delay": predictor.label_delay,
+        "num_heads": min(scenario.num_heads, max(predictor.libraries)),
+    }
+    return "".join(f" --set {name}={n}" for name, n in wanted.items() if n != getattr(scenario, name))
 
 
 def _columns(text: str | None) -> dict[str, str] | None:
