@@ -102,6 +102,8 @@ class TrainedRounds(gym.Wrapper, gym.utils.RecordConstructorArgs):
     """
 
     def __init__(self, env: gym.Env, **settings: object):
+        if not isinstance(env, gym.Env):
+            raise WrongType(f"env: a single CeflOrchestration environment wanted, got {env!r}")
         shell = env.unwrapped
         if not (isinstance(shell, SystemEnv) and isinstance(shell.system, CeflOrchestration)):
             raise WrongType(f"env: a single CeflOrchestration environment wanted, got {shell}")

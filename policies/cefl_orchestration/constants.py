@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from rangym.envs.cefl_orchestration.codings import Decision, blocks, decode, encode
 from rangym.envs.cefl_orchestration.network import subnets
 from rangym.envs.cefl_orchestration.system import CeflOrchestration
+from rangym.envs.errors import WrongValue
 from rangym.envs.params import Range, nearest, ranged, require
 from rangym.envs.physics.federated_round import end_to_end_rate_bps
 from rangym.policies.algorithms.federated.cefl_reference import convex_reference
@@ -49,8 +50,10 @@ class Constant(Policy):
         super().__post_init__()
         if isinstance(self.constant, str):
             names = tuple(stored_actions())
-            wanted = f"one of {list(names)}, a tuple or None"
-            require(self.constant in names, "constant", wanted, f"{self.constant!r}{nearest(self.constant, names)}")
+            if self.constant not in names:
+                wanted = f"one of {list(names)}, a tuple or None"
+                close = nearest(self.constant, names)
+                raise WrongValue(f"constant: {wanted} wanted, got {self.constant!r}{close}")
         else:
             numbers = Range(low=-1.0, high=1.0, length=0, optional=True)
             require(numbers.allows(self.constant), "constant", f"a stored name, {numbers}", self.constant)

@@ -292,6 +292,7 @@ def test_the_model_cannot_be_written_to_and_needs_a_reset():
     [
         (lambda: gym.make("rangym:rangym/NomaAllocation-v0", scenario="tiny"), "a single CeflOrchestration"),
         (lambda: gym.make("CartPole-v1"), "a single CeflOrchestration"),
+        (lambda: None, "a single CeflOrchestration environment wanted, got None"),
         (lambda: gym.make_vec(ID, num_envs=2, scenario="tiny"), "a single CeflOrchestration"),
         (lambda: gym.wrappers.RescaleAction(gym.make(ID, scenario="tiny"), 0.0, 1.0), "its own coding of actions"),
     ],

@@ -189,6 +189,7 @@ REFUSED = {
     "no rounds": ({"rounds": 0}, "primal_dual_consensus", "rounds: an integer of at least 1"),
     "unknown rest": ({"rest": "konvex"}, "data_greedy", "rest: one of .* did you mean 'convex'"),
     "constant of another size": ({"constant": (0.0,) * 44}, "tuned_constant", "constant: 45 numbers wanted, got 44"),
+    "no such constant": ({"constant": "smal"}, "tuned_constant", "constant: .* got 'smal'; did you mean 'small'"),
     "constant outside": ({"constant": (2.0,)}, "tuned_constant", "constant: .* of at most 1 wanted"),
     "unknown aggregator": ({"aggregator": "look"}, "tuned_constant", "aggregator: one of .* did you mean 'lookup'"),
     "no such DC": ({"dc": 3}, "fixed_aggregator", r"dc: one of 0..2 wanted, got 3"),
