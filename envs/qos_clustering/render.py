@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 GROUP_COLORS = ("#882255", "#117733", "#332288", "#DDAA33")
 """Of the rings: another scheme than that of the heads, so that the two are not taken for each other."""
 GLOBAL_COLOR = GREY
+LEGEND_PAD = 4.5
+"""Between the map and its legend, in sizes of its letters: room for ticks and their unit, however flat the map is."""
 
 
 def draw(figure: Figure, system: QosClustering, frame: View) -> None:
@@ -65,7 +67,8 @@ def _draw_map(axes: Axes, system: QosClustering, frame: View, head_colors: list,
         axes.scatter([], [], s=60, facecolors="none", edgecolors=GROUP_COLORS[g], linewidths=2.2, label=name)
     for c in sorted(set(slot.tolist()) | {0})[:6]:
         axes.scatter([], [], s=60, c=[head_colors[c]], label="global head" if c == 0 else f"head {c}")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), fontsize=7, frameon=False, ncols=4)
+    below = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.0), "borderaxespad": LEGEND_PAD}
+    axes.legend(**below, fontsize=7, frameon=False, ncols=4)
 
 
 def _draw_losses(axes: Axes, system: QosClustering, frame: View, head_colors: list) -> None:

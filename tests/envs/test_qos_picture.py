@@ -1,12 +1,16 @@
 """QosClustering's picture shows what happened: heads and concepts, losses, drift, reward and bound, densities."""
 
+import dataclasses
+
 import gymnasium as gym
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from scipy.stats import lognorm
 
+from rangym.envs.core import Trace
 from rangym.envs.qos_clustering.render import GLOBAL_COLOR, GROUP_COLORS, draw
 from rangym.envs.rendering import PALETTE
 
@@ -89,3 +93,18 @@ def test_densities_are_lognormal_and_the_prediction_needs_rows(form):
         mean, covariance = system.predictor.gaussian(code)
         x, y = lines["predicted"]
         np.testing.assert_allclose(y, lognorm.pdf(x, np.sqrt(covariance[0, 0]), scale=np.exp(mean[0])), rtol=1e-6)
+
+
+@pytest.mark.parametrize("place", [(1.0, 1.0), (9.0, 0.0), (0.0, 9.0)], ids=["square", "row", "column"])
+def test_the_legend_covers_no_label_of_the_map(place):
+    env = gym.make(ID, scenario="tiny", render_mode="rgb_array").unwrapped
+    env.reset(seed=3)
+    frame = env._episode.frame(0)
+    constants = frame.trace.constants | {"cell_position_m": 100.0 * np.arange(4)[:, None] * np.array(place)}
+    figure = Figure(figsize=(10, 5.6), layout="constrained")
+    draw(figure, env.system, dataclasses.replace(frame, trace=Trace(constants, frame.trace.slots)))
+    FigureCanvasAgg(figure).draw()
+    network, reward = figure.axes[0], figure.axes[3]
+    legend = network.get_legend().get_window_extent()
+    others = [network.xaxis.label, *network.get_xticklabels(), reward.title, reward._left_title]
+    assert not any(legend.overlaps(text.get_window_extent()) for text in others if text.get_text())
