@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,10 +59,41 @@ def recorded_days(log: KpiLog, kpis: Sequence[str], period_s: float, label_delay
     )
 
 
-def _periods(time_s: NDArray, period_s: float, label_delay: int) -> tuple[float, NDArray]:
-    """Start of the first period, a multiple of its length, and the period (R,) of each row."""
+def without_sparse_cells(log: KpiLog, period_s: float) -> KpiLog:
+    """The log without the cells that have 20 rows in no period, said in its account; unchanged where all are such."""
+    _check_period(period_s)
+    cells, cell = np.unique(log.cell, return_inverse=True)
+    if not len(cells):
+        return log
+    period = np.unique(log.time_s // period_s, return_inverse=True)[1]
+    count = np.bincount(period * len(cells) + cell, minlength=(period.max() + 1) * len(cells))
+    sparse = count.reshape(-1, len(cells)).max(axis=0) < MIN_ROWS
+    if sparse.all() or not sparse.any():
+        return log
+    keep = ~sparse[cell]
+    account = {name: number for name, number in log.account.items() if name != "rows kept"}
+    account |= {
+        f"dropped: a cell with fewer than {MIN_ROWS} rows in every period": int((~keep).sum()),
+        "rows kept": int(keep.sum()),
+    }
+    return replace(
+        log,
+        time_s=log.time_s[keep],
+        cell=log.cell[keep],
+        values={name: values[keep] for name, values in log.values.items()},
+        account=account,
+        notes=[*log.notes, f"left out: {sparse.sum()} of {len(cells)} cells, seen too rarely"],
+    )
+
+
+def _check_period(period_s: float) -> None:
     if not period_s > 0:
         raise WrongValue(f"period_s: a number above 0 wanted, got {period_s!r}")
+
+
+def _periods(time_s: NDArray, period_s: float, label_delay: int) -> tuple[float, NDArray]:
+    """Start of the first period, a multiple of its length, and the period (R,) of each row."""
+    _check_period(period_s)
     if label_delay < 1:
         raise WrongValue(f"label_delay: an integer of at least 1 wanted, got {label_delay!r}")
     start_s = float(np.floor(time_s.min() / period_s) * period_s)
@@ -94,7 +126,7 @@ def _refuse_unfilled(cells: NDArray, count: NDArray, period_s: float) -> None:
     most = count.max(axis=0)
     if (never := most < MIN_ROWS).any():
         first = never.argmax()
-        advice = "are times in seconds?" if never.all() else "leave out their rows"
+        advice = "are times in seconds?" if never.all() else "leave out their rows (--leave-out-sparse-cells)"
         raise WrongValue(
             f"cell {cells[first]}: at least {MIN_ROWS} rows in some period of {period_s:g} s wanted, got {most[first]} "
             f"at most; {never.sum()} of {len(cells)} cells are like this, {advice}"

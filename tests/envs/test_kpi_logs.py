@@ -7,13 +7,14 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
+from rangym.cli import main
 from rangym.envs.errors import MissingExtra
 from rangym.envs.learning.heads import losses
 from rangym.envs.qos_clustering.calibration import pairs
 from rangym.envs.qos_clustering.kpi_logs import KPIS, Options, read_logs
 from rangym.envs.qos_clustering.predictor import inputs_of
 from rangym.envs.qos_clustering.recorded_days import load_days
-from rangym.envs.qos_clustering.recorded_periods import recorded_days
+from rangym.envs.qos_clustering.recorded_periods import recorded_days, without_sparse_cells
 from rangym.envs.qos_clustering.recorded_predictor import fitted_days
 
 NS3_HEADER = (
@@ -49,6 +50,32 @@ def test_gaussians_are_the_moments_of_the_logarithms(rows, kpi_logs, tmp_path):
     assert days.columns == (*KPIS, "load", "speed_kmh")
     assert days.account["rows read"] == days.account["rows kept"] == 24 * 3 * 24
     assert days.account["periods and cells filled"] == 72 and days.account["carried forward"] == 0
+
+
+def test_sparse_cells_are_left_out_on_request_only_and_counted(rows, kpi_logs, tmp_path, capsys):
+    glimpses = [dict(r, cell_id=f"far{k % 2}", flow_id=f"g{k}") for k, r in enumerate(rows[:39])]  # 20 and 19 rows
+    both = sorted(rows + glimpses, key=lambda r: r["t_s"])
+    path = kpi_logs.write_csv(tmp_path / "log.csv", both)
+    log, plain = read_logs(path), read_logs(kpi_logs.write_csv(tmp_path / "without" / "log.csv", rows))
+    with pytest.raises(ValueError, match=r"cell far1: .* 1 of 5 cells are like this, leave out their rows"):
+        days_of(log)
+    left = without_sparse_cells(log, 900.0)
+    assert list(left.account)[-2:] == ["dropped: a cell with fewer than 20 rows in every period", "rows kept"]
+    assert list(left.account.values())[-2:] == [19, len(both) - 19] and len(left.time_s) == len(both) - 19
+    assert left.notes[-1] == "left out: 1 of 5 cells, seen too rarely" and set(left.cell) == {"far0", "c0", "c1", "c2"}
+    days, before = days_of(left), days_of(plain)
+    np.testing.assert_array_equal(days.day.mean[:, :3], before.day.mean)  # cells in the order of their names
+    assert without_sparse_cells(plain, 900.0) is plain
+    assert without_sparse_cells(log, 9.0) is log  # none has 20 rows in 9 s: the refusal says more than an empty log
+    with pytest.raises(ValueError, match="period_s: a number above 0 wanted, got 0"):
+        without_sparse_cells(log, 0)
+    command = ["trace", "import", str(path), "--kind", "qos", "--out", str(tmp_path / "days.npz")]
+    assert main(command) == 2 and "--leave-out-sparse-cells" in capsys.readouterr().err
+    assert main([*command, "--leave-out-sparse-cells"]) == 0
+    assert "dropped: a cell with fewer than 20 rows in every period: 19" in capsys.readouterr().out
+    assert load_days(tmp_path / "days.npz").cells.tolist() == ["c0", "c1", "c2", "far0"]
+    radio = [*command[:3], "--out", str(tmp_path / "map.npz"), "--leave-out-sparse-cells"]
+    assert main(radio) == 2 and "--kind qos only" in capsys.readouterr().err
 
 
 def test_what_has_too_few_rows_repeats_the_period_before(rows, kpi_logs, tmp_path):

@@ -33,7 +33,15 @@ EXAMPLE = """\
   rangym evaluate sticky_smoothed --env QosClustering --scenario imported --set days=days.npz"""
 
 RADIO_ONLY = ("cells",)
-QOS_ONLY = ("kpis", "columns", "delay_is_cumulative", "jitter_is_sum", "period", "label_delay")
+QOS_ONLY = (
+    "kpis",
+    "columns",
+    "delay_is_cumulative",
+    "jitter_is_sum",
+    "period",
+    "label_delay",
+    "leave_out_sparse_cells",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,6 +62,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     qos.add_argument("--period", type=float, metavar="S", help="seconds of a period (default: 900)")
     qos.add_argument("--label-delay", type=int, metavar="H", help="periods predicted ahead (default: 4)")
+    qos.add_argument(
+        "--leave-out-sparse-cells",
+        action="store_true",
+        default=None,
+        help="drop, and count, the rows of cells that have 20 of them in no period (default: refuse the logs)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -83,18 +97,17 @@ def _qos(args: argparse.Namespace) -> int:
     from rangym.envs.qos_clustering.calibration import LABEL_DELAY
     from rangym.envs.qos_clustering.generator import PERIOD_S
     from rangym.envs.qos_clustering.kpi_logs import KPIS, Options, account_of, read_logs
+    from rangym.envs.qos_clustering.recorded_periods import without_sparse_cells
     from rangym.envs.qos_clustering.recorded_predictor import fitted_days
 
     kpis = KPIS if args.kpis is None else tuple(name.strip() for name in args.kpis.split(","))
     options = Options(kpis, _columns(args.columns), bool(args.delay_is_cumulative), bool(args.jitter_is_sum))
+    period_s = PERIOD_S if args.period is None else args.period
     log = read_logs(args.logs, options, progress=_Bar())
+    if args.leave_out_sparse_cells:
+        log = without_sparse_cells(log, period_s)
     print(account_of(log.account, log.notes))  # before what may refuse them as days
-    days = fitted_days(
-        log,
-        kpis,
-        PERIOD_S if args.period is None else args.period,
-        LABEL_DELAY if args.label_delay is None else args.label_delay,
-    )
+    days = fitted_days(log, kpis, period_s, LABEL_DELAY if args.label_delay is None else args.label_delay)
     days.save(args.out)
     further = {name: number for name, number in days.account.items() if name not in log.account}
     print(account_of(further, days.notes[len(log.notes) :]))
