@@ -23,6 +23,8 @@ from rangym.envs.qos_clustering.predictor import Predictor, pack, unpack
 
 FORMAT = "rangym days 1"
 DEFAULT_HORIZON = 88
+ZIP = b"PK"
+"""What an ``.npz`` file starts with."""
 ARRAYS = ("load", "mean", "covariance", "rows", "num_rows", "cell_position_m")
 
 
@@ -105,12 +107,16 @@ class RecordedDays:
 def load_days(path: str | Path) -> RecordedDays:
     """Read what `RecordedDays.save` wrote, once per version of the file; a torn or foreign file raises `ValueError`."""
     where = Path(path).resolve()
+    if where.is_dir():
+        raise _foreign(str(path), "a folder")
     return _load(where, str(path), where.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=4)
 def _load(path: Path, given: str, _modified_ns: int) -> RecordedDays:
     data = path.read_bytes()
+    if not data.startswith(ZIP):
+        raise _foreign(given, "no .npz file")
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             found = {name: archive[name] for name in archive.files}
@@ -131,10 +137,16 @@ def _load(path: Path, given: str, _modified_ns: int) -> RecordedDays:
         )
         _check(days)
     except Exception as error:  # zipfile, zlib, NumPy and json each raise their own kind for a torn file
-        raise WrongValue(
-            f"days: {given}: not a file as `rangym trace import --kind qos` writes it ({type(error).__name__}: {error})"
-        ) from error
+        raise _foreign(given, f"{type(error).__name__}: {error}") from error
     return days
+
+
+def _foreign(given: str, got: str) -> WrongValue:
+    """What is said of another file; of one that may be the logs themselves, how to import them."""
+    refusal = f"days: {given}: not a file as `rangym trace import --kind qos` writes it ({got})"
+    if not given.endswith(".npz"):
+        refusal += f"; logs have to be imported first: rangym trace import {given} --kind qos --out FILE.npz"
+    return WrongValue(refusal)
 
 
 def _check(days: RecordedDays) -> None:

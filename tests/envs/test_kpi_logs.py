@@ -1,6 +1,7 @@
 """Logs of KPIs to recorded days: headers, units, what is dropped, Gaussians, carrying forward, files."""
 
 import os
+import shutil
 import sys
 from datetime import UTC, datetime
 
@@ -321,6 +322,16 @@ def test_a_write_that_fails_leaves_the_old_file(days, tmp_path, monkeypatch):
     with pytest.raises(OSError, match="disk is full"):
         days.save(path)
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+def test_logs_given_as_days_are_told_how_to_become_days(rows, kpi_logs, tmp_path):
+    csv = kpi_logs.write_csv(tmp_path / "logs" / "log.csv", rows)
+    archive = shutil.make_archive(str(tmp_path / "logs"), "zip", csv.parent)
+    for given in (csv, csv.parent, archive):
+        with pytest.raises(ValueError, match=r"not a file as .* imported first: rangym trace import .*logs") as error:
+            load_days(given)
+        assert f"rangym trace import {given} --kind qos --out FILE.npz" in str(error.value)
+        assert "pickle" not in str(error.value)
 
 
 def test_a_torn_or_foreign_file_is_refused_by_name(days_file, tmp_path):

@@ -33,15 +33,8 @@ EXAMPLE = """\
   rangym evaluate sticky_smoothed --env QosClustering --scenario imported --set days=days.npz"""
 
 RADIO_ONLY = ("cells",)
-QOS_ONLY = (
-    "kpis",
-    "columns",
-    "delay_is_cumulative",
-    "jitter_is_sum",
-    "period",
-    "label_delay",
-    "leave_out_sparse_cells",
-)
+QOS_FLAGS = ("delay_is_cumulative", "jitter_is_sum", "leave_out_sparse_cells")
+QOS_ONLY = ("kpis", "columns", "period", "label_delay", *QOS_FLAGS)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
