@@ -35,7 +35,9 @@ PRIOR_RIDGE = 1e-2
 """Added to the calibration days' mean Gram matrix, which is what adapting heads start from."""
 BYTES_PER_NUMBER = 4
 MAX_FEATURE_LANES = 64
-"""Lanes whose traces hold every sampled row; each takes megabytes."""
+"""Lanes whose traces hold every sampled row; each may take megabytes."""
+MAX_FEATURE_BYTES = 256 * 2**20
+"""More lanes are taken only where all their traces are no larger than this."""
 
 
 class ClusteringState(TypedDict):
@@ -195,12 +197,13 @@ class QosClustering(SystemModel[QosClusteringParams, ClusteringState, NDArray[np
 
     def sample_lanes(self, rngs: Sequence[np.random.Generator]) -> Trace:
         """As the contract says; fresh days of several lanes are not kept, since they are never drawn again."""
-        if "known_features" in self.shapes and len(rngs) > MAX_FEATURE_LANES:
-            numbers = sum(int(np.prod(shape)) for shape in self.shapes.values())
-            size = len(rngs) * (self.horizon + 2) * numbers * BYTES_PER_NUMBER
+        numbers = sum(int(np.prod(shape)) for shape in self.shapes.values())
+        size = len(rngs) * (self.horizon + 2) * numbers * BYTES_PER_NUMBER
+        if "known_features" in self.shapes and len(rngs) > MAX_FEATURE_LANES and size > MAX_FEATURE_BYTES:
             raise WrongValue(
-                f"num_envs: at most {MAX_FEATURE_LANES} lanes with eta above 0 or observe='statistics' wanted, got "
-                f"{len(rngs)}, whose traces would take {size / 2**20:.0f} MiB"
+                f"num_envs: at most {MAX_FEATURE_LANES} lanes, or traces of {MAX_FEATURE_BYTES / 2**20:.0f} MiB, with "
+                f"eta above 0 or observe='statistics' wanted, got {len(rngs)}, whose traces would take "
+                f"{size / 2**20:.0f} MiB"
             )
         keep = len(rngs) == 1
         return Trace.stack([scenario.draw_trace(self.params, self.predictor, rng, keep) for rng in rngs])
