@@ -67,8 +67,8 @@ def _draw_map(axes: Axes, system: QosClustering, frame: View, head_colors: list,
         axes.scatter([], [], s=60, facecolors="none", edgecolors=GROUP_COLORS[g], linewidths=2.2, label=name)
     for c in sorted(set(slot.tolist()) | {0})[:6]:
         axes.scatter([], [], s=60, c=[head_colors[c]], label="global head" if c == 0 else f"head {c}")
-    below = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.0), "borderaxespad": LEGEND_PAD}
-    axes.legend(**below, fontsize=7, frameon=False, ncols=4)
+    legend = axes.legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), fontsize=7, frameon=False, ncols=4)
+    legend.borderaxespad = LEGEND_PAD
 
 
 def _draw_losses(axes: Axes, system: QosClustering, frame: View, head_colors: list) -> None:
