@@ -1,6 +1,7 @@
 """The command line: help of every command, one-line errors, and the commands themselves on the smallest scenario."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -91,7 +92,8 @@ WRONG = [
     (["evaluate", "a3:offset=3"], "did you mean 'offset_db'"),
     (["evaluate", "a3:offset_db"], "KEY=VALUE"),
     (["evaluate", "a3:hysteresis_db=-1"], "hysteresis_db"),
-    (["evaluate", "max_sinr", "--scenario", "tiny", "--no-bounds", "--against", "a3"], "against"),
+    (["evaluate", "max_sinr", "--scenario", "tiny", "--no-bounds", "--against", "a3"], "--against: one of"),
+    (["evaluate", "a3", "a3:offset_db=6", "--against", "a3:offset=6"], "did you mean 'a3:offset_db=6'"),
     (["evaluate", "max_sinr", "--scenario", "measured"], "map"),
     (["evaluate", "max_sinr", "--typo"], "--typo"),
     (["bench", "--map", "no/such.npz"], "rangym trace import"),
@@ -283,3 +285,19 @@ def test_what_trace_import_says_to_use_its_days_with_runs_as_it_stands(kpi_logs,
     command = out.split("use it with: rangym ")[1].splitlines()[0]
     assert command.endswith("--set days=days.npz --set label_delay=3 --set num_heads=2")
     assert call(*command.split(), "--seeds", "0:2") == 0
+
+
+def test_differences_are_to_the_policy_as_it_was_asked_for(capsys):
+    command = ["evaluate", "max_sinr", "a3:tuned", "--scenario", "small", "--set", "horizon=3", "--seeds", "0:2"]
+    label = {}
+    for against in ("max_sinr", "a3:tuned", "a3", "a3:offset_db=15,time_to_trigger=1"):
+        assert main([*command, "--no-bounds", "--against", against]) == 0
+        label[against] = re.search(r"difference: paired, to (\S+);", capsys.readouterr().out).group(1)
+    assert set(label.values()) == {"max_sinr", "a3:offset_db=15,time_to_trigger=1"} and label["max_sinr"] == "max_sinr"
+
+
+def test_a_wrong_policy_to_compare_with_is_refused_before_any_episode(monkeypatch, capsys):
+    monkeypatch.setattr("rangym.evaluation.evaluate", lambda *_, **__: pytest.fail("episodes were played"))
+    for asked in (["max_sinr"], ["a3:offset_db=4", "a3:offset_db=6"]):
+        assert main(["evaluate", *asked, "--scenario", "tiny", "--against", "a3"]) == 2
+        assert "--against: one of" in capsys.readouterr().err

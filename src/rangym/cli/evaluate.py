@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 
 from rangym.cli import arguments
+from rangym.envs.errors import WrongValue
+from rangym.envs.params import nearest
 
 DESCRIPTION = """\
 Run policies on the same traces and compare them: means, paired differences, bounds.
@@ -53,11 +56,29 @@ def run(args: argparse.Namespace) -> int:
         from rangym.evaluation.report import check_extra, write_html
 
         check_extra()
+    against = None if args.against is None else _row_of(args.against, args.policies, args.scenario)
     results = evaluate(args.policies, benchmark, workers=args.workers, out=args.out, bounds=not args.no_bounds)
-    for summary in summarise_all(results, args.against):
+    for summary in summarise_all(results, against):
         print(text_report(summary, args.details))
     if args.out:
         print(f"\n{results.computed} jobs run, {len(results.episodes)} episodes in {args.out}")
     if args.html:
-        print(f"report: {write_html(results, args.html, command=arguments.command_line(), against=args.against)}")
+        print(f"report: {write_html(results, args.html, command=arguments.command_line(), against=against)}")
     return arguments.print_problems(results, args.out)
+
+
+def _row_of(against: str, asked: Sequence[str], scenario: str) -> str:
+    """The row's name of the one asked policy that ``against`` means, said as it was asked, as its row, or by bare name.
+
+    Refused before any episode is played.
+    """
+    from rangym.evaluation.identity import options_of
+    from rangym.policies import registry, words
+
+    made = [registry.make(word, scenario=scenario) for word in asked]
+    rows = [words.spell(policy.name, options_of(policy)[0]) for policy in made]
+    meant = {row for word, row in zip(asked, rows, strict=True) if against in (word, row)}
+    meant = meant or {row for row in rows if against == row.partition(":")[0]}
+    if len(meant) != 1:
+        raise WrongValue(f"--against: one of {', '.join(asked)} wanted, got {against!r}{nearest(against, asked)}")
+    return meant.pop()
