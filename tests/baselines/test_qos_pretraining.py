@@ -113,6 +113,9 @@ def test_a_network_for_recorded_days_is_trained_on_their_first_half_alone(days_f
     out = tmp_path / "network"
     assert main(["pretrain", "small", "--days", days_file, "--out", str(out), "--epochs", "2", "--quiet"]) == 0
     assert f"scenario=imported and days={days_file}" in capsys.readouterr().out
+    said = "The predictor's network was trained on the first half of the file"
+    assert main(["cluster", days_file, "--predictor", str(out / "small.npz")]) == 0 and said in capsys.readouterr().out
+    assert main(["cluster", days_file]) == 0 and said not in capsys.readouterr().out
     predictor = load(str(out / "small.npz"))
     days = load_days(days_file)
     assert predictor.config["columns"] == list(days.columns) and sorted(predictor.libraries) == [1, 2, 3, 4]

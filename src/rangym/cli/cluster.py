@@ -17,7 +17,8 @@ predictor for each cell (local) and one for all (global).
 
 F_orig is the objective on all days: the cells' losses with ridge term, lam times the cut between
 clusters and beta a predictor. NLL is held out: the mean of -ln p of what came, in nat, under the
-Gaussians that heads fitted to all other days predict; a file of less than two days is held out by halves."""
+Gaussians that heads fitted to all other days predict; a file of less than two days is held out by halves.
+Only heads are held out: the network of --predictor has seen the file's first half."""
 EXAMPLE = """\
   rangym trace import logs/ --kind qos --out days.npz
   rangym cluster days.npz
@@ -64,6 +65,8 @@ def run(args: argparse.Namespace) -> int:
         "\nF_orig: on all days, less is better. NLL: held out, in nat, over all days and by day; less is better.\n"
         "Cells of one number in a column share a predictor under that method."
     )
+    if args.predictor is not None:
+        print("The predictor's network was trained on the first half of the file: there only heads are held out.")
     return 0
 
 
