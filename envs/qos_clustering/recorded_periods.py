@@ -87,8 +87,8 @@ def without_sparse_cells(log: KpiLog, period_s: float) -> KpiLog:
 
 
 def _check_period(period_s: float) -> None:
-    if not period_s > 0:
-        raise WrongValue(f"period_s: a number above 0 wanted, got {period_s!r}")
+    if not 0 < period_s < np.inf:
+        raise WrongValue(f"period_s: a finite number above 0 wanted, got {period_s!r}")
 
 
 def _periods(time_s: NDArray, period_s: float, label_delay: int) -> tuple[float, NDArray]:

@@ -188,7 +188,7 @@ LOGS = {
         lambda c: c.log(lambda rows: [r | {"rx": 5} for r in rows], {"delay_is_cumulative": True}),
         "column latency_ms: a mean since the flow's start that keeps delays above 0 wanted, got",
     ),
-    "a period of no length": (lambda c: c.log(period_s=0.0), "period_s: a number above 0 wanted, got 0"),
+    "a period of no length": (lambda c: c.log(period_s=0.0), "period_s: a finite number above 0 wanted, got 0"),
 }
 FILES = {
     "no file of days": (

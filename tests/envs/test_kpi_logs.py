@@ -68,8 +68,10 @@ def test_sparse_cells_are_left_out_on_request_only_and_counted(rows, kpi_logs, t
     np.testing.assert_array_equal(days.day.mean[:, :3], before.day.mean)  # cells in the order of their names
     assert without_sparse_cells(plain, 900.0) is plain
     assert without_sparse_cells(log, 9.0) is log  # none has 20 rows in 9 s: the refusal says more than an empty log
-    with pytest.raises(ValueError, match="period_s: a number above 0 wanted, got 0"):
-        without_sparse_cells(log, 0)
+    for period_s in (0, np.nan, np.inf):
+        for use in (without_sparse_cells, lambda log, period_s: days_of(log, period_s=period_s)):
+            with pytest.raises(ValueError, match=f"period_s: a finite number above 0 wanted, got {period_s}"):
+                use(log, period_s)
     command = ["trace", "import", str(path), "--kind", "qos", "--out", str(tmp_path / "days.npz")]
     assert main(command) == 2 and "--leave-out-sparse-cells" in capsys.readouterr().err
     assert main([*command, "--leave-out-sparse-cells"]) == 0
