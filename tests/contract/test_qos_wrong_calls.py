@@ -245,7 +245,7 @@ PARAMETERS = {
     "negative beta": (lambda c: c.make(beta=-1), "beta: a number of at least 0 wanted, got -1"),
     "negative kappa": (lambda c: c.make(kappa=-0.05), "kappa: a number of at least 0 wanted, got -0.05"),
     "negative eta": (lambda c: c.make(eta=-0.003), "eta: a number of at least 0 and below 1 wanted, got -0.003"),
-    "hold time 0": (lambda c: c.make(concept_hold_h=0), "concept_hold_h: a number above 0 wanted, got 0"),
+    "hold time 0": (lambda c: c.make(concept_hold_h=0), "concept_hold_h: a number of at least 0.01 wanted, got 0"),
     "more heads than the library": (
         lambda c: c.make(num_heads=11),
         r"num_heads: one of \[2, 4, 10\], the libraries of predictor 'small', wanted, got 11",

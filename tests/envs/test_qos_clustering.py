@@ -336,7 +336,8 @@ def test_many_lanes_of_small_days_may_hold_their_rows():
         ({"sampling_s": 200.0}, "sampling_s: .* got 200"),
         ({"sampling_s": float("nan")}, "sampling_s: .* got nan"),
         ({"drift": "wonder"}, "drift: one of .* wanted, got 'wonder'; did you mean 'wander'"),
-        ({"concept_hold_h": 0.0}, "concept_hold_h: a number above 0"),
+        ({"concept_hold_h": 0.0}, "concept_hold_h: a number of at least 0.01"),
+        ({"concept_hold_h": 1e-9}, "concept_hold_h: .* got 1e-09"),  # 24 billion changes a day
         ({"concept_hold_h": 2.0, "drift": "none"}, "concept_hold_h: used with drift 'wander' only"),
         ({"events": (("sudden", (0,), 1, 2.0, 3.0),)}, "events: used with drift 'events' only"),
         ({"drift": "events", "events": (("sudden", (0,), 1, 2.0),)}, "events: .kind, cells, group, t0_h, duration_h"),
