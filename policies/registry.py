@@ -17,11 +17,13 @@ import numpy as np
 from rangym.envs import registration
 from rangym.envs.core import System, SystemEnv, SystemVectorEnv
 from rangym.envs.errors import WrongType, WrongValue
-from rangym.envs.params import nearest
+from rangym.envs.params import nearest, require
 from rangym.envs.registration import PROBLEMS, Problem, resolve
 from rangym.policies import words
-from rangym.policies.base import Policy, Task
+from rangym.policies.base import Knowledge, Policy, Task
 from rangym.policies.words import Word
+
+ROLES = ("reference", "heuristic", "oracle", "random", "agent", "user")
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Entry:
     ----------
     target : ``"module:Class"``.
     source : where the rule is from, in a few words.
-    role : reference, heuristic, oracle, random, agent or user.
+    role : one of `ROLES`; tables and figures tell policies apart by it.
     knowledge : observation, model or oracle; repeats the class's own (a test compares them), so that lists need not
         import it; empty where it was not said.
     overrides : environment parameters that the policy's definition needs; they leave the trace unchanged.
@@ -43,6 +45,11 @@ class Entry:
     role: str = "heuristic"
     knowledge: str = "observation"
     overrides: Mapping[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("role", ROLES), ("knowledge", ("", *(k.value for k in Knowledge)))):
+            given = getattr(self, name)
+            require(given in allowed, name, f"one of {list(allowed)}", given)
 
     @property
     def knows(self) -> str:
@@ -59,9 +66,7 @@ class Entry:
 
 EVERYWHERE: dict[str, Entry] = {
     "random": Entry("rangym.policies.base:Random", "uniform over the action space", "random"),
-    "sb3": Entry(
-        "rangym.baselines.sb3_file:Sb3File", "agent", "observation", "a file of stable-baselines3: it is code"
-    ),
+    "sb3": Entry("rangym.baselines.sb3_file:Sb3File", "a file of stable-baselines3: it is code", "agent"),
 }
 """Policies of every environment."""
 

@@ -135,8 +135,9 @@ class CeflOrchestrationParams:
         largest = largest_iterations(self.learning)
         wanted = f"at most {largest}, the largest that the step size condition allows at step_size {self.step_size:g},"
         require(self.max_iterations <= largest, "max_iterations", wanted, self.max_iterations)
-        wanted = f"at most smoothness = {self.smoothness:g}"
-        require(self.contraction <= self.smoothness, "contraction", wanted, self.contraction)
+        if self.reward == "gap":  # without it the contraction is not used, nor could it be set
+            wanted = f"at most smoothness = {self.smoothness:g}"
+            require(self.contraction <= self.smoothness, "contraction", wanted, self.contraction)
 
     @property
     def weights(self) -> CostWeights:

@@ -17,7 +17,7 @@ from rangym.envs.params import ranges
 from rangym.envs.registration import OURS
 from rangym.evaluation.causality import first_leak
 from rangym.policies import Knowledge, Policy, Task
-from rangym.policies.registry import entries, entry
+from rangym.policies.registry import Entry, entries, entry
 
 # Policies that only make sense in some form of an environment, and it.
 FORMS = {
@@ -117,6 +117,15 @@ def test_a_task_gives_a_policy_its_model_trace_and_boxes_or_says_what_is_missing
 @pytest.mark.parametrize("env_id, name", PAIRS)
 def test_an_entry_says_what_its_class_knows(env_id, name):
     assert entry(name).knowledge == entry(name).policy_class.knowledge.value
+
+
+def test_an_entry_with_its_words_in_another_order_is_refused():
+    with pytest.raises(ValueError, match=r"role: one of \['reference', .* wanted, got 'observation'"):
+        Entry("my_module:Mine", "agent", "observation", "a rule of mine")
+    with pytest.raises(ValueError, match=r"knowledge: one of .* wanted, got 'a rule of mine'"):
+        Entry("my_module:Mine", "agent", "heuristic", "a rule of mine")
+    sb3 = entry("sb3")
+    assert (sb3.role, sb3.knowledge) == ("agent", sb3.policy_class.knowledge.value)
 
 
 @pytest.mark.parametrize("env_id, name", PAIRS)

@@ -534,6 +534,17 @@ def test_refused_configurations(name):
         make(**overrides)
 
 
+def test_a_smoothness_below_the_contraction_is_refused_under_the_reward_gap_alone():
+    """Under `objective` the contraction is not used, and setting it is refused."""
+    envs = {smoothness: make(smoothness=smoothness) for smoothness in (0.2, 1.0)}
+    for env in envs.values():
+        env.reset(seed=0)
+    xc = {s: env.step(np.zeros(env.action_space.shape))[4]["metrics"]["xc"] for s, env in envs.items()}
+    assert xc[0.2] == pytest.approx(0.2 * xc[1.0], rel=1e-12)
+    with pytest.raises(ValueError, match=r"contraction: at most smoothness = 0.2 wanted, got 1.0"):
+        make(reward="gap", smoothness=0.2)
+
+
 def changed(field, place, value):
     """A trace of `tiny` with one value (or a whole row) of a field replaced."""
     trace = model().sample(np.random.default_rng(0))
