@@ -60,7 +60,7 @@ class Entry:
 EVERYWHERE: dict[str, Entry] = {
     "random": Entry("rangym.policies.base:Random", "uniform over the action space", "random"),
     "sb3": Entry(
-        "rangym.baselines.sb3_file:Sb3File", "agent", "observation", "a file of stable-baselines3: it is code"
+        "rangym.baselines.sb3_file:Sb3File", "a file of stable-baselines3: it is code", "agent", "observation"
     ),
 }
 """Policies of every environment."""

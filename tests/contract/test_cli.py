@@ -115,7 +115,6 @@ WRONG = [
     (["trace", "import", ".", "--jitter-is-sum", "--out", "y.npz"], "--jitter-is-sum: used with --kind qos only"),
     (["trace", "import", ".", "--kind", "qos", "--columns", "t_s", "--out", "y.npz"], "OURS=THEIRS,... "),
     (["trace", "import", ".", "--kind", "qos", "--kpis", "latency", "--out", "y.npz"], "did you mean 'latency_ms'"),
-    (["trace", "import", ".", "--kind", "qos", "--out", "no/such/y.npz"], "--out: a file in a folder that is there"),
     (["trace", "import", "no/such", "--kind", "qos", "--out", "y.npz"], "no/such: no such file or folder"),
     (["evaluate", "random", "--env", "QosClustering", "--scenario", "imported"], "rangym trace import LOGS --kind qos"),
     (["cluster", "no/such.npz"], "no/such.npz"),
@@ -262,7 +261,7 @@ def test_an_interrupt_promises_no_rows_where_none_are_kept(monkeypatch, tmp_path
 
     monkeypatch.setattr(kpi_logs, "read_logs", interrupted)
     assert call("trace", "import", ".", "--kind", "qos", "--out", str(tmp_path / "days.npz")) == 130
-    assert "interrupted; a command that keeps rows goes on from them" in capsys.readouterr().err
+    assert capsys.readouterr().err.endswith("interrupted; nothing was written\n")
     assert not list(tmp_path.iterdir())
 
 
