@@ -6,6 +6,7 @@ import contextlib
 import glob
 import io
 import os
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -63,6 +64,20 @@ def _remove_left_over(target: Path) -> None:
         with contextlib.suppress(OSError):  # another process was faster
             if time.time() - old.stat().st_mtime > LEFT_OVER_S:
                 old.unlink()
+
+
+def try_folder(folder: Path) -> None:
+    """Raise `OSError` where no file can be written into ``folder``, which is made only when one is.
+
+    It writes one for a moment: permissions say nothing of read-only and full file systems, nor to the superuser.
+    """
+    there = next(above for above in (folder, *folder.parents) if above.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there) as trial:
+            trial.write(b"\0" * 4096)
+    except OSError as error:
+        error.filename = str(there)
+        raise
 
 
 def packed(arrays: Mapping[str, ArrayLike], compress: bool = False) -> bytes:

@@ -6,9 +6,10 @@ import argparse
 import contextlib
 import errno
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+from rangym.envs.files import try_folder
 
 
 def new_file(text: str) -> str:
@@ -20,25 +21,15 @@ def new_file(text: str) -> str:
         if path.exists() and not os.access(path, os.W_OK):
             raise _error(errno.EACCES, path)
         if not path.exists() or path.is_file():  # a device or a pipe is written as it is
-            _try(path.resolve().parent)
+            try_folder(path.resolve().parent)
     return text
 
 
 def new_folder(text: str) -> str:
     """A folder to write into, which is there or can be made."""
     with _refused(f"a folder that can be written to wanted, got {text!r}"):
-        _try(Path(text).resolve())
+        try_folder(Path(text).resolve())
     return text
-
-
-def _try(folder: Path) -> None:
-    """Write there, since permissions say nothing of read-only and full file systems, nor to the superuser."""
-    there = next(above for above in (folder, *folder.parents) if above.exists())
-    try:
-        with tempfile.TemporaryFile(dir=there) as trial:
-            trial.write(b"\0" * 4096)
-    except OSError as error:
-        raise _error(error.errno or 0, there) from None
 
 
 def _error(number: int, path: Path) -> OSError:
