@@ -161,10 +161,10 @@ class Learner:
 
     def save_checkpoint(self) -> None:
         """Replace the files, each whole: a kill leaves old or new, and a new model goes on with either curve."""
-        model = io.BytesIO()
-        self.model.save(model)
+        buffer = io.BytesIO()
+        self.model.save(buffer)
         content = {"identity": self.identity, "curve": self.curve, "commands": self.commands}
-        write_whole(self._checkpoint, model.getvalue())
+        write_whole(self._checkpoint, buffer.getvalue())
         write_whole(self._progress, json.dumps(content).encode())
 
 
