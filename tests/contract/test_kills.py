@@ -171,13 +171,13 @@ def test_a_training_goes_on_from_where_it_was_killed(server, tmp_path):
 def test_an_evaluation_with_two_workers_tears_loses_and_doubles_no_row(server, tmp_path):
     rng, out, content, began = random.Random(2), tmp_path / "rows.jsonl", b"", len(server.sessions)
     argv = ["evaluate", "max_sinr", "random", "--scenario", "tiny", "--set", "horizon=100", "--no-bounds"]
-    argv += ["--seeds", "0:150", "--out"]
+    argv += ["--seeds", "0:250", "--out"]
 
     for number in _times(6, server):
         # At some moment of the start, or once rows come.
-        moment = {"then_s": rng.uniform(0, 2)}
+        moment = {"then_s": rng.uniform(0, 1.5)}
         if number % 3 < 2:  # at some moment of the start, or once rows come
-            moment = {"seen": partial(_grown, out, len(content)), "then_s": rng.uniform(0, 0.3)}
+            moment = {"seen": partial(_grown, out, len(content)), "then_s": rng.uniform(0, 0.15)}
         server.kill(*argv, str(out), "--workers", "2", **moment)
         now = out.read_bytes() if out.exists() else b""
         assert now.startswith(content)
@@ -186,8 +186,8 @@ def test_an_evaluation_with_two_workers_tears_loses_and_doubles_no_row(server, t
     assert main([*argv, str(tmp_path / "alone.jsonl")]) == 0
     stored, alone = read(out), read(tmp_path / "alone.jsonl")
     rewards = [{key: row["reward"] for key, row in found.rows.items()} for found in (stored, alone)]
-    assert rewards[0] == rewards[1] and len(rewards[0]) == 300 and not stored.errors
-    assert len(out.read_bytes().splitlines()) == 300 + len(stored.torn) and len(stored.torn) <= 6
+    assert rewards[0] == rewards[1] and len(rewards[0]) == 500 and not stored.errors
+    assert len(out.read_bytes().splitlines()) == 500 + len(stored.torn) and len(stored.torn) <= 6
     end = time.monotonic() + 30
     while (left := _running(server.sessions[began:])) and time.monotonic() < end:
         time.sleep(0.2)
