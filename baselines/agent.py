@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rangym.envs.errors import WrongValue
+from rangym.envs.files import write_whole
 
 FORMAT = 2
 SHARED = ("recipe", "constants", "versions")
@@ -97,10 +97,7 @@ def save_agents(path: str | Path, agents: Sequence[TrainedAgent]) -> Path:
         for name, values in arrays.items():
             with archive.open(f"{name}.npy", "w") as member:
                 np.lib.format.write_array(member, values, allow_pickle=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")
-    part.write_bytes(buffer.getvalue())
-    os.replace(part, path)
+    write_whole(path, buffer.getvalue())
     return path
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import importlib
+import io
 import json
-import os
 import shlex
 import sys
 import time
@@ -32,6 +32,7 @@ from rangym.baselines.recipe import Recipe
 from rangym.baselines.vec_adapter import VectorAdapter
 from rangym.envs.core import SystemVectorEnv
 from rangym.envs.errors import WrongType, WrongValue
+from rangym.envs.files import write_whole
 from rangym.envs.registration import problem
 from rangym.evaluation.episode import Episode, make_env
 from rangym.evaluation.protocol import TUNING_SEEDS, training_seeds
@@ -159,14 +160,12 @@ class Learner:
         self.model.logger.record("curve/reward_per_slot", reward)
 
     def save_checkpoint(self) -> None:
-        """Replace the files in one go each, so that a kill leaves the old or the new."""
-        part = self.out / "checkpoint.part.zip"
-        self.model.save(part)
-        os.replace(part, self._checkpoint)
-        part = self._progress.with_suffix(".part")
+        """Replace the files, each whole: a kill leaves old or new, and a new model goes on with either curve."""
+        buffer = io.BytesIO()
+        self.model.save(buffer)
         content = {"identity": self.identity, "curve": self.curve, "commands": self.commands}
-        part.write_text(json.dumps(content), encoding="utf-8")
-        os.replace(part, self._progress)
+        write_whole(self._checkpoint, buffer.getvalue())
+        write_whole(self._progress, json.dumps(content).encode())
 
 
 class _Keeper(BaseCallback):

@@ -10,6 +10,7 @@ from rangym.baselines.agent import load_agents
 from rangym.baselines.recipe import Recipe
 from rangym.baselines.recipes import RECIPES
 from rangym.envs.errors import MissingExtra, WrongValue
+from rangym.evaluation.places import new_folder
 
 EXTRA = "training needs the extra 'rl': pip install 'rangym[rl]'"
 
@@ -43,10 +44,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     names = sorted(RECIPES)
     parser.add_argument("recipe", metavar="RECIPE", choices=names, help=f"what to train: {', '.join(names)}")
     parser.add_argument("--seed", type=int, default=0, help="agent number k; it trains on seeds from 20,000 + 1,000 k")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--out", type=new_folder, required=True, help="folder of the run")
     parser.add_argument("--steps", type=int, help="total steps, instead of the recipe's")
     parser.add_argument(
-        "--resume", action="store_true", help="go on from the checkpoint in the folder, on traces not seen yet"
+        "--resume",
+        action="store_true",
+        help="go on from the checkpoint in the folder, on traces not seen yet; reading it runs code in it (a pickle), "
+        "so resume runs of your own only",
     )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 

@@ -2,26 +2,82 @@
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import io
 import os
+import tempfile
+import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+LEFT_OVER_S = 3600.0
+"""A temporary file that nobody has written to for so long is one that a killed process has left behind."""
+
+
+@contextlib.contextmanager
+def whole(path: str | Path) -> Iterator[BinaryIO]:
+    """A binary file to write into, which gets the name ``path`` once the block has ended without an error.
+
+    Until then it has another name beside it: a reader, a kill or a full disk never leaves half a file, and an older
+    file stays as it is. Folders that are missing are made, a link is followed, a device or pipe is written directly.
+    `OSError` names ``path``.
+    """
+    target = Path(os.path.realpath(path))
+    try:
+        if target.exists() and not target.is_file():
+            with open(target, "wb") as file:
+                yield file
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _remove_left_over(target)
+        part = target.with_name(f".{target.name[:100]}.{uuid.uuid4().hex}.part")
+        try:
+            with open(part, "xb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())  # some file systems tell only now that the disk is full
+            if target.exists():
+                part.chmod(target.stat().st_mode)
+            os.replace(part, target)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        if error.filename is None:  # a full disk, told by a file object
+            error.filename = str(path)
+        raise
+
 
 def write_whole(path: str | Path, data: bytes) -> None:
-    """Write under another name first, then rename: a reader, or a kill, never meets half a file."""
-    target = Path(path)
-    part = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
+    """Write ``data`` as the file ``path``: whole or not at all (`whole`)."""
+    with whole(path) as file:
+        file.write(data)
+
+
+def _remove_left_over(target: Path) -> None:
+    for old in target.parent.glob(f".{glob.escape(target.name[:100])}.*.part"):
+        with contextlib.suppress(OSError):  # another process was faster
+            if time.time() - old.stat().st_mtime > LEFT_OVER_S:
+                old.unlink()
+
+
+def try_folder(folder: Path) -> None:
+    """Raise `OSError` where no file can be written into ``folder``, which is made only when one is.
+
+    It writes one for a moment: permissions say nothing of read-only and full file systems, nor to the superuser.
+    """
+    there = next(above for above in (folder, *folder.parents) if above.exists())
     try:
-        with open(part, "xb") as file:
-            file.write(data)
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
+        with tempfile.TemporaryFile(dir=there) as trial:
+            trial.write(b"\0" * 4096)
+    except OSError as error:
+        error.filename = str(there)
+        raise
 
 
 def packed(arrays: Mapping[str, ArrayLike], compress: bool = False) -> bytes:

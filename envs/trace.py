@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rangym.envs.errors import WrongType, WrongValue
+from rangym.envs.files import whole
 
 Array: TypeAlias = NDArray[Any]
 """An array of real numbers, whatever their dtype."""
@@ -107,11 +108,11 @@ class Trace:
         return digest.hexdigest()[:12]
 
     def save(self, path: str | Path) -> None:
-        """Write a compressed ``.npz`` file (no pickle)."""
+        """Write a compressed ``.npz`` file (no pickle): whole or not at all."""
         arrays = {f"constants.{f}": v for f, v in self.constants.items()} | {
             f"slots.{f}": v for f, v in self.slots.items()
         }
-        with open(path, "wb") as file:  # savez would append .npz to a bare name
+        with whole(path) as file:  # a file, since savez would append .npz to a bare name
             np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
     @staticmethod

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import io
 import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,10 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rangym.envs.errors import MissingExtra
+from rangym.envs.files import write_whole
 from rangym.evaluation.episode import Episode, episode_rng, make_env
 from rangym.evaluation.progress import progress
 from rangym.policies import registry
 from rangym.policies.base import Policy
+
+
+def check_extra() -> None:
+    """Raise `MissingExtra` where matplotlib or Pillow is not installed; ask before an episode, not after it."""
+    for module, name in (("matplotlib", "matplotlib"), ("PIL", "Pillow")):
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise MissingExtra(f"GIFs need {name}: pip install 'rangym[plot]'") from error
 
 
 def film(
@@ -36,11 +48,12 @@ def film(
 
 def write_gif(frames: Sequence[NDArray], path: str | Path, fps: int = 10) -> Path:
     """Write an endless animated GIF; needs Pillow."""
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise MissingExtra("GIFs need Pillow: pip install 'rangym[plot]'") from error
+    check_extra()
+    from PIL import Image
+
     pictures = [Image.fromarray(frame).convert("P", palette=Image.Palette.ADAPTIVE) for frame in frames]
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=round(1000 / fps), loop=0, optimize=True)
+    buffer, first = io.BytesIO(), pictures[0]
+    moving = {"save_all": True, "append_images": pictures[1:], "duration": round(1000 / fps), "loop": 0}
+    first.save(buffer, format="GIF", optimize=True, **moving)
+    write_whole(path, buffer.getvalue())
     return Path(path)

@@ -10,16 +10,22 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rangym.envs.errors import WrongValue
+from rangym.envs.errors import WrongCall, WrongValue
+from rangym.envs.files import write_whole
 from rangym.evaluation.progress import progress
 
 Job = dict[str, Any]
 Row = dict[str, Any]
+
+
+class WorkerLost(WrongCall, RuntimeError):
+    """A worker process was killed; what had been finished is kept."""
 
 
 def job_key(job: Job) -> str:
@@ -89,14 +95,37 @@ def _results(work: Callable[[Job], Row], todo: Sequence[tuple[str, Job]], worker
         yield from (_one(work, key, job) for key, job in todo)
         return
     import joblib
+    from joblib.externals.loky import BrokenProcessPool
 
     _see_new_modules()
+    backend = joblib.parallel.get_active_backend()[0]
+    has_children = type(backend).__name__ in ("LokyBackend", "MultiprocessingBackend")  # no threads, no cluster
+    parent = os.getpid() if has_children else None
     # A backend that cannot stream (Ray's) gets short chunks, so that finished rows still reach the file soon.
-    streams = joblib.parallel.get_active_backend()[0].supports_return_generator
+    streams = backend.supports_return_generator
     size = len(todo) if streams else 8 * joblib.effective_n_jobs(workers)
-    with joblib.Parallel(n_jobs=workers, return_as="generator_unordered" if streams else "list") as pool:
-        for i in range(0, len(todo), size):
-            yield from pool(joblib.delayed(_in_worker)(work, key, job) for key, job in todo[i : i + size])
+    try:
+        with joblib.Parallel(n_jobs=workers, return_as="generator_unordered" if streams else "list") as pool:
+            for i in range(0, len(todo), size):
+                rows = pool(joblib.delayed(_in_worker)(parent, work, key, job) for key, job in todo[i : i + size])
+                try:
+                    for row in rows:  # noqa: UP028 (`yield from` would close them itself)
+                        yield row
+                finally:
+                    _close(rows)
+    except BrokenProcessPool:
+        raise WorkerLost(
+            "workers: one was killed, as by the system where memory runs out; finished rows are kept where there is a "
+            "file for them, and fewer workers take less memory"
+        ) from None
+
+
+def _close(rows: object) -> None:
+    """End a stream of rows whose reader has had enough, without joblib's advice to it."""
+    if isinstance(rows, Generator):
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "[0-9]+ tasks which were still being processed", UserWarning)
+            rows.close()
 
 
 def _see_new_modules() -> None:
@@ -112,22 +141,22 @@ _started_with: list[tuple[str, ...]] = []
 """Module paths of the workers, the present one last."""
 
 
-def _in_worker(work: Callable[[Job], Row], key: str, job: Job) -> Row:
-    _end_with_parent()
+def _in_worker(parent: int | None, work: Callable[[Job], Row], key: str, job: Job) -> Row:
+    if parent is not None:
+        _end_with(parent)
     return _one(work, key, job)
 
 
 @functools.cache
-def _end_with_parent() -> None:
+def _end_with(parent: int) -> None:
     """End this process soon after its parent: a killed command must not leave workers that compute for nobody."""
-    parent = os.getppid()
 
     def watch() -> None:
-        while os.getppid() == parent:
+        while os.getppid() == parent:  # if not even now, then it was killed while this process started
             time.sleep(1.0)
         os._exit(1)
 
-    threading.Thread(target=watch, daemon=True).start()
+    threading.Thread(target=watch, name="parent watch", daemon=True).start()
 
 
 def _one(work: Callable[[Job], Row], key: str, job: Job) -> Row:
@@ -142,11 +171,12 @@ def _one(work: Callable[[Job], Row], key: str, job: Job) -> Row:
 def write(rows: Iterable[Row], path: str | Path) -> Path:
     """Write rows as JSON lines; the file is there whole or not at all."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(b"".join(json.dumps(row, allow_nan=False).encode() + b"\n" for row in rows))
-    os.replace(part, path)
+    write_whole(path, b"".join(_line(row) for row in rows))
     return path
+
+
+def _line(row: Row) -> bytes:
+    return json.dumps(row, allow_nan=False).encode() + b"\n"
 
 
 def _begins_a_row(path: str | Path) -> bool:
@@ -156,7 +186,7 @@ def _begins_a_row(path: str | Path) -> bool:
 
 
 class _Appender:
-    """Appends rows with one unbuffered write each: a row is either there, torn at the end, or absent."""
+    """Appends rows, each without a buffer: after a kill the last one may be torn, after a full disk none is."""
 
     def __init__(self, path: str | Path | None):
         self._path = None if path is None else Path(path)
@@ -173,8 +203,17 @@ class _Appender:
         return self
 
     def append(self, row: Row) -> None:
-        if self._path is not None:
-            self._file.write(json.dumps(row, allow_nan=False).encode() + b"\n")
+        if self._path is None:
+            return
+        left = _line(row)
+        start = os.fstat(self._file.fileno()).st_size
+        try:
+            while left:  # an almost full disk takes a part, and says only at the next one that it is full
+                left = left[self._file.write(left) :]
+        except OSError as error:
+            os.ftruncate(self._file.fileno(), start)
+            error.filename = str(self._path)
+            raise
 
     def __exit__(self, *error: object) -> None:
         if self._path is not None:

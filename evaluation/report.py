@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rangym.envs.errors import MissingExtra, WrongValue
+from rangym.envs.files import write_whole
 from rangym.evaluation.results import Results
 from rangym.evaluation.summary import Summary, detail_table, heading, main_table, notes, summarise_all
 
@@ -60,8 +61,7 @@ def write_html(results: Results, path: str | Path, *, command: str, against: str
         torn=len(results.torn),
     )
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page, encoding="utf-8")
+    write_whole(path, page.encode())
     return path
 
 

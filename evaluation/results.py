@@ -29,6 +29,11 @@ def label(row: Row) -> str:
     return words.spell(row["policy"], row["options"])
 
 
+def is_named(label: str, policy: str) -> bool:
+    """Whether ``policy`` is that label or its bare name."""
+    return policy in (label, label.partition(":")[0])
+
+
 @dataclass(frozen=True)
 class Comparison:
     """Policies on the same traces of one environment; every array runs over ``seeds``, in the same order.
@@ -55,7 +60,7 @@ class Comparison:
 
     def find(self, policy: str) -> str:
         """The label of a policy given by its label, or by its bare name where only one of that name was run."""
-        named = [known for known in self.rows if policy in (known, known.partition(":")[0])]
+        named = [known for known in self.rows if is_named(known, policy)]
         if policy in self.rows or len(named) == 1:
             return policy if policy in self.rows else named[0]
         raise WrongValue(f"policy: one of {', '.join(named or self.rows)} wanted, got {policy!r}")

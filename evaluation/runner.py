@@ -23,7 +23,7 @@ from rangym.evaluation import cards, identity
 from rangym.evaluation.episode import make_env, played
 from rangym.evaluation.grid import Job, Row, run_grid
 from rangym.evaluation.protocol import Benchmark, seed_range
-from rangym.evaluation.results import Results
+from rangym.evaluation.results import Results, is_named
 from rangym.policies import registry, words
 from rangym.policies.base import Policy
 
@@ -35,6 +35,7 @@ def evaluate(
     workers: int = 1,
     out: str | Path | None = None,
     bounds: bool = True,
+    against: str | None = None,
 ) -> Results:
     """Run every policy on every trace of ``benchmark``.
 
@@ -46,6 +47,7 @@ def evaluate(
     workers : processes (-1: one a core); results do not depend on it, nor on the other policies in the list.
     out : JSON-lines file; jobs it already holds are not run again, whatever ended the last run.
     bounds : also compute each trace's bound.
+    against : a policy that the results are to be compared with: refused before any work where it is not among these.
 
     Raises
     ------
@@ -74,6 +76,8 @@ def evaluate(
             raise WrongValue(f"policies: each once, got {label!r} twice (a name of its own tells objects apart)")
         players[label] = policy
         parts.append(part)
+    if against is not None and not any(is_named(label, against) for label in players):
+        raise WrongValue(f"against: one of {', '.join(players)} wanted, got {against!r}")
     with ExitStack() as stack:
         seeds: dict[int | str, Trace | str | None] = {seed: None for seed in benchmark.seeds}
         if benchmark.traces:

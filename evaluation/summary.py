@@ -10,7 +10,7 @@ import numpy as np
 from rangym.envs.errors import WrongValue
 from rangym.evaluation.cards import zero_policy
 from rangym.evaluation.protocol import seed_range
-from rangym.evaluation.results import Comparison, Results
+from rangym.evaluation.results import Comparison, Results, is_named
 from rangym.evaluation.statistics import (
     Difference,
     Interval,
@@ -105,7 +105,7 @@ def summarise_all(results: Results, against: str | None = None) -> list[Summary]
     """Every comparison of ``results``; ``against`` counts in those that have it, and one must."""
 
     def has(c: Comparison) -> bool:
-        return any(against in (policy, policy.partition(":")[0]) for policy in c.rows)
+        return against is not None and any(is_named(label, against) for label in c.rows)
 
     if against is not None and results.comparisons and not any(has(c) for c in results.comparisons):
         known = dict.fromkeys(policy for c in results.comparisons for policy in c.rows)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rangym.envs.errors import WrongValue
+from rangym.envs.files import write_whole
 from rangym.envs.params import Overrides
 from rangym.evaluation.identity import options_of
 from rangym.evaluation.protocol import TUNING_SEEDS, Benchmark
@@ -103,7 +103,7 @@ def save(tuning: Tuning, command: str, path: str | Path) -> None:
     may also have the name of another one, whose options it shares.
     """
     path = Path(path)
-    kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    kept = tuned_options(path)
     kept.setdefault(tuning.policy, {})[tuning.scenario] = {
         "options": dict(tuning.options),
         "score": round(tuning.score, 6),
@@ -114,10 +114,19 @@ def save(tuning: Tuning, command: str, path: str | Path) -> None:
     write_json(path, kept)
 
 
+def tuned_options(path: Path) -> dict[str, Any]:
+    """What the file holds to which `save` adds: nothing where there is none."""
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    except ValueError as error:  # not UTF-8, not JSON
+        raise WrongValue(f"{path}: a file of tuned options, or a new one, wanted ({error})") from error
+    if not isinstance(kept, dict) or not all(isinstance(found, dict | str) for found in kept.values()):
+        raise WrongValue(f"{path}: a file of tuned options, or a new one, wanted, got something else")
+    return kept
+
+
 def write_json(path: Path, content: object) -> None:
     """Write a JSON file, whole or not at all, with each list on one line."""
     text = json.dumps(content, indent=1, sort_keys=True)
     text = re.sub(r"\[[^\[\]{}]*\]", lambda found: " ".join(found[0].split()), text)
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text + "\n", encoding="utf-8")
-    os.replace(part, path)
+    write_whole(path, f"{text}\n".encode())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import shlex
 import sys
@@ -18,6 +19,7 @@ from torch import nn
 from tqdm import tqdm
 
 from rangym.envs.errors import WrongValue
+from rangym.envs.files import write_whole
 from rangym.envs.learning.gaussians import encode
 from rangym.envs.params import check, nearest, ranged
 from rangym.envs.qos_clustering.calibration import (
@@ -248,9 +250,9 @@ class Pretraining:
             "network": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
         }
-        part = self._checkpoint.with_suffix(".part")
-        torch.save(state, part)
-        part.replace(self._checkpoint)
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        write_whole(self._checkpoint, buffer.getvalue())
 
     def _read_checkpoint(self) -> None:
         if not self._checkpoint.exists():

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from rangym.envs.errors import WrongValue
+from rangym.envs.files import whole
 
 FORMAT = "rangym radio map 1"
 KINDS = ("measured", "recorded")
@@ -108,9 +109,9 @@ class RadioMap:
         return metres[np.diff(self.track_of_step) == 0] / self.step_s
 
     def save(self, path: str | Path) -> None:
-        """Write a compressed ``.npz`` file (no pickle), under exactly this name."""
+        """Write a compressed ``.npz`` file (no pickle), under exactly this name: whole or not at all."""
         arrays = {f: getattr(self, f) for f in self.__dataclass_fields__ if f != "account"}
-        with open(path, "wb") as file:
+        with whole(path) as file:
             np.savez_compressed(file, format=FORMAT, account=json.dumps(dict(self.account)), **arrays)
 
     @staticmethod

@@ -108,7 +108,6 @@ def _read(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> Arrays | None:
 
 
 def _write(path: Path, arrays: Arrays) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, packed({"name": np.frombuffer(path.stem.encode(), np.uint8), **arrays}))
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rangym.envs.errors import WrongValue
-from rangym.envs.files import packed, write_whole
+from rangym.envs.files import packed, whole, write_whole
 from rangym.envs.learning import gaussians
 from rangym.envs.qos_clustering.concepts import GROUPS
 from rangym.envs.qos_clustering.generator import Day
@@ -153,9 +153,10 @@ class Predictor:
         """Write ``path`` with the suffixes .npz and .json; returns the former."""
         path, data = Path(path), pack(self)
         config = {**self.config, "format": FORMAT, "sha256": hashlib.sha256(data).hexdigest()}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path.with_suffix(".npz"), data)
-        write_whole(path.with_suffix(".json"), (json.dumps(config, indent=1) + "\n").encode())
+        with whole(path.with_suffix(".npz")) as arrays:  # written, but not renamed before its description is
+            arrays.write(data)
+            arrays.flush()
+            write_whole(path.with_suffix(".json"), (json.dumps(config, indent=1) + "\n").encode())
         return path.with_suffix(".npz")
 
 

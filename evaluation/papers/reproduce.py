@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import importlib
+import io
 import pkgutil
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from rangym.envs.files import write_whole
 from rangym.evaluation import identity
 from rangym.evaluation.grid import Job, Row, run_grid
 from rangym.evaluation.papers.paper import Paper, Plan, find, resolve
@@ -95,7 +97,9 @@ def draw(paper: Paper, rows: Rows, out: Path) -> dict[str, str]:
         return {}
     for name, drawing in paper.figures.items():
         figure = resolve(drawing.draw)(rows)
-        figure.savefig(out / name, dpi=110, metadata={"Software": f"matplotlib {matplotlib.__version__}"})
+        buffer, made_by = io.BytesIO(), {"Software": f"matplotlib {matplotlib.__version__}"}
+        figure.savefig(buffer, format=Path(name).suffix[1:], dpi=110, metadata=made_by)
+        write_whole(out / name, buffer.getvalue())
     return {name: drawing.caption for name, drawing in paper.figures.items()}
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rangym.envs.errors import WrongValue
+from rangym.envs.files import write_whole
 from rangym.evaluation.grid import Job, Row
 
 
@@ -43,8 +44,8 @@ class Rows:
 
     def save(self, path: Path) -> None:
         """All rows as JSON lines, compressed."""
-        with lzma.open(path, "wt", encoding="utf-8", preset=9 | lzma.PRESET_EXTREME) as file:
-            file.writelines(json.dumps(row, allow_nan=False) + "\n" for rows in self.by_kind.values() for row in rows)
+        lines = [json.dumps(row, allow_nan=False) + "\n" for rows in self.by_kind.values() for row in rows]
+        write_whole(path, lzma.compress("".join(lines).encode(), preset=9 | lzma.PRESET_EXTREME))
 
     def where(self, kind: str, /, **arguments: object) -> list[Row]:
         """The rows of a kind with these arguments (None: without it), one a seed and in the order of the seeds."""

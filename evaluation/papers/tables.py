@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from rangym.envs.files import write_whole
 from rangym.evaluation.papers.readings import Claim
 from rangym.evaluation.papers.verdicts import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, RULES
 
@@ -88,6 +89,5 @@ class Reproduction:
 
     def write(self, out: Path) -> None:
         """``claims.md`` and ``claims.json`` in the folder ``out``."""
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "claims.md").write_text(self.markdown(), encoding="utf-8")
-        (out / "claims.json").write_text(self.as_json(), encoding="utf-8")
+        write_whole(out / "claims.md", self.markdown().encode())
+        write_whole(out / "claims.json", self.as_json().encode())

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 
@@ -117,7 +118,6 @@ WRONG = [
     (["trace", "import", ".", "--jitter-is-sum", "--out", "y.npz"], "--jitter-is-sum: used with --kind qos only"),
     (["trace", "import", ".", "--kind", "qos", "--columns", "t_s", "--out", "y.npz"], "OURS=THEIRS,... "),
     (["trace", "import", ".", "--kind", "qos", "--kpis", "latency", "--out", "y.npz"], "did you mean 'latency_ms'"),
-    (["trace", "import", ".", "--kind", "qos", "--out", "no/such/y.npz"], "--out: a file in a folder that is there"),
     (["trace", "import", "no/such", "--kind", "qos", "--out", "y.npz"], "no/such: no such file or folder"),
     (["evaluate", "random", "--env", "QosClustering", "--scenario", "imported"], "rangym trace import LOGS --kind qos"),
     (["cluster", "no/such.npz"], "no/such.npz"),
@@ -256,16 +256,60 @@ def test_trace_import_of_kpi_logs_gives_days_that_evaluate_takes(kpi_logs, tmp_p
     assert sorted(p.name for p in tmp_path.iterdir()) == ["days.npz", "logs"]
 
 
+def _interrupted(*_, **__):
+    raise KeyboardInterrupt
+
+
 def test_an_interrupt_promises_no_rows_where_none_are_kept(monkeypatch, tmp_path, capsys):
     from rangym.envs.qos_clustering import kpi_logs
+    from rangym.evaluation import runner
 
-    def interrupted(*_, **__):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(kpi_logs, "read_logs", interrupted)
-    assert call("trace", "import", ".", "--kind", "qos", "--out", str(tmp_path / "days.npz")) == 130
-    assert "interrupted; a command that keeps rows goes on from them" in capsys.readouterr().err
+    monkeypatch.setattr(kpi_logs, "read_logs", _interrupted)
+    monkeypatch.setattr(runner, "run_grid", _interrupted)
+    out = str(tmp_path / "x.jsonl")
+    for argv, says in (
+        (["trace", "import", ".", "--kind", "qos", "--out", str(tmp_path / "days.npz")], "nothing was written"),
+        (["evaluate", "random", "--scenario", "tiny"], "nothing was kept; with --out finished rows are"),
+        (["evaluate", "random", "--scenario", "tiny", "--out", out], f"finished rows are in {out}, and the same"),
+        (["bench", "--out", str(tmp_path), "--fresh"], "the same command without --fresh goes on from them"),
+        (["reproduce", "wkhm", "--out", str(tmp_path)], f"finished rows are below {tmp_path}, and the same command"),
+    ):
+        if argv[0] == "reproduce":
+            monkeypatch.setattr("rangym.evaluation.papers.reproduce.run_grid", _interrupted)
+        assert call(*argv) == 130
+        assert f"rangym {argv[0]}: interrupted; " in (err := capsys.readouterr().err) and says in err
     assert not list(tmp_path.iterdir())
+
+
+def test_an_interrupted_training_says_how_to_go_on_and_that_works(monkeypatch, tmp_path, capsys):
+    from rangym.baselines import learner
+
+    argv = ["train", "ppo_shared", "--steps", "1", "--quiet", "--out", str(tmp_path / "my run")]
+    monkeypatch.setattr(sys, "argv", ["rangym", *argv])
+    with monkeypatch.context() as patched:
+        patched.setattr(learner.Learner, "measure", _interrupted)
+        assert call(*argv) == 130  # before the first checkpoint
+    assert "no checkpoint" in (err := capsys.readouterr().err) and "the same command starts again" in err
+    with monkeypatch.context() as patched:
+        patched.setattr(learner, "save_agents", _interrupted)
+        assert call(*argv) == 130
+    again = capsys.readouterr().err.splitlines()[-1].partition("goes on from its last checkpoint with: ")[2]
+    assert call(*shlex.split(again)[1:]) == 0
+    assert "use it as the policy" in capsys.readouterr().out
+
+
+def test_help_says_that_a_checkpoint_is_code(capsys):
+    assert call("train", "--help") == 0
+    assert "reading it runs code in it (a pickle), so resume runs of your own only" in " ".join(
+        capsys.readouterr().out.split()
+    )
+
+
+def test_list_needs_no_compiler():
+    code = "import sys; sys.modules['numba'] = None; from rangym.cli import main; main(['list'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    (sb3, *_) = (line for line in done.stdout.splitlines() if line.startswith("sb3 "))
+    assert sb3.split()[1:3] == ["agent", "observation"]
 
 
 def test_help_of_evaluate_names_the_folder_of_kept_days(capsys):

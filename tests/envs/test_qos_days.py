@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import rangym  # noqa: F401
+from rangym.envs import files
 from rangym.envs.qos_clustering import days
 
 ID = "rangym/QosClustering-v0"
@@ -151,7 +152,7 @@ def test_nothing_is_left_behind_by_a_write_that_fails(folder, monkeypatch):
     def fails(*args, **kwargs):
         raise OSError("disk full")
 
-    monkeypatch.setattr(days.np, "savez", fails)
+    monkeypatch.setattr(files.os, "fsync", fails)
     draw()
     assert list(folder.iterdir()) == []
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -154,6 +155,55 @@ run_grid(work, [{"n": n} for n in range(4)], None, workers=2)
     parent.kill()
     parent.wait()
     assert _within(60, lambda: not any(map(_runs, children)))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
+def test_a_killed_worker_is_one_line_and_the_same_call_goes_on(tmp_path):
+    """As from the system when memory runs out; rows that were finished stay, and the next workers are new ones."""
+    out, code = (
+        tmp_path / "x.jsonl",
+        """
+import os, signal, sys
+from rangym.envs.errors import WrongCall
+from rangym.evaluation.grid import run_grid
+
+def work(job):
+    if job["n"] == 30 and not os.path.exists(sys.argv[2]):
+        open(sys.argv[2], "w").close()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return {"square": job["n"] ** 2}
+
+for _ in range(2):
+    try:
+        print(run_grid(work, [{"n": n} for n in range(60)], sys.argv[1], workers=2)[1])
+    except WrongCall as error:
+        print(str(error).count("\\n"), error)
+""",
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(out), str(tmp_path / "killed")], capture_output=True, text=True, check=True
+    )
+    first, second = done.stdout.splitlines()
+    assert first.startswith("0 workers: one was killed") and "Traceback" not in done.stderr
+    stored = read(out)
+    assert {row["square"] for row in stored.rows.values()} == {n**2 for n in range(60)} and not stored.torn
+    assert 0 < int(second) < 60 and len(out.read_text().splitlines()) == 60
+
+
+@pytest.mark.parametrize("backend", ["threading", "multiprocessing"])
+def test_other_backends_do_the_same_and_leave_the_caller_alone(backend):
+    import joblib
+
+    with joblib.parallel_config(backend=backend):
+        stored, _ = run_grid(square, JOBS, None, workers=2)
+    assert len(stored.rows) == 6
+    assert "parent watch" not in {thread.name for thread in threading.enumerate()}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="parents")
+def test_a_worker_whose_parent_went_while_it_started_ends():
+    code = "import os, time; from rangym.evaluation.grid import _end_with; _end_with(os.getppid() + 1); time.sleep(60)"
+    assert subprocess.run([sys.executable, "-c", code], timeout=50).returncode == 1
 
 
 def _within(seconds, happened):

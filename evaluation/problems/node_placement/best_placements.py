@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,9 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rangym.envs.errors import WrongValue
+from rangym.envs.files import write_whole
 from rangym.envs.node_placement.system import NodePlacement
 from rangym.evaluation import Benchmark, evaluate
 from rangym.evaluation.episode import make_env
+from rangym.evaluation.places import new_file
 from rangym.evaluation.problems.node_placement.optimum import fingerprint
 from rangym.evaluation.protocol import parse_seeds
 from rangym.policies.algorithms.placement.clustering import k_means
@@ -74,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=parse_seeds, default=parse_seeds("0:10"))
     parser.add_argument("--restarts", type=int, default=6)
     parser.add_argument("--evaluations", type=int, default=25_000, help="of each CMA-ES run")
-    parser.add_argument("--out", type=Path, help="file to add to; better placements replace those in it")
+    parser.add_argument("--out", type=new_file, help="file to add to; better placements replace those in it")
     parser.add_argument("--compare", nargs="+", metavar="POLICY", help="compare these policies with what is stored")
     given = parser.parse_args(arguments)
     if given.compare:
@@ -88,7 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     text = " ".join(
         ["python -m rangym.evaluation.problems.node_placement.best_placements", *(arguments or sys.argv[1:])]
     )
-    kept = json.loads(given.out.read_text(encoding="utf-8")) if given.out.exists() else {"placements": {}}
+    out = Path(given.out)
+    kept = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {"placements": {}}
     for scenario in given.scenarios:
         env = make_env("rangym/NodePlacement-v0", scenario)
         system = Task.of(env, Knowledge.MODEL).model(NodePlacement)
@@ -102,9 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 found = {"scenario": scenario, "seed": seed, "utility": round(value, 9)}
                 found |= {"node_position_m": place.tolist(), "command": text}
                 kept["placements"][fingerprint(users)] = found
-                part = given.out.with_name(f".{given.out.name}.part")
-                part.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-                os.replace(part, given.out)
+                write_whole(given.out, f"{json.dumps(kept, indent=1, sort_keys=True)}\n".encode())
 
 
 if __name__ == "__main__":

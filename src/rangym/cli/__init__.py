@@ -47,11 +47,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
-        print(f"\n{args.prog}: interrupted; a command that keeps rows goes on from them", file=sys.stderr)
+        print(f"\n{args.prog}: interrupted; {args.going_on(args)}", file=sys.stderr)
         return 130
     except (WrongCall, OSError) as error:  # what the caller can mend; everything else keeps its traceback
         print(f"{args.prog}: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
+
+
+def _nothing_kept(args: argparse.Namespace) -> str:
+    """What is left of an interrupted command, and how to go on; modules of commands that keep something have theirs."""
+    return "nothing was written"
 
 
 def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
@@ -79,6 +84,7 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
             epilog=f"example:\n{module.EXAMPLE}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        command.set_defaults(run=module.run, prog=command.prog)
+        going_on = getattr(module, "going_on", _nothing_kept)
+        command.set_defaults(run=module.run, going_on=going_on, prog=command.prog)
         module.add_arguments(command)
     return parser

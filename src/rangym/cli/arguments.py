@@ -37,6 +37,21 @@ def add_workers(parser: argparse.ArgumentParser, default: int = 1) -> None:
     parser.add_argument("--workers", type=int, default=default, help="processes, -1: one a core (default: %(default)s)")
 
 
+def rows_kept(args: argparse.Namespace) -> str:
+    """What an interrupted command that keeps rows in the file ``--out`` leaves behind."""
+    if args.out is None:
+        return "nothing was kept; with --out finished rows are"
+    return f"finished rows are in {args.out}, and the same command goes on from them"
+
+
+def checkpoint_kept(args: argparse.Namespace, file: str) -> str:
+    """What an interrupted training leaves behind, whose last checkpoint is whole once ``file`` is there."""
+    if not (Path(args.out) / file).exists():
+        return f"there is no checkpoint in {args.out} yet, so the same command starts again"
+    again = "the same command" if args.resume else f"{command_line()} --resume"
+    return f"it goes on from its last checkpoint with: {again}"
+
+
 def env_id(name: str) -> str:
     """``"CellAssociation"``, ``"cell_association"``, the full id, or ``"my_module:lab/Mine-v0"`` -> the full id."""
     from rangym.envs.params import nearest

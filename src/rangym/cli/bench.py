@@ -24,11 +24,21 @@ EXAMPLE = "  rangym bench\n  rangym bench --full --map map.npz --out results --w
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", default="results", metavar="DIR", help="folder of rows and report (default: results)")
+    from rangym.evaluation.places import new_folder
+
+    parser.add_argument(
+        "--out", type=new_folder, default="results", metavar="DIR", help="folder of rows and report (default: results)"
+    )
     parser.add_argument("--fresh", action="store_true", help="forget the rows of earlier runs")
     parser.add_argument("--full", action="store_true", help="every scenario that has a table")
     parser.add_argument("--map", metavar="FILE", help="also run `measured` on this radio map")
     arguments.add_workers(parser, default=-1)
+
+
+def going_on(args: argparse.Namespace) -> str:
+    """What an interrupted benchmark leaves behind."""
+    without = " without --fresh" if args.fresh else ""
+    return f"finished rows are in {args.out}, and the same command{without} goes on from them"
 
 
 def run(args: argparse.Namespace) -> int:

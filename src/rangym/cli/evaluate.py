@@ -25,18 +25,23 @@ EXAMPLE = """\
   rangym evaluate a3:offset_db=6 lda:tuned random --set handover_weight=5 --workers 2 --out results/x.jsonl"""
 
 
+going_on = arguments.rows_kept
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from rangym.evaluation.places import new_file
+
     parser.add_argument("policies", nargs="+", metavar="POLICY", help="see `rangym list`")
     arguments.add_environment(parser)
     parser.add_argument("--seeds", default="0:20", help="FIRST:END, END excluded, or a list (default: %(default)s)")
     parser.add_argument("--traces", nargs="+", metavar="FILE", default=[], help="recorded traces in place of seeds")
     parser.add_argument("--any-seed", action="store_true", help="also take seeds kept for tuning and training")
     arguments.add_workers(parser)
-    parser.add_argument("--out", metavar="FILE", help="JSON-lines file that keeps the rows")
+    parser.add_argument("--out", type=new_file, metavar="FILE", help="JSON-lines file that keeps the rows")
     parser.add_argument("--against", metavar="POLICY", help="differences to this policy (default: the best)")
     parser.add_argument("--no-bounds", action="store_true", help="leave out the bounds (no scores, no regrets)")
     parser.add_argument("--details", action="store_true", help="also print reward terms and metrics")
-    parser.add_argument("--html", metavar="FILE", help="also write a report")
+    parser.add_argument("--html", type=new_file, metavar="FILE", help="also write a report")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -57,7 +62,14 @@ def run(args: argparse.Namespace) -> int:
 
         check_extra()
     against = None if args.against is None else _row_of(args.against, args.policies, args.scenario)
-    results = evaluate(args.policies, benchmark, workers=args.workers, out=args.out, bounds=not args.no_bounds)
+    results = evaluate(
+        args.policies,
+        benchmark,
+        workers=args.workers,
+        out=args.out,
+        bounds=not args.no_bounds,
+        against=against,
+    )
     for summary in summarise_all(results, against):
         print(text_report(summary, args.details))
     if args.out:

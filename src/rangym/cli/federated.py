@@ -22,7 +22,11 @@ EXAMPLE = """\
   rangym federated --data mnist --data-path ~/data/mnist --alpha 0.05 --clusters 6 --rates 0.1"""
 
 
+going_on = arguments.rows_kept
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from rangym.evaluation.places import new_file
     from rangym.evaluation.problems.noma_allocation.federated import federated
     from rangym.evaluation.problems.noma_allocation.federated_training import Allocation, FederatedStudy
 
@@ -62,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--set", dest="overrides", metavar="KEY=VALUE", action="append", default=[], help="override a parameter of it"
     )
     arguments.add_workers(parser)
-    parser.add_argument("--out", metavar="FILE", help="JSON-lines file that keeps the rows")
+    parser.add_argument("--out", type=new_file, metavar="FILE", help="JSON-lines file that keeps the rows")
     parser.add_argument("--show", metavar="FILE", help="only print the table of such a file")
 
 

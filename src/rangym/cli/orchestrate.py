@@ -24,7 +24,11 @@ EXAMPLE = """\
   rangym orchestrate --data cifar10 --data-path ~/data/cifar-10-batches-bin --rounds 200"""
 
 
+going_on = arguments.rows_kept
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from rangym.evaluation.places import new_file
     from rangym.evaluation.problems.cefl_orchestration.orchestrate import TARGETS, orchestrate
     from rangym.evaluation.problems.cefl_orchestration.training_study import OrchestratedStudy
 
@@ -68,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="override a setting of the training, such as concentration=0.1 or hidden=(64,)",
     )
     arguments.add_workers(parser)
-    parser.add_argument("--out", metavar="FILE", help="JSON-lines file that keeps the rows")
+    parser.add_argument("--out", type=new_file, metavar="FILE", help="JSON-lines file that keeps the rows")
     parser.add_argument("--show", metavar="FILE", help="only print the tables of such a file")
 
 

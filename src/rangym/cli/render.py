@@ -13,12 +13,14 @@ EXAMPLE = "  rangym render lda --scenario small --seed 0 --slots 100 --out lda.g
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from rangym.evaluation.places import new_file
+
     parser.add_argument("policy", metavar="POLICY", help="see `rangym list`")
     arguments.add_environment(parser)
     parser.add_argument("--seed", type=int, default=0, help="seed of the trace (default: %(default)s)")
     parser.add_argument("--slots", type=int, default=100, help="at most so many slots (default: %(default)s)")
     parser.add_argument("--fps", type=int, default=10, help="frames a second (default: %(default)s)")
-    parser.add_argument("--out", required=True, metavar="FILE.gif", help="file to write")
+    parser.add_argument("--out", type=new_file, required=True, metavar="FILE.gif", help="file to write")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -27,8 +29,9 @@ def run(args: argparse.Namespace) -> int:
             raise WrongValue(f"--{name}: a number of at least 1 wanted, got {getattr(args, name)}")
     if not args.out.endswith(".gif"):
         raise WrongValue(f"--out: a file name ending in .gif wanted, got {args.out!r}")
-    from rangym.evaluation.film import film, write_gif
+    from rangym.evaluation.film import check_extra, film, write_gif
 
+    check_extra()
     overrides = arguments.key_values(args.overrides, "--set")
     env_id = arguments.env_id(args.env)
     frames = film(args.policy, env_id, args.scenario, overrides, seed=args.seed, slots=args.slots)

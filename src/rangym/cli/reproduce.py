@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 DESCRIPTION = """\
 Measure every claim of a paper and print it beside the claim, with an interval and a verdict:
@@ -13,11 +14,18 @@ EXAMPLE = "  rangym reproduce smooth-handovers --quick\n  rangym reproduce smoot
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     from rangym.cli import arguments
+    from rangym.evaluation.places import new_folder
 
     parser.add_argument("paper", nargs="?", help="which paper")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter episodes, said so in the table")
     arguments.add_workers(parser)
-    parser.add_argument("--out", default="results/reproduce", metavar="DIR", help="default: %(default)s")
+    default = Path("results/reproduce")  # a path, which argparse takes as it is: the list of papers needs no folder
+    parser.add_argument("--out", type=new_folder, default=default, metavar="DIR", help="default: %(default)s")
+
+
+def going_on(args: argparse.Namespace) -> str:
+    """What an interrupted reproduction leaves behind."""
+    return f"finished rows are below {args.out}, and the same command goes on from them"
 
 
 def run(args: argparse.Namespace) -> int:

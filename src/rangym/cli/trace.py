@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rangym.envs.errors import WrongValue
@@ -38,9 +37,13 @@ QOS_ONLY = ("kpis", "columns", "period", "label_delay", *QOS_FLAGS)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from rangym.evaluation.places import new_file
+
     parser.add_argument("action", choices=["import"], help="what to do")
     parser.add_argument("logs", metavar="LOGS", help="folder, .zip, CSV or (qos) Parquet file")
-    parser.add_argument("--out", required=True, metavar="FILE.npz", help="file to write, whole or not at all")
+    parser.add_argument(
+        "--out", type=new_file, required=True, metavar="FILE.npz", help="file to write, whole or not at all"
+    )
     parser.add_argument("--kind", choices=["radio", "qos"], default="radio", help="what to make (default: %(default)s)")
     radio = parser.add_argument_group("--kind radio")
     radio.add_argument("--cells", type=int, help="at most so many cells (default: 25)")
@@ -70,8 +73,6 @@ def run(args: argparse.Namespace) -> int:
             raise WrongValue(f"--{name.replace('_', '-')}: used with --kind {other} only, got --kind {args.kind}")
     if not args.out.endswith(".npz"):
         raise WrongValue(f"--out: a file name ending in .npz wanted, got {args.out!r}")
-    if not Path(args.out).resolve().parent.is_dir():  # said before the logs are read
-        raise WrongValue(f"--out: a file in a folder that is there wanted, got {args.out!r}")
     return _radio(args) if args.kind == "radio" else _qos(args)
 
 

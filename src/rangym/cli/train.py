@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from rangym.cli import arguments
+
 DESCRIPTION = """\
 Train a reinforcement-learning agent from a recipe (needs the extra: pip install 'rangym[rl]').
 
@@ -15,6 +17,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from rangym.baselines import train
 
     train.add_arguments(parser)
+
+
+def going_on(args: argparse.Namespace) -> str:
+    """What an interrupted training leaves behind."""
+    return arguments.checkpoint_kept(args, "progress.json")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from rangym.cli import arguments
 from rangym.envs.errors import WrongValue
@@ -17,24 +18,31 @@ EXAMPLE = """\
   rangym tune lda:rounding=coupled --grid step_scale=1,3 --seeds 10000:10016 --workers 2 --save tuned.json"""
 
 
+going_on = arguments.rows_kept
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from rangym.evaluation.places import new_file
+
     parser.add_argument("policy", metavar="POLICY", help="NAME, or NAME:KEY=VALUE,... with what stays fixed")
     arguments.add_environment(parser)
     parser.add_argument("--grid", metavar="KEY=V1,V2,...", action="append", required=True, help="values to try")
     parser.add_argument("--seeds", default="10000:10016", help="tuning seeds (default: %(default)s)")
     arguments.add_workers(parser)
-    parser.add_argument("--out", metavar="FILE", help="JSON-lines file that keeps the rows")
-    parser.add_argument("--save", metavar="FILE.json", help="add the best options to this file")
+    parser.add_argument("--out", type=new_file, metavar="FILE", help="JSON-lines file that keeps the rows")
+    parser.add_argument("--save", type=new_file, metavar="FILE.json", help="add the best options to this file")
 
 
 def run(args: argparse.Namespace) -> int:
     from rangym.evaluation.protocol import parse_seeds
     from rangym.evaluation.summary import text_report
-    from rangym.evaluation.tune import save, tune
+    from rangym.evaluation.tune import save, tune, tuned_options
 
     overrides = arguments.key_values(args.overrides, "--set")
     if args.save and overrides.keys() - {"map"}:  # `measured` cannot be made without its map
         raise WrongValue("--save: tuned options are kept for a scenario as it is, so without --set (but for map)")
+    if args.save:
+        tuned_options(Path(args.save))  # refused before the work
     tuning = tune(
         args.policy,
         arguments.env_id(args.env),
