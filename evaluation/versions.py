@@ -1,0 +1,46 @@
+"""What a row's numbers depend on beside the code: versions of Python and packages, and the kind of processor."""
+
+from __future__ import annotations
+
+import functools
+import platform
+from importlib import metadata
+
+from threadpoolctl import threadpool_info
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """The versions and the processor that a row's numbers depend on."""
+    packages = {name: metadata.version(name) for name in ("rangym", "numpy", "scipy", "numba", "gymnasium")}
+    return {"python": platform.python_version(), **packages, "processor": processor()}
+
+
+@functools.cache
+def processor() -> str:
+    """The kind of processor, as far as it decides the last bits of a number.
+
+    BLAS and NumPy choose their kernels by processor, and the C library its exponentials; each sums and rounds in an
+    order of its own. Two machines of one kind give the same bits, two of different kinds agree to rounding.
+    """
+    import scipy.linalg  # noqa: F401  (loads SciPy's own BLAS, so that the answer does not depend on who asks first)
+
+    library = " ".join(filter(None, platform.libc_ver()))
+    return ", ".join(filter(None, (platform.machine(), library, *_blas_kernels(), f"NumPy {_numpy_dispatch()}")))
+
+
+def _blas_kernels() -> list[str]:
+    """The BLAS libraries of NumPy and SciPy, each with its kernels."""
+    found = [library for library in threadpool_info() if library["user_api"] == "blas"]
+    return sorted({f"{library['internal_api']} {library.get('architecture', '')}".strip() for library in found})
+
+
+def _numpy_dispatch() -> str:
+    """The highest set of processor features that NumPy's loops use here."""
+    try:
+        from numpy._core import _multiarray_umath as umath
+    except ImportError:  # NumPy 1
+        from numpy.core import _multiarray_umath as umath
+    features = umath.__cpu_features__
+    enabled = [name for name in umath.__cpu_dispatch__ if features[name]]
+    return ["scalar", *umath.__cpu_baseline__, *enabled][-1]
