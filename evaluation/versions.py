@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import functools
+import importlib
+import os
 import platform
 from importlib import metadata
 
+import numpy as np
 from threadpoolctl import threadpool_info
 
 
@@ -20,13 +23,16 @@ def versions() -> dict[str, str]:
 def processor() -> str:
     """The kind of processor, as far as it decides the last bits of a number.
 
-    BLAS and NumPy choose their kernels by processor, and the C library its exponentials; each sums and rounds in an
-    order of its own. Two machines of one kind give the same bits, two of different kinds agree to rounding.
+    BLAS and NumPy choose their kernels by processor, numba compiles for it, and the C library chooses its exponentials;
+    each sums and rounds in an order of its own. Machines of one kind give the same bits, others agree to rounding.
     """
     import scipy.linalg  # noqa: F401  (loads SciPy's own BLAS, so that the answer does not depend on who asks first)
+    from llvmlite.binding import get_host_cpu_name  # numba's compiler
 
     library = " ".join(filter(None, platform.libc_ver()))
-    return ", ".join(filter(None, (platform.machine(), library, *_blas_kernels(), f"NumPy {_numpy_dispatch()}")))
+    compiled_for = os.environ.get("NUMBA_CPU_NAME") or get_host_cpu_name()
+    parts = platform.machine(), library, *_blas_kernels(), f"NumPy {_numpy_dispatch()}", f"numba {compiled_for}"
+    return ", ".join(filter(None, parts))
 
 
 def _blas_kernels() -> list[str]:
@@ -37,10 +43,7 @@ def _blas_kernels() -> list[str]:
 
 def _numpy_dispatch() -> str:
     """The highest set of processor features that NumPy's loops use here."""
-    try:
-        from numpy._core import _multiarray_umath as umath
-    except ImportError:  # NumPy 1
-        from numpy.core import _multiarray_umath as umath
+    umath = importlib.import_module(f"{'numpy._core' if hasattr(np, '_core') else 'numpy.core'}._multiarray_umath")
     features = umath.__cpu_features__
     enabled = [name for name in umath.__cpu_dispatch__ if features[name]]
     return ["scalar", *umath.__cpu_baseline__, *enabled][-1]
