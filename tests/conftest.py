@@ -12,6 +12,21 @@ settings.register_profile("rangym", deadline=None)
 settings.load_profile("rangym")
 
 
+def pytest_addoption(parser):
+    parser.addoption("--disturb", type=int, metavar="SEED", help="move numbers by some units in the last place")
+
+
+def pytest_configure(config):
+    if config.getoption("--disturb") is not None:
+        runpy.run_path(str(Path(__file__).with_name("disturbance.py")))["install"](config.getoption("--disturb"))
+
+
+def pytest_report_header():
+    from rangym.evaluation.versions import processor
+
+    return f"processor: {processor()}"
+
+
 @pytest.fixture(scope="session")
 def kpi_logs():
     """Made-up logs of key performance indicators: `kpi_rows` and `write_csv`."""
