@@ -31,7 +31,8 @@ def processor() -> str:
 
     library = " ".join(filter(None, platform.libc_ver()))
     compiled_for = os.environ.get("NUMBA_CPU_NAME") or get_host_cpu_name()
-    parts = platform.machine(), library, *_blas_kernels(), f"NumPy {_numpy_dispatch()}", f"numba {compiled_for}"
+    loops = ["baseline", *numpy_dispatch()][-1]
+    parts = platform.machine(), library, *_blas_kernels(), f"NumPy {loops}", f"numba {compiled_for}"
     return ", ".join(filter(None, parts))
 
 
@@ -41,9 +42,7 @@ def _blas_kernels() -> list[str]:
     return sorted({f"{library['internal_api']} {library.get('architecture', '')}".strip() for library in found})
 
 
-def _numpy_dispatch() -> str:
-    """The highest set of processor features that NumPy's loops use here."""
+def numpy_dispatch() -> list[str]:
+    """The features of this processor, beyond those that NumPy always needs, that its loops use; ascending."""
     umath = importlib.import_module(f"{'numpy._core' if hasattr(np, '_core') else 'numpy.core'}._multiarray_umath")
-    features = umath.__cpu_features__
-    enabled = [name for name in umath.__cpu_dispatch__ if features[name]]
-    return ["scalar", *umath.__cpu_baseline__, *enabled][-1]
+    return [name for name in umath.__cpu_dispatch__ if umath.__cpu_features__[name]]

@@ -141,11 +141,11 @@ def test_benchmark_rows_come_out_again(env_id):
 
 def test_federated_rows_come_out_again():
     rows = read(PUBLISHED / "federated_digits.jsonl").rows.values()
-    rows = [row for row in rows if row["seed_range"] == "evaluation"]
+    rows = [row for row in rows if row["seed_range"] == "evaluation" and row["seed"] == 1]  # populations cost the most
     names = ("personal", "overall", "served", "energy_tx_j", "personal_curve", "overall_curve", "num_clusters")
     jobs = ("study", "method", "concentration", "allocation", "learning_rate", "seed")
     sample = []
-    for row in one_of_each(rows, "method", "allocation"):
+    for row in sorted(one_of_each(rows, "method", "allocation"), key=lambda row: row["concentration"]):
         found = federated({name: row[name] for name in jobs})
         sample.append(Again(row, plain({name: found[name] for name in names}), ("personal", "overall")))
     assert len(sample) == 21
