@@ -52,29 +52,8 @@ _WORDS = {np.dtype(np.float64): (np.uint64, 20), np.dtype(np.float32): (np.uint3
 """Integers of a dtype's size, and how many trailing zero bits make a number exact."""
 
 
-def moved(value, seed: int, by_place: bool = False):
-    """``value`` with its floating-point numbers moved: scalars, arrays, and what holds them."""
-    if isinstance(value, float):  # np.float64 is one
-        return type(value)(_moved(np.array(value), seed, False))
-    if isinstance(value, np.float32):
-        return _moved(np.array(value), seed, False)[()]
-    if isinstance(value, np.ndarray):
-        return _moved(value, seed, by_place) if value.dtype in _WORDS else value
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(moved(v, seed, by_place) for v in value))
-    if isinstance(value, tuple | list):
-        return type(value)(moved(v, seed, by_place) for v in value)
-    if type(value) is dict:
-        return {k: moved(v, seed, by_place) for k, v in value.items()}
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        twin = copy.copy(value)
-        for f in dataclasses.fields(value):
-            object.__setattr__(twin, f.name, moved(getattr(value, f.name), seed, by_place))
-        return twin
-    return value
-
-
-def _moved(x: np.ndarray, seed: int, by_place: bool) -> np.ndarray:
+def moved(x: np.ndarray, seed: int, by_place: bool = False, passed_on: np.ndarray | None = None) -> np.ndarray:
+    """``x`` with its numbers moved, but exact ones and those whose bits are among ``passed_on``."""
     word, exact = _WORDS[x.dtype]
     bits = np.ascontiguousarray(x).reshape(-1).view(word)
     mixed = bits.astype(np.uint64) + np.uint64(seed * 0x9E3779B97F4A7C15 % 2**64)
@@ -85,24 +64,59 @@ def _moved(x: np.ndarray, seed: int, by_place: bool) -> np.ndarray:
     mixed ^= mixed >> np.uint64(32)
     units = (mixed % np.uint64(2 * UNITS + 1)).astype(np.int64) - UNITS
     stays = ~np.isfinite(x.reshape(-1)) | (bits & word((1 << exact) - 1) == 0)
+    if passed_on is not None:
+        stays |= np.isin(bits, passed_on)
     # Neighbours in bits are neighbours in value, so units of the last place are units of the integer.
     return (bits + np.where(stays, 0, units).astype(word)).astype(word).view(x.dtype).reshape(x.shape)
 
 
+def _changed(value, change: Callable[[np.ndarray], np.ndarray]):
+    """``value`` with ``change`` of each floating-point array and scalar in it, at any depth."""
+    if isinstance(value, float | np.float32):  # np.float64 is a float
+        return type(value)(change(np.asarray(value))[()])
+    if isinstance(value, np.ndarray):
+        return change(value) if value.dtype in _WORDS else value
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(_changed(v, change) for v in value))
+    if isinstance(value, tuple | list):
+        return type(value)(_changed(v, change) for v in value)
+    if type(value) is dict:
+        return {k: _changed(v, change) for k, v in value.items()}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        twin = copy.copy(value)
+        for f in dataclasses.fields(value):
+            object.__setattr__(twin, f.name, _changed(getattr(value, f.name), change))
+        return twin
+    return value
+
+
 def _results(function: Callable, seed: int) -> Callable:
+    """``function`` with moved results; what it hands on from its arguments stays, as it does on any processor."""
+
     @functools.wraps(function)
     def call(*args, **kwargs):
-        return moved(function(*args, **kwargs), seed)
+        given: list[np.ndarray] = []
+
+        def note(x: np.ndarray) -> np.ndarray:
+            given.append(np.ascontiguousarray(x).reshape(-1).view(_WORDS[x.dtype][0]).astype(np.uint64))
+            return x
+
+        _changed((args, kwargs), note)
+        passed_on = np.concatenate(given) if given else None
+        return _changed(function(*args, **kwargs), lambda x: moved(x, seed, passed_on=passed_on))
 
     return call
 
 
-def _arguments(function: Callable, seed: int, by_place: bool = False, first: int = 0) -> Callable:
+def _arguments(function: Callable, seed: int, by_place: bool = False) -> Callable:
+    """``function`` that sees moved arrays; scalars are options and stay."""
+
+    def see(value):
+        return moved(value, seed, by_place) if isinstance(value, np.ndarray) and value.dtype in _WORDS else value
+
     @functools.wraps(function)
     def call(*args, **kwargs):
-        given = [v if isinstance(v, float) else moved(v, seed, by_place) for v in args[first:]]  # options stay
-        named = {k: v if isinstance(v, float) else moved(v, seed, by_place) for k, v in kwargs.items()}
-        return function(*args[:first], *given, **named)
+        return function(*map(see, args), **{k: see(v) for k, v in kwargs.items()})
 
     return call
 
@@ -128,7 +142,7 @@ def install(seed: int) -> None:
     scipy.optimize.linear_sum_assignment = _arguments(scipy.optimize.linear_sum_assignment, seed, by_place=True)
     scipy.optimize.minimize = _minimisation(scipy.optimize.minimize, seed)
     for model in (KMeans, GaussianMixture):
-        model.fit = _arguments(model.fit, seed, by_place=True, first=1)
+        model.fit = _arguments(model.fit, seed, by_place=True)
     formulas = [f for package in FORMULAS for f in _public_functions(package)]
     for module, names in INNER.items():
         formulas += [getattr(importlib.import_module(f"rangym.policies.algorithms.{module}"), name) for name in names]
