@@ -48,6 +48,8 @@ INNER = {
     "prediction.problem": ("relaxed_value",),
 }
 """Modules of `rangym.policies.algorithms` and their functions that return numbers on which something is decided."""
+EXACT = {"fold"}
+"""Formulas of additions, products and absolute values alone, which every processor rounds alike."""
 _WORDS = {np.dtype(np.float64): (np.uint64, 20), np.dtype(np.float32): (np.uint32, 8)}
 """Integers of a dtype's size, and how many trailing zero bits make a number exact."""
 
@@ -153,7 +155,11 @@ def _public_functions(package: str) -> list[Callable]:
     """Those of all modules of a package; kernels are no functions to Python."""
     modules = pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}.")
     found = [(name, value) for m in modules for name, value in vars(importlib.import_module(m.name)).items()]
-    return [v for name, v in found if inspect.isfunction(v) and v.__name__ == name and not name.startswith("_")]
+    return [
+        v
+        for name, v in found
+        if inspect.isfunction(v) and v.__name__ == name and not name.startswith("_") and name not in EXACT
+    ]
 
 
 def _replace(twins: Mapping[Callable, Callable]) -> None:
