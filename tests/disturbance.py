@@ -48,14 +48,14 @@ INNER = {
     "prediction.problem": ("relaxed_value",),
 }
 """Modules of `rangym.policies.algorithms` and their functions that return numbers on which something is decided."""
-EXACT = {"fold"}
-"""Formulas of additions, products and absolute values alone, which every processor rounds alike."""
+EXACT = {"fold", "ridge_heads", "take", "take_row"}
+"""Formulas that every processor rounds alike (additions, products, absolute values), or that hand on what they got."""
 _WORDS = {np.dtype(np.float64): (np.uint64, 20), np.dtype(np.float32): (np.uint32, 8)}
 """Integers of a dtype's size, and how many trailing zero bits make a number exact."""
 
 
-def moved(x: np.ndarray, seed: int, by_place: bool = False, passed_on: np.ndarray | None = None) -> np.ndarray:
-    """``x`` with its numbers moved, but exact ones and those whose bits are among ``passed_on``."""
+def moved(x: np.ndarray, seed: int, by_place: bool = False) -> np.ndarray:
+    """``x`` with its numbers moved, but the exact ones."""
     word, exact = _WORDS[x.dtype]
     bits = np.ascontiguousarray(x).reshape(-1).view(word)
     mixed = bits.astype(np.uint64) + np.uint64(seed * 0x9E3779B97F4A7C15 % 2**64)
@@ -66,8 +66,6 @@ def moved(x: np.ndarray, seed: int, by_place: bool = False, passed_on: np.ndarra
     mixed ^= mixed >> np.uint64(32)
     units = (mixed % np.uint64(2 * UNITS + 1)).astype(np.int64) - UNITS
     stays = ~np.isfinite(x.reshape(-1)) | (bits & word((1 << exact) - 1) == 0)
-    if passed_on is not None:
-        stays |= np.isin(bits, passed_on)
     # Neighbours in bits are neighbours in value, so units of the last place are units of the integer.
     return (bits + np.where(stays, 0, units).astype(word)).astype(word).view(x.dtype).reshape(x.shape)
 
@@ -93,19 +91,11 @@ def _changed(value, change: Callable[[np.ndarray], np.ndarray]):
 
 
 def _results(function: Callable, seed: int) -> Callable:
-    """``function`` with moved results; what it hands on from its arguments stays, as it does on any processor."""
+    """``function`` with moved results."""
 
     @functools.wraps(function)
     def call(*args, **kwargs):
-        given: list[np.ndarray] = []
-
-        def note(x: np.ndarray) -> np.ndarray:
-            given.append(np.ascontiguousarray(x).reshape(-1).view(_WORDS[x.dtype][0]).astype(np.uint64))
-            return x
-
-        _changed((args, kwargs), note)
-        passed_on = np.concatenate(given) if given else None
-        return _changed(function(*args, **kwargs), lambda x: moved(x, seed, passed_on=passed_on))
+        return _changed(function(*args, **kwargs), lambda x: moved(x, seed))
 
     return call
 
