@@ -30,6 +30,13 @@ def pytest_configure(config):
         runpy.run_path(str(Path(__file__).with_name("disturbance.py")))["install"](config.getoption("--disturb"))
 
 
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--disturb") is not None:
+        for item in items:
+            if item.get_closest_marker("undisturbed"):
+                item.add_marker(pytest.mark.skip(reason="undisturbed"))
+
+
 def pytest_report_header():
     from rangym.evaluation.versions import processor
 
