@@ -48,8 +48,11 @@ INNER = {
     "prediction.problem": ("relaxed_value",),
 }
 """Modules of `rangym.policies.algorithms` and their functions that return numbers on which something is decided."""
-EXACT = {"fold", "ridge_heads", "take", "take_row"}
-"""Formulas that every processor rounds alike (additions, products, absolute values), or that hand on what they got."""
+EXACT = {"fold", "take", "take_row", "ridge_heads", "average", "normalised_average"} | {
+    "dirichlet_shares",
+    "drifting_shares",
+}
+"""Formulas that hand on part of what they got, or keep a range however they round: a share of a sum is at most 1."""
 _WORDS = {np.dtype(np.float64): (np.uint64, 20), np.dtype(np.float32): (np.uint32, 8)}
 """Integers of a dtype's size, and how many trailing zero bits make a number exact."""
 
