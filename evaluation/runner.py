@@ -5,12 +5,10 @@ from __future__ import annotations
 import copy
 import functools
 import json
-import platform
 import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +22,7 @@ from rangym.evaluation.episode import make_env, played
 from rangym.evaluation.grid import Job, Row, run_grid
 from rangym.evaluation.protocol import Benchmark, seed_range
 from rangym.evaluation.results import Results, is_named
+from rangym.evaluation.versions import versions
 from rangym.policies import registry, words
 from rangym.policies.base import Policy
 
@@ -210,13 +209,6 @@ def _same_episode(trace: Trace, own: Trace) -> Trace:
         if not np.array_equal(trace.slots[name], own.slots[name]):
             raise WrongValue(f"overrides: a trace that they leave unchanged wanted, got another {name!r}")
     return own
-
-
-@functools.cache
-def versions() -> dict[str, str]:
-    """The versions that a row's numbers depend on."""
-    packages = {name: metadata.version(name) for name in ("rangym", "numpy", "scipy", "numba", "gymnasium")}
-    return {"python": platform.python_version(), **packages}
 
 
 def plain(row: Row) -> Row:

@@ -89,7 +89,7 @@ def accumulated_gradient(start: NDArray, end: NDArray, step_size: float, form: s
 def norm1(iterations: ArrayLike, step_size: float, proximal: float) -> NDArray:
     """||a||_1 = (1 - q^gamma) / (1 - q), q = 1 - eta mu; gamma without a proximal term.
 
-    >>> float(norm1(3, 0.5, 0.2)), float(norm1(3, 0.5, 0.0))
+    >>> round(float(norm1(3, 0.5, 0.2)), 12), float(norm1(3, 0.5, 0.0))  # 1 + 0.9 + 0.81
     (2.71, 3.0)
     """
     return _geometric_sum(iterations, 1.0, step_size * proximal)

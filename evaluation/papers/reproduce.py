@@ -17,7 +17,7 @@ from rangym.evaluation.grid import Job, Row, run_grid
 from rangym.evaluation.papers.paper import Paper, Plan, find, resolve
 from rangym.evaluation.papers.rows import Rows
 from rangym.evaluation.papers.tables import Reproduction
-from rangym.evaluation.runner import versions
+from rangym.evaluation.versions import versions
 
 DEFAULT_OUT = "results/reproduce"
 ROWS = "rows.jsonl.xz"

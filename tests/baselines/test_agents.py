@@ -4,7 +4,6 @@ import dataclasses
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
@@ -21,7 +20,6 @@ from rangym.baselines.policy import Sb3Policy, policy_class
 from rangym.baselines.recipes import RECIPES
 from rangym.baselines.vec_adapter import VectorAdapter
 from rangym.evaluation import Benchmark, evaluate
-from rangym.evaluation.episode import make_env, played
 from rangym.evaluation.identity import options_of
 from rangym.policies import Task
 
@@ -348,21 +346,3 @@ def test_using_an_agent_loads_no_rl_framework():
         "assert not {'torch', 'stable_baselines3', 'sb3_contrib', 'tensorboard'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def _published():
-    """Two published rows of each agent: they draw different numbers of the recipe's agents."""
-    lines = (Path(__file__).parents[2] / "evaluation" / "published" / "bench.jsonl").read_text().splitlines()
-    rows = [row for line in lines if (row := json.loads(line)).get("role") == "agent"]
-    return [row for row in rows if row["seed"] < 2]
-
-
-def test_published_rows_of_agents_come_out_again():
-    rows = _published()
-    assert len(rows) >= 16 and {row["policy"] for row in rows} <= RECIPES.keys()
-    for row in rows:
-        env = make_env(row["env_id"], row["scenario"], {**row["overrides"], **row["policy_overrides"]})
-        env.reset(seed=row["seed"])
-        again = played(env, policies.make(row["policy"]), env.trace, row["seed"])
-        assert again["reward"] == pytest.approx(row["reward"], abs=1e-6), row["policy"]
-        assert again["terms"] == pytest.approx(row["terms"], abs=1e-6), row["policy"]

@@ -103,6 +103,7 @@ def digest(name: str) -> str:
     return hashlib.sha256(b"".join(parts)).hexdigest()
 
 
+@pytest.mark.undisturbed
 def test_a_seed_means_the_same_trace_in_another_process():
     names = ["small", "tiny", "volatile", "static"]
     program = (
@@ -333,6 +334,7 @@ def test_the_mean_displacement_per_slot_is_the_mean_speed():
     assert step.mean() == pytest.approx(17.0, abs=4 * 10 / math.sqrt(12 * 400))  # mean speeds U[12, 22] m/s
 
 
+@pytest.mark.undisturbed
 def test_a_large_scenario_needs_little_more_memory_than_its_trace():
     p = params("mobility", num_ues=200, horizon=4000)
     tracemalloc.start()

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -236,6 +237,13 @@ def test_published_rows_are_complete():
     assert len(lines) > 80
     printed = {" ".join(line.split()) for line in stored_report(stored).splitlines()}
     assert {" ".join(line.split()) for line in lines} <= printed
+    # So is every number of three digits, and every share, in the sentences around them.
+    sentences = " ".join(line for line in page if not line.startswith("    "))
+    quoted = set(re.findall(r"[ (](\.\d{3})\b", sentences)) - {".001"}
+    shares = {f"{share}%" for share in re.findall(r"\b(\d\d)(?: %| to)", sentences)} - {"50%"}
+    tables = " ".join(lines)
+    assert len(quoted) >= 4 and len(shares) >= 6
+    assert all(f" 0{number}" in tables for number in quoted) and all(share in tables for share in shares)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from rangym.evaluation.episode import Episode, episode_rng, make_env
 from rangym.evaluation.grid import Job, Row
 from rangym.evaluation.problems.cefl_orchestration import ENV_ID
 from rangym.evaluation.protocol import plain_values, seed_range
-from rangym.evaluation.runner import versions
+from rangym.evaluation.versions import versions
 from rangym.policies import registry
 from rangym.policies.base import Policy
 

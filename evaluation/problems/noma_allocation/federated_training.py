@@ -20,7 +20,7 @@ from rangym.envs.params import check, nearest, ranged
 from rangym.evaluation.episode import Episode, episode_rng, make_env
 from rangym.evaluation.grid import Row
 from rangym.evaluation.protocol import seed_range
-from rangym.evaluation.runner import versions
+from rangym.evaluation.versions import versions
 from rangym.policies import registry, words
 
 ENV_ID = "rangym/NomaAllocation-v0"
