@@ -15,7 +15,9 @@ from rangym.evaluation.papers.readings import Claim, Reading
 from rangym.evaluation.papers.reproduce import ROWS
 from rangym.evaluation.papers.rows import Rows
 from rangym.evaluation.papers.smooth_handovers import PAPER, HandoverPlan, jobs, measure, series
-from rangym.evaluation.papers.smooth_handovers.claims import claims, crossing_slot
+from rangym.evaluation.papers.smooth_handovers.claims import claims
+from rangym.evaluation.papers.smooth_handovers.claims_synthetic import crossing_slot
+from rangym.evaluation.papers.smooth_handovers.judgements import no_loss_per_ue, percent_of, same_per_ue
 from rangym.evaluation.papers.tables import Reproduction
 from rangym.evaluation.papers.verdicts import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, UNDECIDED, VERDICTS
 from rangym.evaluation.statistics import Interval
@@ -267,7 +269,7 @@ def tiny(tmp_path_factory):
 def test_claims_and_figures_are_written(tiny):
     found = json.loads((tiny / "claims.json").read_text())
     statements = [claim["statement"] for claim in found["claims"]]
-    assert len(statements) == len(set(statements)) == 28
+    assert len(statements) == len(set(statements)) == 32
     assert {claim["verdict"] for claim in found["claims"]} <= set(VERDICTS)
     printed = " ".join(claim["printed"] for claim in found["claims"])
     assert all(number in printed for number in ("6.5", "1400", "1.1-1.3", "67.7", "79.6", "4.4", "39", "171"))
@@ -338,6 +340,66 @@ def altered(data, change, kind, **arguments):
     for row in copied.where(kind, **arguments):
         change(row)
     return copied
+
+
+def test_the_least_regret_bound_by_hand():
+    """(18) over T at I = 100, J = 10, T = 5000, a_max = 1, P_T = 0 and the first of K = 8 experts, w_1 = 9/16."""
+    d, g = math.sqrt(200), math.sqrt(1000) * (1 + 1 / math.log(10))
+    nu = (2 * g * d + d) ** 2 * (d + 1 / 8)
+    bound = (math.sqrt(nu) * (1 + math.log(16 / 9)) + math.sqrt(g**2 + 2 * g) * d) / math.sqrt(5000)
+    assert measure.least_regret_bound(100, 10, 5000, 1.0) == pytest.approx(bound, rel=1e-12)
+    assert bound == pytest.approx(118.4, abs=0.05)
+
+
+def test_percentages_of_a_sum_of_logarithms_need_the_unit():
+    """10 % of f in Mbit/s are 1 % in bit/s for the same difference of a decade in all: only an agreement counts."""
+    f, ues = np.array([10.0, 10.1, 9.9]), 15
+    found = percent_of("x", f, f - 1.0, f, 10.0, ues)
+    assert found.verdict == NOT_TESTABLE
+    assert found.measured.startswith("0.0667 decades per UE [0.0667, 0.0667]; Mbit/s: 10 % ")
+    assert "bit/s: 1 %" in found.measured
+    assert percent_of("x", f, f - 1.0, f, 30.0, ues).verdict == NOT_REPRODUCED
+    assert percent_of("x", f, f - 1.0, f, (0.9, 11.0), ues).verdict == REPRODUCED
+    assert percent_of("x", f - 200, f - 201, f - 200, -39.0, ues).verdict == NOT_REPRODUCED  # also where f is negative
+
+
+def test_losses_are_judged_per_ue_whatever_the_level():
+    """The same loss of .01 decades per UE, 2.3 % of the rate, at any level of f."""
+    loss = 100 * np.array([0.0100, 0.0101, 0.0099])
+    for level in (-77.7, 0.0, 25.1):
+        reference = np.full(3, level)
+        assert no_loss_per_ue("x", reference - loss, reference, 100).verdict == REPRODUCED
+        assert no_loss_per_ue("x", reference - 2 * loss, reference, 100).verdict == NOT_REPRODUCED
+        assert same_per_ue("x", reference + 2 * loss, reference, 100).verdict == NOT_REPRODUCED
+        assert same_per_ue("x", reference + loss, reference, 100).verdict == REPRODUCED
+
+
+def test_less_handover_cost_counts_only_with_the_throughput(tiny):
+    """A hundred times less than the costliest of the previous works: reproduced, unless g is lost."""
+    data = Rows.load(tiny / ROWS)
+
+    def claim(rows):
+        return next(c for c in claims(rows) if "up to 79.6" in c.statement)
+
+    def set_to(rows, policies, h, g):
+        for policy in policies:
+            where = {"scenario": "desk", "gamma": 20.0, "policy": policy, "forecaster": None}
+            rows = altered(rows, lambda row: row.update(h=h, g=g, relaxed_h=h, relaxed_g=g), "episode", **where)
+        return rows
+
+    data = set_to(data, jobs.PREVIOUS.values(), -100.0, 30.0)
+    cheap = set_to(data, [jobs.LITERAL.policy], -1.0, 30.0)
+    assert claim(cheap).verdict == REPRODUCED
+    assert claim(set_to(data, [jobs.LITERAL.policy], -1.0, 20.0)).verdict == NOT_REPRODUCED
+    assert claim(set_to(data, [jobs.LITERAL.policy], -2.0, 30.0)).verdict == NOT_REPRODUCED
+
+
+def test_unknown_delays_vary_and_are_seen_afterwards(tiny):
+    job = Rows.load(tiny / ROWS).by_kind["varying"][0]
+    env = make_env("rangym/CellAssociation-v0", job["scenario"], job["overrides"])
+    env.reset(seed=0)
+    delay = env.trace.slots["handover_delay"]
+    assert env.system.reveal["handover_delay"] == 1 and (np.ptp(delay, axis=0) > 0).all()
 
 
 def test_rows_above_a_certified_bound_are_reported(tiny):
