@@ -88,6 +88,11 @@ def same_verdict(values: ArrayLike, reference: ArrayLike, tolerance: float | Non
     return interval_verdict(paired_difference(values, reference), -allowed, allowed)
 
 
+def read_off_verdict(value: float, printed: float, digits: int = 0) -> str:
+    """A number that is read off a plot, to so many decimals; ours has no interval, as the end of a pooled CDF."""
+    return REPRODUCED if round(value, digits) == printed else NOT_REPRODUCED
+
+
 def all_verdict(parts: Collection[str]) -> str:
     """A claim that holds where all its parts do: one part that fails refutes it."""
     for verdict in (NOT_REPRODUCED, NOT_TESTABLE, UNDECIDED):
