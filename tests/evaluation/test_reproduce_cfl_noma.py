@@ -20,6 +20,7 @@ TINY = CflNomaPlan(
     timing_seeds=2,
     learning_seeds=2,
     population_seeds=3,
+    few_seeds=2,
     study={"rounds": 10, "num_ues": 30, "participants": 12},
     learning_rates=(0.2, 0.5),
     note="QUICK RUN: for a test.",

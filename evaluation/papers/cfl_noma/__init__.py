@@ -8,7 +8,7 @@ from rangym.evaluation.papers.paper import Drawing, Paper, Plan
 
 @dataclass(frozen=True, kw_only=True)
 class CflNomaPlan(Plan):
-    """Numbers of seeds of single rounds, timings, federated trainings and populations to be clustered; what is trained.
+    """Numbers of seeds: single rounds, timings, federated trainings, populations, few participants; what is trained.
 
     ``study`` holds what differs from the defaults of `FederatedStudy`.
     """
@@ -17,6 +17,7 @@ class CflNomaPlan(Plan):
     timing_seeds: int
     learning_seeds: int
     population_seeds: int
+    few_seeds: int
     learning_rates: tuple[float, ...]
     study: Mapping[str, int] = field(default_factory=dict)
 
@@ -28,8 +29,9 @@ PAPER = Paper(
         "full": CflNomaPlan(
             seeds=200,
             timing_seeds=10,
-            learning_seeds=10,
+            learning_seeds=5,
             population_seeds=60,
+            few_seeds=20,
             learning_rates=(0.05, 0.1, 0.2, 0.5, 1.0),
         ),
         "quick": CflNomaPlan(
@@ -37,6 +39,7 @@ PAPER = Paper(
             timing_seeds=3,
             learning_seeds=3,
             population_seeds=10,
+            few_seeds=3,
             learning_rates=(0.2, 0.5),
             study={"rounds": 20},
             note="QUICK RUN: fewer seeds, shorter training; its verdicts hold for these.",

@@ -72,7 +72,7 @@ def trainings(plan: CflNomaPlan, rows: Rows) -> Iterator[Job]:
         study = dataclasses.replace(_study(plan), participants=FEW_PARTICIPANTS, num_clusters=number)
         method = "fedavg" if number == 1 else "cfl"
         own = {(method, concentration): rates[method, concentration] for concentration in CLUSTERED}
-        for found in federated.trainings(study, own, [Allocation()], range(plan.learning_seeds)):
+        for found in federated.trainings(study, own, [Allocation()], range(plan.few_seeds)):
             yield job("few", **found)
 
 
@@ -82,7 +82,7 @@ def setting(plan: CflNomaPlan) -> Iterator[str]:
     yield (
         f"Learning: {study.dataset}, {study.num_ues} users, {study.participants} in a round, {study.rounds} rounds, "
         f"seeds 0..{plan.learning_seeds - 1}, learning rates {', '.join(f'{r:g}' for r in plan.learning_rates)} tried; "
-        f"numbers of clusters: seeds 0..{plan.population_seeds - 1}."
+        f"numbers of clusters: seeds 0..{plan.population_seeds - 1}; few participants: seeds 0..{plan.few_seeds - 1}."
     )
 
 
