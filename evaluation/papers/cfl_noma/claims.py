@@ -192,10 +192,10 @@ def _falls(rows: Rows) -> Claim:
 
 def _below_random(rows: Rows) -> Claim:
     def reading(rule: str, access: str, offload_s: float) -> Reading:
-        logs = [
+        random, swapped = (
             np.log10(rows.values("energy", "reached", access, name, offload_s=offload_s)) for name in ("random", rule)
-        ]
-        return order(f"{rule}, {access}, {offload_s:g} s", *logs, " decades")
+        )
+        return order(f"{rule}, {access}, {offload_s:g} s", random, swapped, " decades")
 
     both = [reading("2es", access, 0.2) for access in ("noma", "oma_equal")]
     others = [

@@ -90,8 +90,8 @@ def _compared(rows: Rows, statement: str, where: str, runs: tuple[Run, Run], not
     """The first run's accuracy is higher than the second's."""
 
     def reading(kind: str, concentration: float) -> Reading:
-        values = [100 * _trained(rows, kind, concentration, run) for run in runs]
-        return order(f"{kind}, alpha {concentration:g}", *values, " %")
+        larger, smaller = (100 * _trained(rows, kind, concentration, run) for run in runs)
+        return order(f"{kind}, alpha {concentration:g}", larger, smaller, " %")
 
     return Claim(
         statement,
@@ -106,8 +106,8 @@ def _faster(rows: Rows, statement: str, where: str, runs: tuple[Run, Run]) -> Cl
     """The first run's accuracy is higher than the second's early on."""
 
     def reading(kind: str, concentration: float) -> Reading:
-        values = [100 * _trained(rows, f"{kind}_curve", concentration, run)[:, 0] for run in runs]
-        return order(f"{kind}, alpha {concentration:g}", *values, " %")
+        larger, smaller = (100 * _trained(rows, f"{kind}_curve", concentration, run)[:, 0] for run in runs)
+        return order(f"{kind}, alpha {concentration:g}", larger, smaller, " %")
 
     return Claim(
         statement,

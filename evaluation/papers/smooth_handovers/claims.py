@@ -85,9 +85,11 @@ def _theorem(rows: Rows) -> Claim:
 
 def _unknown_horizon(rows: Rows) -> Claim:
     def reading(source: Source, scenario: str) -> Reading:
-        f = [series.means(rows, "f", scenario, policy) for policy in (p.doubling(source.policy), source.policy)]
+        unknown, known = (
+            series.means(rows, "f", scenario, policy) for policy in (p.doubling(source.policy), source.policy)
+        )
         label = source.label if scenario == "static" else f"{source.label}, {scenario}"
-        return no_loss_per_ue(label, *f, series.num_ues(rows, scenario))
+        return no_loss_per_ue(label, unknown, known, series.num_ues(rows, scenario))
 
     return Claim(
         "The doubling trick eliminates the need to know the horizon T (f with it against f with T known)",
@@ -189,8 +191,8 @@ def _unknown_delays(rows: Rows) -> Iterator[Claim]:
         return order(source.label, mean[:, -1], mean[:, middle])
 
     def cheaper(source: Source) -> Reading:
-        cost = [-rows.values("varying", "h", policy=q) for q in (p.euclidean(source.policy), source.policy)]
-        return order(source.label, *cost)
+        untold, told = (-rows.values("varying", "h", policy=q) for q in (p.euclidean(source.policy), source.policy))
+        return order(source.label, untold, told)
 
     yield Claim(
         "LDA need not know the HO delays: where they vary and are seen afterwards only, its regret diminishes all the "

@@ -37,8 +37,8 @@ def _same_throughput(rows: Rows) -> Claim:
     low, high = p.REAL_GAMMAS
 
     def reading(source: Source) -> Reading:
-        g = [series.means(rows, "g", "desk", source, gamma) for gamma in (high, low)]
-        return same_per_ue(source.label, *g, series.num_ues(rows, "desk"))
+        at_high, at_low = (series.means(rows, "g", "desk", source, gamma) for gamma in (high, low))
+        return same_per_ue(source.label, at_high, at_low, series.num_ues(rows, "desk"))
 
     return Claim(
         "LDA's cumulative g is the same for gamma 5 and 20: no throughput is sacrificed (g at 20 against g at 5)",

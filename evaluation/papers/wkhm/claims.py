@@ -61,6 +61,10 @@ def _ablations(rows: Rows) -> Iterator[Claim]:
     def at(reading: str, parameter: str, values: tuple[float, ...], value: float) -> NDArray:
         return rows.values("ablation", parameter, reading=reading)[:, values.index(value)]
 
+    def least_and_most_eps(reading: str) -> Reading:
+        most, least = (at(reading, "eps", EPS_VALUES, eps) for eps in (1e-5, 1e-7))
+        return same(reading, most, least, " dB", DECIBELS)
+
     def orders(parameter: str, values: tuple[float, ...], high: float, low: float) -> tuple[Reading, ...]:
         return tuple(order(r, at(r, parameter, values, high), at(r, parameter, values, low), " dB") for r in ABLATED)
 
@@ -90,7 +94,7 @@ def _ablations(rows: Rows) -> Iterator[Claim]:
         "Performance is nearly constant for eps from 1e-7 to 1e-5",
         "Fig. 3c",
         "constant",
-        tuple(same(r, *(at(r, "eps", EPS_VALUES, e) for e in (1e-5, 1e-7)), " dB", DECIBELS) for r in ABLATED),
+        tuple(map(least_and_most_eps, ABLATED)),
     )
     yield Claim(
         "Performance is best with q about p: higher at q = p than at q = p / 2 and at q = 2 p",
