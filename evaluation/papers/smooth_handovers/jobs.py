@@ -58,6 +58,11 @@ def euclidean(policy: str) -> str:
     return policy + ",delay_norm=euclidean"
 
 
+def blind(policy: str) -> str:
+    """LDA with the same constants whose experts are not charged for moving: it does not see the delays."""
+    return policy + ",delay_norm=none"
+
+
 def doubling(policy: str) -> str:
     """LDA for an unknown horizon."""
     return policy + ",horizon=doubling"
@@ -98,7 +103,7 @@ def _unknown_delays(plan: HandoverPlan, seed: int) -> Iterator[Job]:
     overrides = {**plan.synthetic, "delay_variation": DELAY_VARIATION}
     where = dict(gamma=SYNTHETIC_GAMMA, scenario="static", overrides=overrides, seed=seed)
     for source in EXTENDED:
-        for policy in (source.policy, euclidean(source.policy)):
+        for policy in (source.policy, blind(source.policy)):
             yield job("varying", policy=policy, **where)
 
 
