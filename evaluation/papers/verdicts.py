@@ -37,8 +37,8 @@ RULES = (
     "which all agree stands, and where they disagree the claim is not testable.",
     'A number read off a plot ("about") is reproduced if ours, rounded to the digits printed, is that number. '
     "A statement about every case is refuted by one case.",
-    "The rules on undecided claims, gains, tolerances in a unit, open meanings and numbers read off a plot came after an "
-    "earlier version of these tables had been seen; the others stood before anything was run.",
+    "The rules on undecided claims, gains, tolerances in a unit, open meanings and numbers read off a plot came after "
+    "an earlier version of these tables had been seen; the others stood before anything was run.",
     "Nothing is corrected for the number of readings: one reading that agrees where its neighbours do not is weak "
     "evidence. The literal reading alone decides, whatever the others give.",
 )
