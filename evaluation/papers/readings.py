@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,13 +10,17 @@ from numpy.typing import ArrayLike
 
 from rangym.envs.errors import WrongValue
 from rangym.evaluation.papers.verdicts import (
-    NOT_REPRODUCED,
     NOT_TESTABLE,
-    REPRODUCED,
+    TOLERANCE,
+    VERDICTS,
+    all_verdict,
+    interval_verdict,
     limit_verdict,
     no_loss_verdict,
     number_verdict,
     order_verdict,
+    same_verdict,
+    whichever_verdict,
 )
 from rangym.evaluation.statistics import Interval, mean_interval, paired_difference
 
@@ -29,10 +34,8 @@ class Reading:
     verdict: str
 
     def __post_init__(self) -> None:
-        if self.verdict not in (REPRODUCED, NOT_REPRODUCED, NOT_TESTABLE):
-            raise WrongValue(
-                f"verdict: {REPRODUCED!r}, {NOT_REPRODUCED!r} or {NOT_TESTABLE!r} wanted, got {self.verdict!r}"
-            )
+        if self.verdict not in VERDICTS:
+            raise WrongValue(f"verdict: one of {list(VERDICTS)} wanted, got {self.verdict!r}")
 
 
 @dataclass(frozen=True)
@@ -83,11 +86,15 @@ def number(label: str, values: ArrayLike, printed: float | tuple[float, float], 
     return Reading(label, spelled(found, unit), number_verdict(found, *ends))
 
 
+def gain(label: str, values: ArrayLike, printed: float, unit: str = "") -> Reading:
+    """Values of the seeds against a printed gain, which a larger one reproduces, too."""
+    found = mean_interval(values)
+    return Reading(label, spelled(found, unit), interval_verdict(found, low=(1.0 - TOLERANCE) * printed))
+
+
 def order(label: str, larger: ArrayLike, smaller: ArrayLike, unit: str = "") -> Reading:
     """Values claimed to be larger than others on the same traces; says both means and the paired difference."""
-    difference = paired_difference(larger, smaller)
-    text = f"{_short(_mean(larger))} against {_short(_mean(smaller))}{unit}, difference {spelled(difference, unit)}"
-    return Reading(label, text, order_verdict(difference))
+    return Reading(label, _compared(larger, smaller, unit), order_verdict(paired_difference(larger, smaller)))
 
 
 def limit(label: str, values: ArrayLike, below: float, unit: str = "") -> Reading:
@@ -96,11 +103,28 @@ def limit(label: str, values: ArrayLike, below: float, unit: str = "") -> Readin
     return Reading(label, spelled(found, unit), limit_verdict(found, below))
 
 
-def no_loss(label: str, values: ArrayLike, reference: ArrayLike) -> Reading:
-    """Values claimed not to fall behind others on the same traces."""
-    text = f"{_short(_mean(values))} against {_short(_mean(reference))}"
-    text += f", difference {spelled(paired_difference(values, reference))}"
-    return Reading(label, text, no_loss_verdict(values, reference))
+def no_loss(
+    label: str, values: ArrayLike, reference: ArrayLike, unit: str = "", tolerance: float | None = None
+) -> Reading:
+    """Values claimed not to fall behind others on the same traces; for ``tolerance`` see `no_loss_verdict`."""
+    return Reading(label, _compared(values, reference, unit), no_loss_verdict(values, reference, tolerance))
+
+
+def same(
+    label: str, values: ArrayLike, reference: ArrayLike, unit: str = "", tolerance: float | None = None
+) -> Reading:
+    """Values claimed to be those of others on the same traces; for ``tolerance`` see `no_loss_verdict`."""
+    return Reading(label, _compared(values, reference, unit), same_verdict(values, reference, tolerance))
+
+
+def all_of(label: str, parts: Sequence[Reading]) -> Reading:
+    """A claim with several parts, which holds where all of them do."""
+    return Reading(label, _listed(parts), all_verdict([part.verdict for part in parts]))
+
+
+def whichever(label: str, meanings: Sequence[Reading]) -> Reading:
+    """A claim of which the paper leaves open what it means; see `whichever_verdict`."""
+    return Reading(label, _listed(meanings), whichever_verdict([meaning.verdict for meaning in meanings]))
 
 
 def spelled(found: Interval, unit: str = "") -> str:
@@ -108,6 +132,15 @@ def spelled(found: Interval, unit: str = "") -> str:
     if np.isnan(found.low):
         return f"{_short(found.value)}{unit}"
     return f"{_short(found.value)}{unit} [{_short(found.low)}, {_short(found.high)}]"
+
+
+def _compared(values: ArrayLike, reference: ArrayLike, unit: str) -> str:
+    difference = spelled(paired_difference(values, reference), unit)
+    return f"{_short(_mean(values))} against {_short(_mean(reference))}{unit}, difference {difference}"
+
+
+def _listed(parts: Sequence[Reading]) -> str:
+    return "; ".join(f"{part.label}: {part.measured}" for part in parts)
 
 
 def _mean(values: ArrayLike) -> float:

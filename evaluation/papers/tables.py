@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rangym.envs.files import write_whole
 from rangym.evaluation.papers.readings import Claim
-from rangym.evaluation.papers.verdicts import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, RULES
+from rangym.evaluation.papers.verdicts import NOT_REPRODUCED, RULES, VERDICTS
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Reproduction:
 
     def counts(self) -> str:
         found = Counter(claim.verdict for claim in self.claims)
-        listed = ", ".join(f"{found[v]} {v}" for v in (REPRODUCED, NOT_REPRODUCED, NOT_TESTABLE))
+        listed = ", ".join(f"{found[v]} {v}" for v in VERDICTS)
         return f"{len(self.claims)} claims: {listed} (the literal reading decides)."
 
     def text(self, width: int | None = None) -> str:

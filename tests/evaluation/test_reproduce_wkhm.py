@@ -1,14 +1,16 @@
 """The reproduction of WKHM on a few seeds: what is measured, and that its verdicts follow the numbers."""
 
+import copy
 import json
 
 import numpy as np
 import pytest
 from scipy import stats
 
+from rangym.evaluation.papers import readings
 from rangym.evaluation.papers.reproduce import ROWS, run
 from rangym.evaluation.papers.rows import Rows
-from rangym.evaluation.papers.verdicts import NOT_REPRODUCED, REPRODUCED
+from rangym.evaluation.papers.verdicts import DECIBELS, NOT_REPRODUCED, REPRODUCED, UNDECIDED, read_off_verdict
 from rangym.evaluation.papers.wkhm import PAPER, WkhmPlan, claims, figures, measure
 from rangym.evaluation.papers.wkhm.jobs import ABLATED, TABLE_I
 
@@ -124,15 +126,75 @@ def test_a_limit_that_is_lower_beside_is_no_minimum():
     )
 
 
+def test_a_limit_cycle_is_found_and_rest_is_none():
+    """Seed 2 at (p, q, eps) = (1, 4, 1e-4) goes round between two placements; seed 3 comes to rest."""
+    setting = dict(p=1.0, q=4.0, eps=1e-4)
+    _, users, start = measure.drawn("uniform", 2, {})
+    period, swing = measure.limit_cycle(users, start, "printed", **setting)
+    assert period == 2 and 1e-4 < swing < 1e-2
+    here = measure.moved(users, start, form="printed", max_iterations=4000, tolerance=1e-12, **setting).position
+    there = measure.moved(users, here, form="printed", max_iterations=1, tolerance=1e-12, **setting)
+    back = measure.moved(users, there.position, form="printed", max_iterations=1, tolerance=1e-12, **setting)
+    assert np.abs(back.position - here).max() < 1e-9 < 1e-3 < np.abs(there.position - here).max()
+    assert abs(there.value / back.value - 1) == pytest.approx(swing, rel=0.1)
+    _, users, start = measure.drawn("uniform", 3, {})
+    assert measure.limit_cycle(users, start, "printed", **setting) == (1, 0.0)
+
+
+def test_one_cycle_refutes_and_none_leaves_the_limit(data):
+    def settles(**cycle):
+        rows = Rows.of(copy.deepcopy([row for kind in data.by_kind.values() for row in kind]))
+        for row in rows.where("theorems"):
+            count = len(row["printed"]["period"])
+            row["printed"].update(period=[1] * count, swing=[0.0] * count, last_change=[0.0] * count)
+        for name, value in cycle.items():
+            rows.where("theorems")[0]["printed"][name][5] = value
+        return next(c for c in claims.claims(rows) if c.where == "Theorem 2").readings[0]
+
+    assert settles().verdict == REPRODUCED
+    cyclic = settles(period=2, swing=1e-3)
+    assert cyclic.verdict == NOT_REPRODUCED
+    assert cyclic.measured.startswith(
+        "1 of 12 runs never settle: cycles of 2 steps at (p, q, eps) = (1.0, 4.0, 0.0001)"
+    )
+    assert settles(period=2, swing=1e-8).verdict == REPRODUCED  # rounding
+
+
+def test_next_to_no_regulariser_does_as_well_until_it_overflows():
+    """Without eps a node that lands on a user is 0 / 0 in the next step; 1e-100 is enough to divide."""
+    lost = {eps: [] for eps in measure.WITHOUT_EPS}
+    for seed in range(4):
+        system, users, start = measure.drawn("uniform", seed, measure.NO_HEIGHT)
+        sinr = {
+            eps: np.log10(system.rates(users, measure.moved(users, start, form="printed", eps=eps).position).sinr)
+            for eps in (1e-6, *measure.WITHOUT_EPS)
+        }
+        for eps, values in lost.items():
+            values.append(10 * (sinr[1e-6] - sinr[eps]).mean())
+    assert np.mean(lost[1e-300]) > 1.0 and abs(np.mean(lost[1e-100])) < 0.3
+
+
+def test_the_pooled_cdf_is_read_to_whole_decibels():
+    for least, verdict in (([-4.65, -1.0], REPRODUCED), ([-1.0, -5.4], REPRODUCED), ([-3.2, -4.4], NOT_REPRODUCED)):
+        found = claims._pooled("x", np.array(least), lambda lowest: read_off_verdict(lowest, -5.0))
+        assert found.verdict == verdict and found.measured.startswith(f"{min(least):.2f} dB in 2 realisations")
+
+
 @pytest.mark.parametrize(
     ("one", "other", "verdict"),
-    [([10.0, 11.0, 10.5], [10.1, 11.1, 10.6], REPRODUCED), ([10.0, 11.0, 10.5], [11.0, 12.0, 11.5], NOT_REPRODUCED)],
+    [
+        ([10.0, 11.0, 10.5], [10.1, 11.1, 10.6], REPRODUCED),
+        ([10.0, 11.0, 10.5], [10.4, 11.4, 10.9], NOT_REPRODUCED),
+        ([1000.0, 1100.0, 1050.0], [1000.4, 1100.4, 1050.4], NOT_REPRODUCED),  # whatever the level
+        ([10.0, 11.0, 10.5], [10.1, 11.7, 10.3], UNDECIDED),
+    ],
 )
-def test_constant_means_within_three_percent(one, other, verdict):
-    assert claims._flat("x", np.array(one), np.array(other)).verdict == verdict
+def test_levels_in_db_are_the_same_within_a_tolerance_in_db(one, other, verdict):
+    assert readings.same("x", np.array(one), np.array(other), " dB", DECIBELS).verdict == verdict
 
 
 def test_a_chain_needs_every_step():
     values = [np.array([k, k + 0.1, k - 0.1]) for k in (5.0, 4.0, 3.0, 2.0, 1.0)]
     assert claims._chain("x", values).verdict == REPRODUCED
     assert claims._chain("x", [*values[:3], values[4], values[3]]).verdict == NOT_REPRODUCED
+    assert claims._chain("x", [*values[:3], np.array([2.0, 0.0, 3.0]), values[4]]).verdict == UNDECIDED

@@ -8,7 +8,7 @@ from rangym.evaluation.papers.paper import Drawing, Paper, Plan
 
 @dataclass(frozen=True, kw_only=True)
 class CflNomaPlan(Plan):
-    """Numbers of seeds of the single rounds, of the timings and of the federated trainings; what is trained.
+    """Numbers of seeds: single rounds, timings, federated trainings, populations, few participants; what is trained.
 
     ``study`` holds what differs from the defaults of `FederatedStudy`.
     """
@@ -16,6 +16,8 @@ class CflNomaPlan(Plan):
     seeds: int
     timing_seeds: int
     learning_seeds: int
+    population_seeds: int
+    few_seeds: int
     learning_rates: tuple[float, ...]
     study: Mapping[str, int] = field(default_factory=dict)
 
@@ -24,11 +26,20 @@ PAPER = Paper(
     name="cfl-noma",
     title='Lin, Wang, Ding, "Clustered federated learning with NOMA" (arXiv 2403.03157): claims and measurements',
     plans={
-        "full": CflNomaPlan(seeds=200, timing_seeds=10, learning_seeds=5, learning_rates=(0.05, 0.1, 0.2, 0.5, 1.0)),
+        "full": CflNomaPlan(
+            seeds=200,
+            timing_seeds=10,
+            learning_seeds=5,
+            population_seeds=60,
+            few_seeds=20,
+            learning_rates=(0.05, 0.1, 0.2, 0.5, 1.0),
+        ),
         "quick": CflNomaPlan(
             seeds=30,
             timing_seeds=3,
             learning_seeds=3,
+            population_seeds=10,
+            few_seeds=3,
             learning_rates=(0.2, 0.5),
             study={"rounds": 20},
             note="QUICK RUN: fewer seeds, shorter training; its verdicts hold for these.",
@@ -36,6 +47,7 @@ PAPER = Paper(
     },
     jobs=(
         "rangym.evaluation.papers.cfl_noma.jobs:rounds",
+        "rangym.evaluation.papers.cfl_noma.jobs:populations",
         "rangym.evaluation.papers.cfl_noma.jobs:trials",
         "rangym.evaluation.papers.cfl_noma.jobs:trainings",
     ),
@@ -46,8 +58,10 @@ PAPER = Paper(
         "timing": "rangym.evaluation.papers.cfl_noma.measure:timing",
         "energy": "rangym.evaluation.papers.cfl_noma.measure:energy",
         "strategies": "rangym.evaluation.papers.cfl_noma.measure:strategies",
+        "population": "rangym.evaluation.problems.noma_allocation.federated:train",
         "trial": "rangym.evaluation.problems.noma_allocation.federated:train",
         "training": "rangym.evaluation.problems.noma_allocation.federated:train",
+        "few": "rangym.evaluation.problems.noma_allocation.federated:train",
     },
     claims="rangym.evaluation.papers.cfl_noma.claims:claims",
     figures={
@@ -70,6 +84,9 @@ PAPER = Paper(
         "local search": "assignment by the Hungarian method and swaps in turn, with restarts",
         "flat": "the same gain on all sub-channels, as the paper's notation may mean; else independent fading on each",
         "own times": "training times differ between users; else everybody has 0.2 s to upload",
+        "either test set": "personal accuracy and overall accuracy, of which the paper does not say which it means",
+        "personal": "classes weighted by each user's own shares",
+        "overall": "all classes alike",
         "R-F, MBA-F, MBA-KKT": "random pairs at full power; swaps (sum) at full power; swaps (sum) with least energy",
     },
     parts=("rangym.envs.noma_allocation", "rangym.policies.noma_allocation"),

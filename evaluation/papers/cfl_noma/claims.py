@@ -7,24 +7,31 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from rangym.evaluation.papers.cfl_noma import claims_learning
 from rangym.evaluation.papers.cfl_noma.jobs import CASES, CONCENTRATIONS, OFFLOADS_S
-from rangym.evaluation.papers.readings import Claim, Reading, not_testable, number, order
+from rangym.evaluation.papers.readings import (
+    Claim,
+    Reading,
+    all_of,
+    gain,
+    limit,
+    not_testable,
+    number,
+    order,
+    whichever,
+)
 from rangym.evaluation.papers.rows import Rows
 from rangym.evaluation.papers.verdicts import NOT_TESTABLE
-from rangym.evaluation.problems.noma_allocation.federated_training import ALL_SERVED
 
-PRINTED_CLUSTERS = {0.05: 6.0, 0.5: 3.0}
-QUALITY, SPEED = 0.8, 335.0
+QUALITY, SPEED, ITERATIONS = 0.8, 335.0, 30.0
 NUM_UES = 20
-TESTED = ("personal", "overall")
-"""The paper does not say which test set its accuracy is on: both are read, personal first."""
+COUNTED = ("swaps", "passes")
 
 
 def claims(rows: Rows) -> Iterator[Claim]:
     """The paper's claims in the order of its text."""
     yield _likelihood(rows)
-    for concentration in PRINTED_CLUSTERS:
-        yield _clusters(rows, concentration)
+    yield from claims_learning.numbers_of_clusters(rows)
     yield not_testable(
         "Convergence: more users and unequal weights tighten the bound; the loss falls at a linear rate",
         "Theorems 1 and 2",
@@ -37,17 +44,13 @@ def claims(rows: Rows) -> Iterator[Claim]:
     yield _positive(rows)
     yield _ordering(rows)
     yield _quality(rows)
+    yield _iterations(rows)
     yield _speed(rows)
     yield _falls(rows)
+    yield _below_random(rows)
     yield _below_oma(rows)
     yield from _participation(rows)
-    yield from _accuracy(rows)
-
-
-def _of_training(rows: Rows, name: str, method: str, concentration: float, policy: str, access: str) -> NDArray:
-    """One number of each training, (seeds,)."""
-    allocation = {"policy": policy, "access": access}
-    return rows.values("training", name, method=method, concentration=concentration, allocation=allocation)
+    yield from claims_learning.claims(rows)
 
 
 def _energy(rows: Rows, access: str, offload_s: float) -> NDArray:
@@ -69,22 +72,6 @@ def _likelihood(rows: Rows) -> Claim:
         (number("users with a maximum", values, 1.0),),
         "The likelihood of one count vector grows without limit along alpha = s n/V; with a prior (the default here) "
         "or one concentration for many users the estimate exists.",
-    )
-
-
-def _clusters(rows: Rows, concentration: float) -> Claim:
-    return Claim(
-        f"Number of clusters for concentration {concentration:g}",
-        "evaluation",
-        f"Z = {PRINTED_CLUSTERS[concentration]:g}",
-        (
-            number(
-                "eigengap",
-                _of_training(rows, "num_clusters", "cfl", concentration, ALL_SERVED, "none"),
-                PRINTED_CLUSTERS[concentration],
-            ),
-        ),
-        "100 users with 50 to 100 samples in 10 classes. The eigengap as printed has the wrong sign; corrected here.",
     )
 
 
@@ -151,6 +138,27 @@ def _quality(rows: Rows) -> Claim:
     )
 
 
+def _iterations(rows: Rows) -> Claim:
+    def reading(label: str, rule: str) -> Reading:
+        swaps, passes = (rows.values("matching", n, rule, fading=CASES[0][0], times=CASES[0][1]) for n in COUNTED)
+        users = rows.where("matching", fading=CASES[0][0], times=CASES[0][1])[0]["num_ues"]
+        meanings = (
+            limit("exchanges", swaps, ITERATIONS),
+            limit("cycles", passes, ITERATIONS),
+            limit("pairs of users tried", users * (users - 2) * passes, ITERATIONS),
+        )
+        return whichever(label, meanings)
+
+    return Claim(
+        "Swap matching reaches a stable matching within roughly 30 iterations",
+        "Fig. 6",
+        "about 30",
+        (reading("literal", "2es"), reading("sum", "sum")),
+        "Algorithm 2 does not say what an iteration is. Every user tries all others on other sub-channels in a cycle, "
+        "N (N - 2) pairs; the last cycle finds nothing to exchange, which is how a matching is known to be stable.",
+    )
+
+
 def _speed(rows: Rows) -> Claim:
     def ratio(slow: str, fast: str) -> NDArray:
         return rows.values("timing", "ms", slow) / rows.values("timing", "ms", fast)
@@ -158,14 +166,14 @@ def _speed(rows: Rows) -> Claim:
     return Claim(
         "Swap matching is 335 times as fast as exhaustive search",
         "evaluation",
-        "335",
+        "335x",
         (
-            number("literal", ratio("exhaustive", "2es"), SPEED),
-            number("sum", ratio("exhaustive", "sum"), SPEED),
-            number("dynamic programme", ratio("exhaustive", "dynamic programme"), SPEED),
+            gain("literal", ratio("exhaustive", "2es"), SPEED, "x"),
+            gain("sum", ratio("exhaustive", "sum"), SPEED, "x"),
+            gain("dynamic programme", ratio("exhaustive", "dynamic programme"), SPEED, "x"),
         ),
-        "10 users, 113,400 assignments, all compiled. The ratio depends on the machine and on the comparator: the "
-        "dynamic programme is exact, too.",
+        "10 users, 113,400 assignments, all compiled; faster than printed is no refutation. The ratio depends on the "
+        "machine and on the comparator: the dynamic programme is exact, too.",
     )
 
 
@@ -179,6 +187,28 @@ def _falls(rows: Rows) -> Claim:
         (order("decades, worst step", least_fall, np.zeros(len(least_fall))),),
         f"Best assignment of 10 users for {', '.join(f'{t:g}' for t in OFFLOADS_S)} s. Logarithms, since the mean "
         "energy over Rayleigh fading without caps is infinite.",
+    )
+
+
+def _below_random(rows: Rows) -> Claim:
+    def reading(rule: str, access: str, offload_s: float) -> Reading:
+        random, swapped = (
+            np.log10(rows.values("energy", "reached", access, name, offload_s=offload_s)) for name in ("random", rule)
+        )
+        return order(f"{rule}, {access}, {offload_s:g} s", random, swapped, " decades")
+
+    both = [reading("2es", access, 0.2) for access in ("noma", "oma_equal")]
+    others = [
+        reading(rule, access, t)
+        for rule, t in (("2es", 1.0), ("sum", 0.2), ("sum", 1.0))
+        for access in ("noma", "oma_equal")
+    ]
+    return Claim(
+        "Matching needs less energy than random allocation, with NOMA and with OMA",
+        "Fig. 7",
+        "lower",
+        (all_of("literal", both), *others, *(reading("2es", "oma_opt", t) for t in (0.2, 1.0))),
+        "10 users, least powers for both. Swaps start at the random allocation and never raise the energy.",
     )
 
 
@@ -255,48 +285,4 @@ def _participation(rows: Rows) -> Iterator[Claim]:
             order(scenario, energy(scenario, "MBA-F"), energy(scenario, "MBA-KKT"), " decades")
             for scenario in ("paper", "urban", "tight")
         ),
-    )
-
-
-def _accuracy(rows: Rows) -> Iterator[Claim]:
-    note = (
-        "scikit-learn's digits in place of MNIST and CIFAR-10; each method's learning rate tuned on other seeds, with "
-        "the same budget. personal: classes weighted by the user's own shares; overall: all classes alike. The paper "
-        "does not say which it means."
-    )
-
-    def readings(better: tuple[str, str, str], worse: tuple[str, str, str]) -> tuple[Reading, ...]:
-        return tuple(
-            order(
-                f"{kind}, alpha {a:g}",
-                100 * _of_training(rows, kind, better[0], a, *better[1:]),
-                100 * _of_training(rows, kind, worse[0], a, *worse[1:]),
-                " %",
-            )
-            for kind in TESTED
-            for a in CONCENTRATIONS
-        )
-
-    served = (ALL_SERVED, "none")
-    for other, name in (("fedavg", "one model for all (FedAvg)"), ("random_clusters", "random clusters")):
-        yield Claim(
-            f"Clustered learning is more accurate than {name}",
-            "evaluation",
-            "higher accuracy",
-            readings(("cfl", *served), (other, *served)),
-            note,
-        )
-    yield Claim(
-        "MBA-KKT gives clustered learning a higher accuracy than R-F, since more users take part",
-        "evaluation",
-        "higher accuracy",
-        readings(("cfl", "mba_kkt", "noma"), ("cfl", "random_fixed", "noma")),
-        note + " Scenario `tight`.",
-    )
-    yield Claim(
-        "NOMA gives clustered learning a higher accuracy than OMA (MBA-KKT)",
-        "evaluation",
-        "higher accuracy",
-        readings(("cfl", "mba_kkt", "noma"), ("cfl", "mba_kkt", "oma_equal")),
-        note + " Scenario `tight`, OMA with equal time shares.",
     )

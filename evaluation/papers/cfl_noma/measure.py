@@ -99,6 +99,7 @@ def matching(*, fading: str, times: str, seed: int) -> Row:
     found["local search"] = iterated_local_search(costs, place, rng, 10)
     found["random"] = matching_of(costs, place)
     return {
+        "num_ues": p.num_ues,
         "quality": {name: best / m.cost for name, m in found.items()},
         "swaps": {name: m.swaps for name, m in found.items()},
         "passes": {name: m.iterations for name, m in found.items()},
@@ -106,15 +107,21 @@ def matching(*, fading: str, times: str, seed: int) -> Row:
 
 
 def energy(*, offload_s: float, seed: int) -> Row:
-    """Energy of the best assignment when everybody has the same time to upload; no caps."""
-    p, slot, _ = _round("paper", seed, **SMALL)
-    least = {}
+    """Energy when everybody has the same time to upload, of the best assignment, of swaps and of a random one; no caps.
+
+    Swaps start at the random assignment, which is the same for every access.
+    """
+    p, slot, rng = _round("paper", seed, **SMALL)
+    least, reached = {}, {}
+    place = rng.permutation(p.num_ues)
     for access in ACCESSES:
         costs = upload_costs(
             slot["gain"], np.zeros(p.num_ues), bits_per_hz=p.bits_per_hz, deadline_s=offload_s, access=access
         )
         least[access] = subset_dp(costs).cost
-    return {"energy": least}
+        swapped = {rule: swap_matching(costs, place, rule).cost for rule in ("2es", "sum")}
+        reached[access] = {"random": matching_of(costs, place).cost, **swapped}
+    return {"energy": least, "reached": reached}
 
 
 def strategies(*, scenario: str, access: str, seed: int) -> Row:

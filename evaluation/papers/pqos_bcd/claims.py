@@ -8,8 +8,8 @@ import numpy as np
 
 from rangym.evaluation.papers.pqos_bcd.claims_accuracy import accuracy_claims, service_level, similarity
 from rangym.evaluation.papers.pqos_bcd.claims_solver import complexity, solver_claims
-from rangym.evaluation.papers.pqos_bcd.compare import compared, judged
-from rangym.evaluation.papers.readings import Claim, Reading, limit, not_testable, number
+from rangym.evaluation.papers.pqos_bcd.compare import judged
+from rangym.evaluation.papers.readings import Claim, Reading, limit, not_testable, number, order
 from rangym.evaluation.papers.rows import Rows
 
 PRINTED_BYTES = {"global up": 5.19e6, "heads up": 74304.0, "global down": 432688.0, "heads down": 37152.0}
@@ -42,9 +42,9 @@ def _data(rows: Rows) -> Iterator[Claim]:
 
     readings = []
     for kpi, name in enumerate(("latency", "jitter")):
-        readings.append(compared(f"likelihood, {name}", fit("lognormal", kpi), fit("normal", kpi), " nat"))
+        readings.append(order(f"likelihood, {name}", fit("lognormal", kpi), fit("normal", kpi), " nat"))
     for kpi, name in enumerate(("latency", "jitter")):
-        readings.append(compared(f"KS distance, {name}", fit("ks_normal", kpi), fit("ks_lognormal", kpi)))
+        readings.append(order(f"KS distance, {name}", fit("ks_normal", kpi), fit("ks_lognormal", kpi)))
     yield Claim(
         "Latency and jitter are better fitted by lognormals than by Gaussians",
         "Fig. 2, Section V-B",
@@ -89,8 +89,8 @@ def _mathematics(rows: Rows) -> Iterator[Claim]:
         "Sections III-B, V-A",
         "D_ij low where N_i = N_j",
         (
-            compared("entries D_ij", found("unlike"), found("equal")),
-            compared("penalty, all together against all apart", one, alone),
+            order("entries D_ij", found("unlike"), found("equal")),
+            order("penalty, all together against all apart", one, alone),
         ),
         "D_ij = -k_ij holds the order by its sign. What the objective adds up, tr(A'DA), is 0 for one cluster of all "
         "cells, whatever they are, and largest for single cells.",
@@ -99,7 +99,7 @@ def _mathematics(rows: Rows) -> Iterator[Claim]:
         "The consistency term keeps dissimilar cells out of one cluster",
         "Section III-B",
         "a penalty",
-        (compared("one cluster against true groups", one, true),),
+        (order("one cluster against true groups", one, true),),
         "A cut penalty pulls together; with beta it only ever merges, and the loss alone separates.",
     )
     least = found("least_random").min(), found("least_instance").min()
@@ -226,7 +226,7 @@ def _drift(rows: Rows) -> Claim:
 
     against: list[Reading] = []
     for policy in ("static_library", "global_frozen", "greedy_smoothed"):
-        against.append(compared(policy, reward("bcd_periodic"), reward(policy)))
+        against.append(order(policy, reward("bcd_periodic"), reward(policy)))
     return Claim(
         "Re-clustering adapts to drift without retraining",
         "Sections I, VI, Fig. 1",

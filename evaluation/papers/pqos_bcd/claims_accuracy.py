@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from rangym.evaluation.papers.pqos_bcd.compare import compared, judged, percent
-from rangym.evaluation.papers.readings import Claim, Reading, no_loss, number, spelled
+from rangym.evaluation.papers.pqos_bcd.compare import judged, percent
+from rangym.evaluation.papers.readings import Claim, Reading, no_loss, number, order, spelled
 from rangym.evaluation.papers.rows import Rows
 from rangym.evaluation.papers.verdicts import NOT_TESTABLE
 from rangym.evaluation.statistics import mean_interval
@@ -55,7 +55,7 @@ def _leak(rows: Rows) -> Claim:
         for what in ("period", "hour"):
             for method in (CLUSTERED, "local"):
                 free, ours = (score(rows, "leaky", x, "mean")[:, kpi] for x in (f"no input, {what}", method))
-                yield compared(f"{what}, {name}, {method}", free, ours, unit)
+                yield order(f"{what}, {name}, {method}", free, ours, unit)
 
     return Claim(
         "The split of the rows inside a cell and hour tests prediction: heads err less than what has no input",
@@ -88,7 +88,7 @@ def _against_global(rows: Rows) -> Iterator[Claim]:
     for k, (kpi, unit) in enumerate(KPIS.items()):
         for protocol in PROTOCOLS:
             whole, ours = (score(rows, protocol, x, "std")[:, k] for x in ("global", CLUSTERED))
-            readings.append(compared(f"{protocol}, {kpi}", whole, ours, unit))
+            readings.append(order(f"{protocol}, {kpi}", whole, ours, unit))
     shares = ", ".join(
         f"{100 * (1 - TABLE_I['std']['clustered'][k] / TABLE_I['std']['global'][k]):.0f}" for k in range(3)
     )
@@ -108,29 +108,29 @@ def _orders(rows: Rows, of: str, k: int, unit: str, ratio: float) -> Iterator[Re
         return larger, smaller
 
     for protocol in PROTOCOLS:
-        yield compared(protocol, *pair(protocol, "global"), unit)
+        yield order(protocol, *pair(protocol, "global"), unit)
     for protocol in PROTOCOLS:
         larger, smaller = pair(protocol, "global")
         yield number(f"{protocol}, ratio", smaller / larger, ratio)
     for protocol in ("leaky", "four days"):
-        yield compared(f"{protocol}, refitted", *pair(protocol, "one head"), unit)
-        yield compared(f"{protocol}, told", *pair(protocol, "one head, told"), unit)
-        yield compared(f"{protocol}, paper's network", *pair(protocol, "global", base="paper"), unit)
+        yield order(f"{protocol}, refitted", *pair(protocol, "one head"), unit)
+        yield order(f"{protocol}, told", *pair(protocol, "one head, told"), unit)
+        yield order(f"{protocol}, paper's network", *pair(protocol, "global", base="paper"), unit)
     for clustered in ("preconditioned", "near optimum", "ifca", "true groups"):
-        yield compared(f"four days, {clustered}", *pair("four days", "global", clustered=clustered), unit)
+        yield order(f"four days, {clustered}", *pair("four days", "global", clustered=clustered), unit)
 
 
 def _against_local(rows: Rows) -> Claim:
     readings = []
     for protocol in PROTOCOLS:
         local, ours = (score(rows, protocol, x, "mean")[:, 0] for x in ("local", CLUSTERED))
-        readings.append(compared(protocol, local, ours, " ms"))
+        readings.append(order(protocol, local, ours, " ms"))
     for clustered in ("preconditioned", "near optimum", "ifca", "true groups"):
         local, ours = (score(rows, "four days", x, "mean")[:, 0] for x in ("local", clustered))
-        readings.append(compared(f"four days, {clustered}", local, ours, " ms"))
+        readings.append(order(f"four days, {clustered}", local, ours, " ms"))
     for protocol in ("leaky", "four days"):
         local, ours = (score(rows, protocol, x, "mean", base="paper")[:, 0] for x in ("local", CLUSTERED))
-        readings.append(compared(f"{protocol}, paper's network", local, ours, " ms"))
+        readings.append(order(f"{protocol}, paper's network", local, ours, " ms"))
     return Claim(
         "Clustered heads beat local ones on the mean of latency", "Table I", "0.16 to 0.12 ms", tuple(readings)
     )
@@ -158,7 +158,7 @@ def _spread_below_local(rows: Rows) -> Iterator[Claim]:
         for protocol in PROTOCOLS:
             local, ours = (score(rows, protocol, x, "std")[:, k] for x in ("local", CLUSTERED))
             readings.append(number(protocol, percent(ours, local), printed, " %"))
-            orders.append(compared(f"{protocol}, order", local, ours))
+            orders.append(order(f"{protocol}, order", local, ours))
         for clustered in ("preconditioned", "near optimum", "true groups"):
             local, ours = (score(rows, "four days", x, "std")[:, k] for x in ("local", clustered))
             readings.append(number(f"four days, {clustered}", percent(ours, local), printed, " %"))
@@ -234,9 +234,9 @@ def _likelihood(rows: Rows) -> Iterator[Claim]:
     for protocol, base in (*((p, "small") for p in PROTOCOLS), ("leaky", "paper"), ("four days", "paper")):
         name = protocol if base == "small" else f"{protocol}, paper's network"
         others = [joint(protocol, x, base) for x in ("local", "global")]
-        readings.append(compared(f"{name}, both", np.minimum(*others), joint(protocol, CLUSTERED, base)))
+        readings.append(order(f"{name}, both", np.minimum(*others), joint(protocol, CLUSTERED, base)))
         for other, values in zip(("local", "global"), others, strict=True):
-            readings.append(compared(f"{name}, {other}", values, joint(protocol, CLUSTERED, base)))
+            readings.append(order(f"{name}, {other}", values, joint(protocol, CLUSTERED, base)))
     yield Claim(
         "Clustered heads have the lowest total NLL",
         "Table II",
@@ -289,8 +289,8 @@ def _marginals(rows: Rows) -> Claim:
     for protocol in PROTOCOLS:
         clustered, local, whole = (score(rows, protocol, x, "marginal_nll") for x in (CLUSTERED, "local", "global"))
         for k, kpi in enumerate(("latency", "jitter")):
-            readings.append(compared(f"{protocol}, {kpi}", np.minimum(local, whole)[:, k], clustered[:, k]))
-        readings.append(compared(f"{protocol}, RSRP worst", clustered[:, 2], np.maximum(local, whole)[:, 2]))
+            readings.append(order(f"{protocol}, {kpi}", np.minimum(local, whole)[:, k], clustered[:, k]))
+        readings.append(order(f"{protocol}, RSRP worst", clustered[:, 2], np.maximum(local, whole)[:, 2]))
     return Claim(
         "Clustered heads have the lowest NLL of latency and of jitter",
         "Table II",
@@ -327,7 +327,7 @@ def _four_for_twelve(rows: Rows) -> Claim:
 def service_level(rows: Rows) -> Claim:
     """Claim 47."""
     readings = [
-        compared(f"{p}, {m}", score(rows, p, "global", "brier"), score(rows, p, m, "brier"))
+        order(f"{p}, {m}", score(rows, p, "global", "brier"), score(rows, p, m, "brier"))
         for p in ("four days", "one day")
         for m in (CLUSTERED, "preconditioned", "near optimum")
     ]
@@ -350,11 +350,11 @@ def similarity(rows: Rows) -> Claim:
         ours = rows.values("descents", "random", "original", variant=variant)
         for name in ("spectral", "average link", "k-means"):
             theirs = rows.values("clusterings", "original", name)
-            readings.append(compared(f"{variant}, F_orig, {name}", theirs, ours))
+            readings.append(order(f"{variant}, F_orig, {name}", theirs, ours))
     for variant in (CLUSTERED, "preconditioned"):
         for name in ("spectral", "average link", "k-means"):
             theirs, nll = (score(rows, "four days", x, "joint_nll") for x in (name, variant))
-            readings.append(compared(f"{variant}, NLL, {name}", theirs, nll))
+            readings.append(order(f"{variant}, NLL, {name}", theirs, nll))
     return Claim(
         "Clustering by the joint descent beats clustering by similarity of the KPIs alone",
         "Sections I, II",

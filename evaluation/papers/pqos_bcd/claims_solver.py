@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rangym.evaluation.papers.pqos_bcd.compare import compared, judged, none_of
+from rangym.evaluation.papers.pqos_bcd.compare import judged, none_of
 from rangym.evaluation.papers.pqos_bcd.jobs import LONG, OUTPUTS
 from rangym.evaluation.papers.pqos_bcd.solver import CHECKED, ROUNDING, STARTS, VARIANTS
-from rangym.evaluation.papers.readings import Claim, Reading, limit, number, spelled
+from rangym.evaluation.papers.readings import Claim, Reading, limit, number, order, spelled
 from rangym.evaluation.papers.rows import Rows
 from rangym.evaluation.papers.verdicts import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, limit_verdict
 from rangym.evaluation.statistics import mean_interval
@@ -79,11 +79,11 @@ def solver_claims(rows: Rows) -> Iterator[Claim]:
 
 def _lower_bound(rows: Rows) -> Claim:
     at_best = rows.values("clusterings", "relaxed_at_best")
-    readings = [compared("F at the best labels", best(rows), at_best)]
+    readings = [order("F at the best labels", best(rows), at_best)]
     for variant in (LITERAL, "exact prox", "preconditioned"):
         for start in STARTS:
             last = course(rows, variant, start)[:, -1]
-            found = compared(f"{variant}, {start}", best(rows), last)
+            found = order(f"{variant}, {start}", best(rows), last)
             below = int((last < best(rows)).sum())
             readings.append(Reading(found.label, f"{found.measured}; below on {below} of {len(last)}", found.verdict))
     return Claim(
@@ -192,11 +192,11 @@ def _relu(rows: Rows) -> Iterator[Claim]:
             relu, linear = (rises(name, variant, *case) for name in ("relu", "linear"))
             targets = case[2]
             many = [(x > 100 * ROUNDING).sum(axis=1) for x in (relu, linear)]
-            smoother.append(compared(f"{variant}, {targets}, number", *many))
-            smoother.append(compared(f"{variant}, {targets}, sum", relu.sum(axis=1), linear.sum(axis=1)))
+            smoother.append(order(f"{variant}, {targets}, number", *many))
+            smoother.append(order(f"{variant}, {targets}, sum", relu.sum(axis=1), linear.sum(axis=1)))
     for lam, beta, targets in OUTPUTS:
         linear, relu = (np.abs(output_gap(rows, name, LITERAL, lam, beta, targets)) for name in ("linear", "relu"))
-        nearer.append(compared(f"{targets}, lam {lam:g}, beta {beta:g}", linear, relu, " %"))
+        nearer.append(order(f"{targets}, lam {lam:g}, beta {beta:g}", linear, relu, " %"))
     same = (
         "With targets shifted to be positive the ReLU hardly ever cuts, and both are one method; with targets of mean "
         "0 it cannot give half of them."
@@ -301,7 +301,7 @@ def _scales(rows: Rows) -> Claim:
         "The dynamic programme is feasible for N = 12 only, and the descent scales",
         "Section V-C",
         "qualitative",
-        tuple(compared(f"N = {n}", exact(n), seconds("bcd_s", n), " s") for n in (14, 12)),
+        tuple(order(f"N = {n}", exact(n), seconds("bcd_s", n), " s") for n in (14, 12)),
         f"Seconds by N with 33 features: dynamic programme with its table {programme}, its recursion alone in ms "
         f"{recursion}; 70 iterations from one start, at most 50 heads, {descent}. The table of all "
         "2^N clusters takes most of the programme's time, and doubles with each cell; from N = 15 on it is refused.",
@@ -317,7 +317,7 @@ def _clusters(rows: Rows) -> Iterator[Claim]:
         "Early iterations have more clusters, later ones fewer",
         "Fig. 4, Section V-B",
         "fewer at the end",
-        tuple(compared(f"{v}, {s}", count(v, s, 1), count(v, s, -1)) for v, s in cases),
+        tuple(order(f"{v}, {s}", count(v, s, 1), count(v, s, -1)) for v, s in cases),
         "Clusters of the largest entries of A at k = 1 and at k = 70.",
     )
     first, last = PRINTED_CLUSTERS

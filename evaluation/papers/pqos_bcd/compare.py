@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 from numpy.typing import NDArray
 
-from rangym.evaluation.papers.readings import Reading, order, spelled
+from rangym.evaluation.papers.readings import Reading, spelled
 from rangym.evaluation.papers.verdicts import NOT_REPRODUCED, REPRODUCED
-from rangym.evaluation.statistics import mean_interval, paired_difference
-
-
-def compared(label: str, larger: NDArray, smaller: NDArray, unit: str = "") -> Reading:
-    """`order`, which says so where the interval reaches to both sides of zero: such a claim is not reproduced, and
-    neither is its contrary."""
-    found, difference = order(label, larger, smaller, unit), paired_difference(larger, smaller)
-    if difference.low <= 0 <= difference.high:
-        return dataclasses.replace(found, measured=f"{found.measured}, undecided")
-    return found
+from rangym.evaluation.statistics import mean_interval
 
 
 def none_of(label: str, values: NDArray, what: str) -> Reading:

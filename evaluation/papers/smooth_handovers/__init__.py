@@ -39,6 +39,8 @@ PAPER = Paper(
     measures={
         "episode": "rangym.evaluation.papers.smooth_handovers.measure:episode",
         "curve": "rangym.evaluation.papers.smooth_handovers.measure:curve",
+        "varying": "rangym.evaluation.papers.smooth_handovers.measure:curve",
+        "theorem": "rangym.evaluation.papers.smooth_handovers.measure:theorem",
         "bound": "rangym.evaluation.papers.smooth_handovers.measure:bound",
         "timing": "rangym.evaluation.papers.smooth_handovers.measure:timing",
     },

@@ -11,7 +11,9 @@ from rangym.evaluation.papers.rows import Rows, job
 from rangym.evaluation.papers.smooth_handovers import HandoverPlan
 from rangym.evaluation.papers.smooth_handovers.measure import ENV_ID
 
-MAX_SINR, RANDOM, HINDSIGHT, STICKY = "max_sinr", "random", "hindsight", "sticky_optimum:lam=1.0"
+MAX_SINR, A3, RANDOM, HINDSIGHT, STICKY = "max_sinr", "a3", "random", "hindsight", "sticky_optimum:lam=1.0"
+PREVIOUS = {"Max SINR": MAX_SINR, "A3": A3, "sticky": STICKY}
+"""Previous works: the paper's comparison, the operators' rule, and a planner that counts HOs, whatever they take."""
 GAMMAS = (1.0, 5.0, 20.0, 100.0)
 REAL_GAMMAS = (5.0, 20.0)
 """Of the paper's real-world scenario."""
@@ -38,6 +40,10 @@ GAMMA = Source("gamma", "lda:form=gamma,rounding=coupled,gradient_at=mean")
 ADAPTIVE = Source("adaptive", _DEFAULT + ",meta_step=adaptive")
 SOURCES = (LITERAL, RELAXED, COUPLED, DEFAULT, GAMMA, ADAPTIVE)
 ROUNDED = tuple(s for s in SOURCES if not s.relaxed)
+EXTENDED = (LITERAL, COUPLED, DEFAULT, ADAPTIVE)
+"""On which the paper's extensions are tried: unknown horizon, unknown delays."""
+DELAY_VARIATION = 0.5
+"""Relative standard deviation of the delays from slot to slot, where they are unknown."""
 FORECASTS = {
     "literal": _LITERAL,
     "literal, fair": _LITERAL + ",fair_surrogate=True",
@@ -52,11 +58,22 @@ def euclidean(policy: str) -> str:
     return policy + ",delay_norm=euclidean"
 
 
+def blind(policy: str) -> str:
+    """LDA with the same constants whose experts are not charged for moving: it does not see the delays."""
+    return policy + ",delay_norm=none"
+
+
+def doubling(policy: str) -> str:
+    """LDA for an unknown horizon."""
+    return policy + ",horizon=doubling"
+
+
 def jobs(plan: HandoverPlan, _: Rows) -> Iterator[Job]:
     """All jobs, seed by seed."""
     for seed in range(max(plan.seeds, plan.regret_seeds, plan.hindsight_seeds)):
         yield from _synthetic(plan, seed)
         if seed < plan.seeds:
+            yield from _unknown_delays(plan, seed)
             yield from _desk(plan, seed)
             timing = {**plan.timing, "slots": plan.timing_slots, "gamma": SYNTHETIC_GAMMA, "seed": seed}
             for source in (LITERAL, DEFAULT):
@@ -73,11 +90,21 @@ def _synthetic(plan: HandoverPlan, seed: int) -> Iterator[Job]:
     for scenario in ("static", "volatile"):
         where = dict(gamma=SYNTHETIC_GAMMA, scenario=scenario, overrides=dict(plan.synthetic), seed=seed)
         if seed < plan.seeds:
-            for policy in (*(s.policy for s in ROUNDED), MAX_SINR, RANDOM):
+            unknown_horizon = (doubling(s.policy) for s in EXTENDED)
+            for policy in (*(s.policy for s in ROUNDED), *unknown_horizon, MAX_SINR, RANDOM):
                 yield job("curve", policy=policy, **where)
+            yield job("theorem", **where)
         if scenario == "volatile" and seed < plan.hindsight_seeds:
             yield job("bound", **where)
             yield job("curve", policy=HINDSIGHT, **where)
+
+
+def _unknown_delays(plan: HandoverPlan, seed: int) -> Iterator[Job]:
+    overrides = {**plan.synthetic, "delay_variation": DELAY_VARIATION}
+    where = dict(gamma=SYNTHETIC_GAMMA, scenario="static", overrides=overrides, seed=seed)
+    for source in EXTENDED:
+        for policy in (source.policy, blind(source.policy)):
+            yield job("varying", policy=policy, **where)
 
 
 def _desk(plan: HandoverPlan, seed: int) -> Iterator[Job]:
@@ -87,7 +114,7 @@ def _desk(plan: HandoverPlan, seed: int) -> Iterator[Job]:
             yield job("episode", policy=source.policy, **where)
         if gamma not in REAL_GAMMAS:
             continue
-        for policy in (*(euclidean(s.policy) for s in ROUNDED), MAX_SINR, RANDOM, STICKY):
+        for policy in (*(euclidean(s.policy) for s in ROUNDED), *PREVIOUS.values(), RANDOM):
             yield job("episode", policy=policy, **where)
         for policy in FORECASTS.values():
             if policy != LITERAL.policy:  # which stands above
@@ -104,6 +131,7 @@ def setting(plan: HandoverPlan) -> Iterator[str]:
             f"{name}: {here.num_ues} UEs, {here.num_cells} cells, T = {here.horizon}, gamma = {SYNTHETIC_GAMMA:g}, "
             f"seeds 0..{plan.seeds - 1}."
         )
+    yield f"Unknown delays: static, each delay scattering by {DELAY_VARIATION:g} of its mean from slot to slot."
     yield (
         f"Stand-in data: the paper's real-world measurements (1000 UEs, 25 cells, T = 10000) are private. Scenario "
         f"desk takes their place ({desk.num_ues} UEs, {desk.num_cells} cells, T = {desk.horizon}, 3GPP channel, "

@@ -16,7 +16,7 @@ from rangym.evaluation import cards
 from rangym.evaluation.episode import Episode, episode_rng, make_env
 from rangym.evaluation.grid import Row
 from rangym.policies import registry, words
-from rangym.policies.algorithms.association.lda import LDA
+from rangym.policies.algorithms.association.lda import LDA, initial_weights, theory_constants
 from rangym.policies.cell_association.lda import Lda
 
 ENV_ID = "rangym/CellAssociation-v0"
@@ -44,12 +44,14 @@ def relaxed_handover(mixture: NDArray, previous: NDArray, delay: NDArray, weight
 class Played:
     """One episode: the metrics of its slots, (T, 5), and g and h of LDA's relaxed association x^m, (T, 2) or (0, 2)."""
 
+    num_ues: int
     slots: NDArray
     relaxed: NDArray
 
     def means(self) -> Row:
-        """Means over the slots."""
+        """Means over the slots, and the number of UEs that they are sums over."""
         row: Row = dict(zip(METRICS, self.slots.mean(axis=0).tolist(), strict=True))
+        row["num_ues"] = self.num_ues
         row["f_spread"] = float(np.ptp(self.slots[:, 0]))
         if len(self.relaxed):
             g, h = self.relaxed.mean(axis=0).tolist()
@@ -99,7 +101,7 @@ def play(
             h = relaxed_handover(mixture, before, slot["handover_delay"], params.handover_weight)
             relaxed.append([relaxed_utility(mixture, log_rate), h])
             previous = mixture
-    return Played(np.array(slots, dtype=float), np.array(relaxed, dtype=float).reshape(-1, 2))
+    return Played(params.num_ues, np.array(slots, dtype=float), np.array(relaxed, dtype=float).reshape(-1, 2))
 
 
 def _sums(values: NDArray, kept: NDArray) -> list[float]:
@@ -113,6 +115,32 @@ def bound(*, scenario: str, overrides: Overrides, gamma: float, seed: int) -> Ro
     if found.kind != "certified" or found.value is None or found.lower is None:
         raise WrongValue(f"scenario: one with a certified bound wanted, got {scenario!r} ({found.kind})")
     return {"upper": found.value * ues, "lower": found.lower * ues, "what": found.what}
+
+
+def theorem(*, scenario: str, overrides: Overrides, gamma: float, seed: int) -> Row:
+    """What the printed bounds on the regret come to at least, per slot of the trace of ``seed``.
+
+    ``lemma`` is `least_regret_bound`; Theorem 1 adds G_f sqrt(I - I/J), and ``rounding`` is the root.
+    """
+    env, trace = _environment(scenario, overrides, gamma, seed)
+    p, max_delay = env.system.params, float(np.max(trace.slot(1)["handover_delay"]))
+    return {
+        "lemma": least_regret_bound(p.num_ues, p.num_cells, p.horizon, max_delay),
+        "rounding": float(np.sqrt(p.num_ues - p.num_ues / p.num_cells)),
+    }
+
+
+def least_regret_bound(num_ues: int, num_cells: int, horizon: int, max_delay: float) -> float:
+    """(18) over T, for a benchmark that never moves and so has the first expert as its best; no other has less.
+
+    (sqrt(nu) (1 + ln 1/w_1^1) + sqrt(G^2 + 2 G_A) D_A) / sqrt(T), with nu and G^2 + 2 G_A taken from the constants that
+    they make: beta = 1/sqrt(T nu) and theta_1 = D_A / sqrt(T (G^2 + 2 G_A)).
+    """
+    constants = theory_constants(num_ues, num_cells, horizon, max_delay, 1.0, "printed")
+    first = initial_weights(len(constants.steps))[0]
+    squared_diameter = 2 * num_ues * max_delay  # D_A^2
+    meta = (1 + np.log(1 / first)) / constants.meta_step
+    return float((meta + squared_diameter / constants.steps[0]) / horizon)
 
 
 def timing(*, policy: str, num_ues: int, num_cells: int, horizon: int, slots: int, gamma: float, seed: int) -> Row:

@@ -26,6 +26,12 @@ def means(
     return rows.values(kind, name, scenario=scenario, policy=policy, gamma=gamma, forecaster=forecaster)
 
 
+def num_ues(rows: Rows, scenario: str) -> int:
+    """The number of UEs of a scenario."""
+    kind = "episode" if scenario == "desk" else "curve"
+    return int(next(row["num_ues"] for row in rows.by_kind[kind] if row["scenario"] == scenario))
+
+
 def bounds(rows: Rows, scenario: str, end: str) -> NDArray:
     """The ``upper`` or ``lower`` end of what is known of the optimum of each seed, (seeds,)."""
     return rows.values("bound", end, scenario=scenario)

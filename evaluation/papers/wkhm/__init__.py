@@ -18,7 +18,7 @@ PAPER = Paper(
     name="wkhm",
     title='Ghatak, "Weighted K-Harmonic Means Clustering": claims and measurements',
     plans={
-        "full": WkhmPlan(seeds=30, ablation_seeds=20, theorem_seeds=20),
+        "full": WkhmPlan(seeds=30, ablation_seeds=100, theorem_seeds=20),
         "quick": WkhmPlan(
             seeds=8,
             ablation_seeds=4,

@@ -2,26 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rangym.envs.physics.power_law import jain_index
-from rangym.evaluation.papers.readings import Claim, Reading, limit, no_loss, not_testable, number, order, spelled
+from rangym.evaluation.papers.readings import Claim, Reading, no_loss, number, order, same, spelled
 from rangym.evaluation.papers.rows import Rows
-from rangym.evaluation.papers.verdicts import NOT_REPRODUCED, REPRODUCED, order_verdict
-from rangym.evaluation.papers.wkhm.jobs import ABLATED, FORMS, LEMMA_ALPHAS, LEMMA_SHARES, TABLE_I
-from rangym.evaluation.papers.wkhm.measure import EPS_VALUES, P_VALUES, Q_VALUES, READINGS, SETTINGS
-from rangym.evaluation.statistics import Difference, holm, paired_difference
+from rangym.evaluation.papers.verdicts import (
+    DECIBELS,
+    NOT_REPRODUCED,
+    REPRODUCED,
+    all_verdict,
+    interval_verdict,
+    order_verdict,
+    read_off_verdict,
+)
+from rangym.evaluation.papers.wkhm import claims_theory
+from rangym.evaluation.papers.wkhm.jobs import ABLATED, TABLE_I
+from rangym.evaluation.papers.wkhm.measure import (
+    EMULATED_P,
+    EMULATED_Q,
+    EPS_VALUES,
+    P_VALUES,
+    Q_VALUES,
+    READINGS,
+    WITHOUT_EPS,
+)
+from rangym.evaluation.statistics import Difference, holm, mean_interval, paired_difference
 
 CLAIMED_ORDER = ("WKHM", "KHM", "KC", "CKM", "KM")
-SMALL_CHANGE, SMALL_SHARE = 1e-6, 0.05
+POOLED = (
+    "The figure pools the users of all realisations, whose number is not given: the lowest of more is lower. The mean "
+    "of the lowest of each realisation stands beside."
+)
 
 
 def claims(rows: Rows) -> Iterator[Claim]:
     """The paper's claims in the order of its text."""
-    yield from _theory(rows)
+    yield from claims_theory.claims(rows)
     yield from _ablations(rows)
     yield from _distributions(rows)
     yield from _table(rows)
@@ -37,70 +57,13 @@ def throughput(rows: Rows, reading: str, method: str) -> NDArray:
     return rows.values("comparison", "methods", method, "throughput_mbps", reading=reading, law="uniform")
 
 
-def _theory(rows: Rows) -> Iterator[Claim]:
-    yield _lemma(rows)
-    ascends = {form: _trials(rows, form, "ascends") for _, form in FORMS}
-    yield Claim(
-        "The update never raises the distortion L",
-        "Theorem 1",
-        "L(t+1) <= L(t)",
-        tuple(_all_of(name, _trials(rows, form, "descends") > 0, "runs descend") for name, form in FORMS),
-        "L is a sum of inverse distances; the update ascends it. The safeguarded form ascends in every run by "
-        f"construction ({int(ascends['corrected'].sum())} of {ascends['corrected'].size} here), the printed one in "
-        f"{int(ascends['printed'].sum())}. Settings (p, q, eps): {', '.join(map(str, SETTINGS))}.",
-    )
-    yield Claim(
-        "The same for one user at 0 and one node at 1 (p = 2, q = 4, eps = 1e-6)",
-        "Theorem 1, counterexample",
-        "L(t+1) <= L(t)",
-        tuple(_counterexample(rows, name, form) for name, form in FORMS),
-    )
-    yield Claim(
-        "The limit is a local minimum of L",
-        "Theorem 1",
-        "local minimum",
-        tuple(
-            _all_of(name, _trials(rows, form, "lower_beside") == 0, "limits have no lower point beside them")
-            for name, form in FORMS
-        ),
-        "20 random placements within about a hundredth of sqrt(eps) of the last iterate.",
-    )
-    yield Claim(
-        f"From random starts, the change of L dies out: after 300 steps a relative change above {SMALL_CHANGE:g} is "
-        f"rarer than {SMALL_SHARE:.0%}",
-        "Theorem 2",
-        "P(|L(t+1) - L(t)| > delta) < eta",
-        tuple(
-            limit(name, (_trials(rows, form, "last_change") > SMALL_CHANGE).mean(axis=0), SMALL_SHARE)
-            for name, form in FORMS
-        ),
-        "delta and eta are ours. The proof rests on Theorem 1; if that held, convergence would be certain.",
-    )
-    yield not_testable(
-        "L converges almost surely",
-        "Theorem 3",
-        "almost sure convergence",
-        "Assumes that the changes of L decay exponentially, and rests on Theorem 1.",
-    )
-    yield Claim(
-        "WKHM's weights at q = gamma are each user's shares of received power",
-        "Section III",
-        "equal",
-        (_identity(rows),),
-        "An identity of the association; it does not choose positions. It asks for q = gamma > 2, Fig. 3b prefers "
-        "q about 2.",
-    )
-    yield not_testable(
-        "All methods cluster 240 users alike and 330 users differently (K = 3)",
-        "Figs. 1, 2",
-        "pictures",
-        "The users' distribution is not given.",
-    )
-
-
 def _ablations(rows: Rows) -> Iterator[Claim]:
     def at(reading: str, parameter: str, values: tuple[float, ...], value: float) -> NDArray:
         return rows.values("ablation", parameter, reading=reading)[:, values.index(value)]
+
+    def least_and_most_eps(reading: str) -> Reading:
+        most, least = (at(reading, "eps", EPS_VALUES, eps) for eps in (1e-5, 1e-7))
+        return same(reading, most, least, " dB", DECIBELS)
 
     def orders(parameter: str, values: tuple[float, ...], high: float, low: float) -> tuple[Reading, ...]:
         return tuple(order(r, at(r, parameter, values, high), at(r, parameter, values, low), " dB") for r in ABLATED)
@@ -116,7 +79,7 @@ def _ablations(rows: Rows) -> Iterator[Claim]:
         "Mean SINR is stable up to p = 2.5: no lower at 2.5 than at 1.5",
         "Fig. 3a",
         "stable",
-        tuple(no_loss(r, at(r, "p", P_VALUES, 2.5), at(r, "p", P_VALUES, 1.5)) for r in ABLATED),
+        tuple(no_loss(r, at(r, "p", P_VALUES, 2.5), at(r, "p", P_VALUES, 1.5), " dB", DECIBELS) for r in ABLATED),
     )
     yield Claim(
         "Performance improves as q grows to 2: higher at 2 than at 1",
@@ -131,13 +94,36 @@ def _ablations(rows: Rows) -> Iterator[Claim]:
         "Performance is nearly constant for eps from 1e-7 to 1e-5",
         "Fig. 3c",
         "constant",
-        tuple(_flat(r, at(r, "eps", EPS_VALUES, 1e-7), at(r, "eps", EPS_VALUES, 1e-5)) for r in ABLATED),
+        tuple(map(least_and_most_eps, ABLATED)),
+    )
+    yield Claim(
+        "Performance is best with q about p: higher at q = p than at q = p / 2 and at q = 2 p",
+        "Section III, text on Fig. 3b",
+        "q = p",
+        tuple(_best_at_p(rows, r) for r in ABLATED),
+        "q = gamma, whatever p, is what makes the weights the users' shares of received power.",
+    )
+    yield Claim(
+        f"Regularisation is necessary for these gains: more than {DECIBELS:g} dB of mean SINR are lost without it",
+        "Section I-A",
+        "necessary",
+        tuple(
+            _lost_without(rows, r, eps, label)
+            for label, eps in zip(("", ", eps = 1e-100"), WITHOUT_EPS, strict=True)
+            for r in ABLATED
+        ),
+        "eps = 1e-300 is as good as none: where a node lies on a user's head, s = eps and 1/s^2 overflows. Then nodes "
+        "stay where they are after a few steps. Whatever does not overflow does as well as 1e-6: eps is needed to "
+        "divide, and brings no gain.",
     )
 
 
 def _distributions(rows: Rows) -> Iterator[Claim]:
     def least(reading: str, method: str) -> NDArray:
         return users(rows, reading, method, "sinr_db").min(axis=1)
+
+    def above_0_db(lowest: float) -> str:
+        return REPRODUCED if round(lowest) >= 0 else NOT_REPRODUCED
 
     def evenness(reading: str, method: str) -> NDArray:
         return jain_index(users(rows, reading, method, "load"))
@@ -151,17 +137,19 @@ def _distributions(rows: Rows) -> Iterator[Claim]:
         return tuple(order(r, quantile(r, higher), quantile(r, lower), " dB") for r in READINGS)
 
     yield Claim(
-        "WKHM keeps every user's SINR above 0 dB: lowest SINR of a realisation",
+        "WKHM keeps every user's SINR above 0 dB: lowest of the pooled CDF",
         "Fig. 4b",
-        "0 dB",
-        tuple(number(r, least(r, "WKHM"), 0.0, " dB") for r in READINGS),
+        "P(SINR > 0 dB) = 1",
+        tuple(_pooled(r, least(r, "WKHM"), above_0_db) for r in READINGS),
+        POOLED,
     )
     for method in ("KM", "CKM", "KHM", "KC"):
         yield Claim(
-            f"{method}'s lowest SINR is about -5 dB",
+            f"{method}'s lowest SINR is about -5 dB: lowest of the pooled CDF",
             "Section III, Fig. 4b",
-            "-5 dB",
-            tuple(number(r, least(r, method), -5.0, " dB") for r in ("literal", "3 m, cap")),
+            "about -5 dB",
+            tuple(_pooled(r, least(r, method), lambda x: read_off_verdict(x, -5.0)) for r in ("literal", "3 m, cap")),
+            POOLED,
         )
     for share, other in ((5, "KM"), (5, "KHM"), (50, "KM"), (50, "KHM")):
         yield Claim(
@@ -251,43 +239,38 @@ def _table(rows: Rows) -> Iterator[Claim]:
     )
 
 
-def _lemma(rows: Rows) -> Claim:
-    cases = [(alpha, share) for alpha in LEMMA_ALPHAS for share in LEMMA_SHARES]
-    signs = [rows.values("lemma", "gain", alpha=alpha, share=share).item() > 0 for alpha, share in cases]
-    expected = [share < 1 for _, share in cases]
-    measured = f"positive in {sum(signs)} of {len(signs)} cases (alpha 2, 3, 4; delta around d^alpha/(2^alpha - 2))"
-    measured += ", those with delta below it" if signs == expected else ""
-    return Claim(
-        "Two users, one node: KM's midpoint has less sum RSRP than a user's place, for any delta >= 0",
-        "Lemma 1",
-        "Delta > 0",
-        (Reading("literal", measured, REPRODUCED if all(signs) else NOT_REPRODUCED),),
-        "That KM need not maximise sum RSRP, the lemma itself, survives; delta = 0 makes the RSRP infinite.",
+def _best_at_p(rows: Rows, reading: str) -> Reading:
+    """Mean SINR at q = p against half and twice that, for every p."""
+    found = rows.values("ablation", "q of p", reading=reading)  # (seeds, p, q / p)
+    middle = EMULATED_Q.index(1.0)
+    steps = [
+        order("", found[:, k, middle], found[:, k, other])
+        for k in range(len(EMULATED_P))
+        for other in range(len(EMULATED_Q))
+        if other != middle
+    ]
+    levels = "; ".join(
+        f"p = {p:g}: {', '.join(f'{x:.3g}' for x in found[:, k].mean(axis=0))}" for k, p in enumerate(EMULATED_P)
     )
+    higher = sum(step.verdict == REPRODUCED for step in steps)
+    text = f"{levels} dB at q = p/2, p, 2p; higher at p in {higher} of {len(steps)} comparisons"
+    return Reading(reading, text, all_verdict([step.verdict for step in steps]))
 
 
-def _trials(rows: Rows, form: str, field: str) -> NDArray:
-    """(settings, seeds)."""
-    return rows.values("theorems", form, field).T
+def _lost_without(rows: Rows, reading: str, eps: float, label: str) -> Reading:
+    """What eps = 1e-6 has more than next to no eps: claimed to be more than counts as equal."""
+    with_eps = rows.values("ablation", "eps", reading=reading)[:, EPS_VALUES.index(1e-6)]
+    without = rows.values("ablation", "without", reading=reading)[:, WITHOUT_EPS.index(eps)]
+    lost = paired_difference(with_eps, without)
+    text = f"{with_eps.mean():.3g} against {without.mean():.3g} dB, lost {spelled(lost, ' dB')}"
+    return Reading(f"{reading}{label}", text, interval_verdict(lost, low=DECIBELS))
 
 
-def _counterexample(rows: Rows, label: str, form: str) -> Reading:
-    first, last = (rows.values("counterexample", end, form=form).item() for end in ("first", "last"))
-    text = f"L goes from {first:.6f} to {last:.3g}, the node onto the user"
-    return Reading(label, text, REPRODUCED if last <= first else NOT_REPRODUCED)
-
-
-def _all_of(label: str, holds: NDArray, what: str) -> Reading:
-    verdict = REPRODUCED if holds.all() else NOT_REPRODUCED
-    return Reading(label, f"{int(holds.sum())} of {holds.size} {what}", verdict)
-
-
-def _flat(label: str, one: NDArray, other: NDArray) -> Reading:
-    """Two settings whose paired difference stays within 3 % of the level, the whole interval."""
-    found, level = paired_difference(other, one), abs(float(one.mean()))
-    largest = max(abs(found.low), abs(found.high))
-    verdict = REPRODUCED if largest < 0.03 * level else NOT_REPRODUCED
-    return Reading(label, f"{one.mean():.3g} dB, difference {spelled(found, ' dB')}", verdict)
+def _pooled(label: str, least: NDArray, judge: Callable[[float], str]) -> Reading:
+    """The least of all realisations, from the least of each (seeds,)."""
+    lowest = float(least.min())
+    text = f"{lowest:.2f} dB in {len(least)} realisations; {spelled(mean_interval(least), ' dB')} in one"
+    return Reading(label, text, judge(lowest))
 
 
 def _largest(label: str, loads: NDArray) -> Reading:
@@ -308,10 +291,5 @@ def _against(rows: Rows, reading: str, method: str) -> Difference:
 def _chain(label: str, values: list[NDArray]) -> Reading:
     ranked = sorted(zip(CLAIMED_ORDER, values, strict=True), key=lambda pair: -pair[1].mean())
     means = " > ".join(f"{method} {value.mean():.2f}" for method, value in ranked)
-    held = all(order_verdict(paired_difference(a, b)) == REPRODUCED for a, b in zip(values, values[1:], strict=False))
-    return Reading(label, f"{means} Mbit/s", REPRODUCED if held else NOT_REPRODUCED)
-
-
-def _identity(rows: Rows) -> Reading:
-    worst = rows.values("shares", "largest_difference").item()
-    return Reading("literal", f"largest difference {worst:.1e}", REPRODUCED if worst < 1e-12 else NOT_REPRODUCED)
+    steps = [order_verdict(paired_difference(a, b)) for a, b in zip(values, values[1:], strict=False)]
+    return Reading(label, f"{means} Mbit/s", all_verdict(steps))

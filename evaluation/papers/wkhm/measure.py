@@ -36,7 +36,14 @@ SETTINGS = ((2.0, 4.0, 1e-6), (2.0, 2.0, 1e-6), (2.0, 4.0, 1.0), (2.0, 4.0, 9.0)
 P_VALUES, P_SHARPNESS = (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0), 2.0
 Q_VALUES = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
 EPS_VALUES = (1e-7, 1e-6, 1e-5)
-THEOREM_STEPS = 300
+WITHOUT_EPS = (1e-300, 1e-100)
+"""As good as no regulariser. A node on a user's head has s = eps, and B goes with 1/s^2: the first overflows there."""
+EMULATED_P = (1.0, 2.0, 3.0, 4.0)
+EMULATED_Q = (0.5, 1.0, 2.0)
+"""Values of p, and of q in units of p, at which "q about p" is tried."""
+SAME_PLACE_M = 1e-9
+THEOREM_STEPS, SETTLING_STEPS, LONGEST_CYCLE = 300, 3000, 100
+"""Steps in which an update should come to rest; more for those that did not; and the cycles looked for after them."""
 
 
 def drawn(law: str, seed: int, overrides: Overrides) -> tuple[NodePlacement, NDArray, NDArray]:
@@ -79,7 +86,7 @@ def _radio(system: NodePlacement, users: NDArray, nodes: NDArray) -> Row:
 
 
 def ablation(*, reading: str, seed: int) -> Row:
-    """Mean SINR in dB of the printed update against p, q and eps (Fig. 3)."""
+    """Mean SINR in dB of the printed update against p, q and eps (Fig. 3), against q for each p, and without eps."""
     system, users, start = drawn("uniform", seed, READINGS[reading][1])
 
     def mean_sinr_db(**options: float | str | None) -> float:
@@ -90,6 +97,8 @@ def ablation(*, reading: str, seed: int) -> Row:
         "p": [mean_sinr_db(p=p, q=P_SHARPNESS) for p in P_VALUES],
         "q": [mean_sinr_db(q=q) for q in Q_VALUES],
         "eps": [mean_sinr_db(eps=eps) for eps in EPS_VALUES],
+        "without": [mean_sinr_db(eps=eps) for eps in WITHOUT_EPS],
+        "q of p": [[mean_sinr_db(p=p, q=share * p) for share in EMULATED_Q] for p in EMULATED_P],
     }
 
 
@@ -109,14 +118,35 @@ def _trial(
 ) -> dict[str, bool | float]:
     found = moved(users, start, p=p, q=q, eps=eps, form=form, tolerance=1e-12, max_iterations=THEOREM_STEPS)
     path = found.history
+    period, swing = (1, 0.0) if found.converged else limit_cycle(users, found.position, form, p, q, eps)
     change = np.abs(np.diff(path)) / np.maximum(np.abs(path[:-1]), 1e-300)
     return {
         "descends": bool((np.diff(path) <= 0).all()),
         "ascends": bool((np.diff(path) >= 0).all()),
         "decades": float(np.log10(path[-1] / path[0])),
         "last_change": float(change[-1]) if len(path) > THEOREM_STEPS else 0.0,
+        "period": period,
+        "swing": swing,
         "lower_beside": lower_beside(users, found.position, p, q, eps, rng),
     }
+
+
+def limit_cycle(users: NDArray, nodes: NDArray, form: str, p: float, q: float, eps: float) -> tuple[int, float]:
+    """After how many steps the update, some thousands of steps later, is back where it was, to `SAME_PLACE_M`, and by
+    how much L changes on the way, relative to its largest value; (0, 0) if it is not back within `LONGEST_CYCLE` steps.
+
+    An update that is back where it was goes round for ever: with a period above 1 it never settles.
+    """
+    options = dict(p=p, q=q, eps=eps, form=form, tolerance=1e-12)
+    first = moved(users, nodes, **options, max_iterations=SETTLING_STEPS)
+    here, values = first.position, [first.value]
+    for period in range(1, LONGEST_CYCLE + 1):
+        found = moved(users, here, **options, max_iterations=1)
+        here = found.position
+        values.append(found.value)
+        if np.abs(here - first.position).max() < SAME_PLACE_M:
+            return period, float(np.ptp(values) / max(values))
+    return 0, 0.0
 
 
 def lower_beside(users: NDArray, nodes: NDArray, p: float, q: float, eps: float, rng: np.random.Generator) -> bool:
