@@ -61,7 +61,8 @@ class CellAssociationParams:
     map_seed : the place of ``urban``: the same in all episodes for one integer, a new one in each for None.
     grid_m : grid step of its maps; None: 2 m, or 5 m with ``map_seed=None``.
     slot_samples : points on the way of a slot over which its SINR is averaged in dB.
-    motion : how UEs of ``mobility`` and ``urban`` move: ``gauss_markov``, ``random_waypoint`` or ``static`` (not at all).
+    motion : how UEs of ``mobility`` and ``urban`` move: ``gauss_markov``, ``random_waypoint`` or ``static`` (they
+        stand).
     mean_speed_mps, speed_variance : ranges from which each UE draws its own.
     speed_floor_mps : least speed of Gauss-Markov motion; None: it may be negative, which is motion backwards.
     motion_memory, heading_sd : correlation from slot to slot and spread of the heading of Gauss-Markov motion.

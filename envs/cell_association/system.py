@@ -41,10 +41,10 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
     ## Description
     I UEs move through the coverage of J cells. In every slot the network assigns each UE to one cell; a cell shares
     its time equally among its UEs, so UE i at cell j with y_j UEs gets c_ij / y_j, where c_ij = w_j log2(1 + s_ij)
-    is the Shannon rate in Mbit/s at SINR s_ij (capped where `max_spectral_efficiency` is set). Moving a UE interrupts it for a delay that depends on the device and
-    on the radio technologies of both cells. The decision for slot t sees the SINR of slots before t only; the SINR
-    of *all* pairs is seen one slot late (full-information feedback). The goal is a high proportional-fair utility
-    at few handovers.
+    is the Shannon rate in Mbit/s at SINR s_ij, or w_j `max_spectral_efficiency` where that is less. Moving a UE
+    interrupts it for a delay that depends on the device and on the radio technologies of both cells. The decision for
+    slot t sees the SINR of slots before t only; the SINR of *all* pairs is seen one slot late (full-information
+    feedback). The goal is a high proportional-fair utility at few handovers.
 
     With `failure_slots` a link may fail: below -8 dB it is out of sync, and in sync again from -6 dB on; so many slots
     out of sync in a row, or a handover that ends below -8 dB, are a radio link failure. It costs `failure_delay_slots`
@@ -92,8 +92,9 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
 
     ## Arguments
     `scenario`: `small` (default: two macro and four small cells, ten vehicles), `tiny`, `urban` (the cells of `small`
-    in a place, ten pedestrians and vehicles, links may fail), `static`, `volatile`, `desk`, `mobility` (alias `paper`), `measured` (needs `map`). Every field of
-    `rangym.envs.cell_association.params.CellAssociationParams` overrides the scenario's value:
+    in a place, ten pedestrians and vehicles, links may fail), `static`, `volatile`, `desk`, `mobility` (alias
+    `paper`), `measured` (needs `map`). Every field of `rangym.envs.cell_association.params.CellAssociationParams`
+    overrides the scenario's value:
 
     >>> import gymnasium as gym
     >>> env = gym.make("rangym:rangym/CellAssociation-v0", scenario="small", handover_weight=4.0, handover_cost="norm")

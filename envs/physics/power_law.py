@@ -79,7 +79,9 @@ def sinr(snr: NDArray) -> NDArray:
     return snr / (1.0 + others)
 
 
-def shared_rates(snr: NDArray, bandwidth_mhz: float, max_spectral_efficiency: float | None, soft: bool = False) -> SharedRates:
+def shared_rates(
+    snr: NDArray, bandwidth_mhz: float, max_spectral_efficiency: float | None, soft: bool = False
+) -> SharedRates:
     """Rates when every node shares its bandwidth equally among its users (round robin).
 
     Hard: R_i = W / N_l min(cap, log2(1 + SINR_il)) at the strongest node l, ties to the lowest index, N_l its users.
@@ -103,7 +105,9 @@ def shared_rates(snr: NDArray, bandwidth_mhz: float, max_spectral_efficiency: fl
     if soft:
         weight = snr / snr.sum(axis=-2, keepdims=True)
         load = weight.sum(axis=-1)
-        rate = (weight * _efficiency(sinr(snr), max_spectral_efficiency) * (bandwidth_mhz / load)[..., None]).sum(axis=-2)
+        rate = (weight * _efficiency(sinr(snr), max_spectral_efficiency) * (bandwidth_mhz / load)[..., None]).sum(
+            axis=-2
+        )
     else:
         load = at.sum(axis=-1)
         rate = bandwidth_mhz * _efficiency(best, max_spectral_efficiency) / np.take_along_axis(load, serving, axis=-1)

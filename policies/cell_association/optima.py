@@ -66,9 +66,13 @@ class StickyFiltered(StickyOptimum):
         self._average: NDArray | None = None
 
     def act(self, observation: Observation) -> NDArray:
+        return self._sticky(self._filtered(observation), observation)
+
+    def _filtered(self, observation: Observation) -> NDArray:
+        """The averaged log rates, the newest slot included."""
         value = log_rate(observation)
         self._average = value if self._average is None else self._average + self.alpha * (value - self._average)
-        return self._sticky(self._average, observation)
+        return self._average
 
 
 class StaticOracle(Policy):
