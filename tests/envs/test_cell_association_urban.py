@@ -10,7 +10,6 @@ import pytest
 from rangym.envs.cell_association import place as places
 from rangym.envs.cell_association.params import SCENARIOS, CellAssociationParams
 from rangym.envs.cell_association.place import Plan, draw_place, fixed_place
-from rangym.envs.cell_association.scenario import sample_lanes
 from rangym.envs.cell_association.system import CellAssociation
 from rangym.envs.core import SystemEnv
 from rangym.envs.errors import WrongCall
