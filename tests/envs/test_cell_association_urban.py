@@ -317,3 +317,32 @@ def test_urban_parameters_are_refused_under_other_laws():
     for name, value in {"map_seed": 1, "grid_m": 5.0, "slot_samples": 1}.items():
         with pytest.raises(WrongCall, match=f"^{name}: used with law 'urban' only, got law='mobility'"):
             SystemEnv("rangym.envs.cell_association.system:CellAssociation", "small", **{name: value})
+
+
+def test_the_picture_of_a_place_shows_its_maps_where_they_are():
+    from matplotlib.figure import Figure
+
+    from rangym.envs.cell_association.render import draw_place
+
+    drawn, figure = fixed_place(URBAN), Figure()
+    draw_place(figure, drawn, 3)
+    images = [axes.images[0] for axes in figure.axes[:3]]
+    for image, wanted in zip(images, (drawn.line_of_sight, drawn.shadowing_db, drawn.sinr_db), strict=True):
+        assert np.array_equal(image.get_array(), wanted[3]) and image.origin == "lower"
+        assert image.get_extent() == pytest.approx((-0.001, 0.801, -0.001, 0.801))
+    x, y, *_ = URBAN.sites[3]
+    at_site = images[2].get_array()[
+        round(400 * y) - 10 : round(400 * y) + 11, round(400 * x) - 10 : round(400 * x) + 11
+    ]
+    assert at_site.mean() > 20.0  # dB, within 20 m of its site
+
+
+def test_the_picture_of_an_episode_is_tinted_by_the_strongest_cell():
+    env = SystemEnv("rangym.envs.cell_association.system:CellAssociation", "urban", "rgb_array", num_ues=1)
+    env.reset(seed=0)
+    plain = SystemEnv(
+        "rangym.envs.cell_association.system:CellAssociation", "urban", "rgb_array", num_ues=1, map_seed=None
+    )
+    plain.reset(options={"trace": env.trace})
+    tinted, white = (e.render().reshape(-1, 3) for e in (env, plain))
+    assert (tinted.min(axis=1) < 240).mean() > (white.min(axis=1) < 240).mean() + 0.2
