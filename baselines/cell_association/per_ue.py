@@ -150,7 +150,7 @@ class PerUserView(EpisodicView):
         if params.handover_cost != "sum":
             raise WrongValue(f"handover_cost: 'sum' wanted to share rewards among UEs, got {params.handover_cost!r}")
         self._features = features(params.handover_weight)
-        self._failure_slots = params.failure_slots
+        self._failure_slots = params.failure_slots or 0  # 0: links do not fail
         self._failure_cost = params.handover_weight * params.failure_delay_slots
         self._shape = (env.num_envs, params.num_ues)
         row = Box(-UNBOUNDED, UNBOUNDED, (params.num_cells * len(features.names),), np.float32)
@@ -170,7 +170,7 @@ class PerUserView(EpisodicView):
 
     def rewards(self, reward: NDArray, after: Observation) -> NDArray[np.float64]:
         own = user_rewards(self._observation, after, self._features.handover_weight)
-        if self._failure_slots is not None:
+        if self._failure_slots:
             own = own - self._failure_cost * self._failed(after)
         return own.ravel()
 

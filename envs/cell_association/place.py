@@ -144,7 +144,7 @@ def draw_place(plan: Plan, rng: np.random.Generator) -> Place:
     """A place: one white noise for all cells, then two for each cell, are turned into three fields a cell."""
     torus, means = plan.torus, _means(plan)
 
-    def field(spectrum: NDArray, correlation_m: float) -> NDArray[np.float32]:
+    def field(spectrum: NDArray[np.complex64], correlation_m: float) -> NDArray[np.float32]:
         return torus.field(spectrum * torus.amplitude(correlation_m))[: plan.points, : plan.points]
 
     common = torus.white(rng)

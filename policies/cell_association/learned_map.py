@@ -15,10 +15,11 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from gymnasium.spaces import Box
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
-from rangym.envs.core import SystemVectorEnv
+from rangym.envs.core import SystemVectorEnv, build
 from rangym.envs.errors import WrongValue
 from rangym.envs.physics.mobility import fold
 from rangym.policies.base import Task
@@ -107,24 +108,23 @@ def learn_map(
     """
     if not seeds:
         raise WrongValue("seeds: at least one wanted, got none")
-    total: NDArray = np.zeros(0)
+    model = build(system, scenario, overrides)
+    seen_at = model.observation_space.spaces.get("position_m")
+    if not isinstance(seen_at, Box):
+        raise WrongValue(f"scenario: one that shows position_m wanted, such as 'urban', got {scenario!r}")
+    side, cells = float(seen_at.high.max()), model.shapes["sinr_db"][1]
+    squares = max(1, round(side / square_m))
+    total = np.zeros((squares * squares, cells + 1))  # sums of the SINR, and how many they are of
     for first in range(0, len(seeds), LANES):
         some = list(seeds[first : first + LANES])
-        env = SystemVectorEnv(system, len(some), scenario, None, **overrides)
-        space = env.single_observation_space.spaces
-        if "position_m" not in space:
-            raise WrongValue(f"scenario: one that shows position_m wanted, such as 'urban', got {scenario!r}")
-        side = float(env.single_observation_space["position_m"].high.max())  # type: ignore[attr-defined]
-        squares = max(1, round(side / square_m))
-        if not len(total):
-            total = np.zeros((squares * squares, space["load"].shape[0] + 1))  # type: ignore[index]
+        env = SystemVectorEnv(model, len(some))
         observation, _ = env.reset(seed=some)
-        still = np.zeros_like(env.action_space.sample())
-        for _ in range(env.system.horizon):
+        still = np.zeros(env.action_space.shape or (), np.int64)
+        for _ in range(model.horizon):
             x, y = np.minimum((observation["position_m"] * (squares / side)).astype(np.int64), squares - 1).T
-            square, sinr_db = (y * squares + x).T.ravel(), observation["sinr_db"]
-            seen = np.concatenate([sinr_db.reshape(len(square), -1), np.ones((len(square), 1))], axis=1)
-            np.add.at(total, square, seen)
+            sinr_db = observation["sinr_db"].reshape(-1, cells)
+            seen = np.concatenate([sinr_db, np.ones((len(sinr_db), 1))], axis=1)
+            np.add.at(total, (y * squares + x).T.ravel(), seen)
             observation, *_ = env.step(still)
     count = total[:, -1].reshape(squares, squares)
     mean = (total[:, :-1] / np.maximum(total[:, -1:], 1)).T.reshape(-1, squares, squares)
