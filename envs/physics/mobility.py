@@ -42,7 +42,11 @@ def fold(position: NDArray, side: float | NDArray) -> NDArray:
     >>> fold(np.array([3.0, 11.0, -2.0]), 10.0).tolist()
     [3.0, 9.0, 2.0]
     """
-    return side - np.abs(np.mod(position, 2.0 * side) - side)
+    period = 2.0 * side
+    around = np.array(np.broadcast_to(position, np.broadcast_shapes(np.shape(position), np.shape(side))), np.float64)
+    # The remainder is slow, and leaves alone what is inside a period already.
+    np.mod(around, period, out=around, where=(around < 0.0) | (around >= period))
+    return side - np.abs(around - side)
 
 
 def gauss_markov_walk(
@@ -85,11 +89,10 @@ def gauss_markov_walk(
     step = (speed if speed_floor_mps is None else np.maximum(speed, np.float32(speed_floor_mps))) * slot_s
     path = np.empty((samples * len(normal) + 1, 2, uniform.shape[1]))
     path[0] = side_m * uniform[:2]
-    for k in range(1, samples + 1):
-        np.multiply(step, np.cos(heading), out=path[k::samples, 0])
-        np.multiply(step, np.sin(heading), out=path[k::samples, 1])
+    pieces = path[1:].reshape(len(normal), samples, 2, -1)
+    pieces[:, :, 0], pieces[:, :, 1] = (step * np.cos(heading))[:, None], (step * np.sin(heading))[:, None]
     if samples > 1:
-        path[1:] /= samples
+        pieces /= samples
     return fold(np.cumsum(path, axis=0, out=path), side_m), np.abs(step)
 
 
