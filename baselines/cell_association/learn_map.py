@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from rangym.envs.errors import WrongCall
 from rangym.envs.registration import problem
 from rangym.evaluation.protocol import training_seeds
 from rangym.policies.cell_association.learned_map import SQUARE_M, learn_map
@@ -27,7 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not 1 <= args.episodes <= len(training_seeds(0)):
         parser.error(f"--episodes: 1 to {len(training_seeds(0))} wanted, got {args.episodes}")
     system = problem("rangym/CellAssociation-v0").system
-    learn_map(system, "urban", seeds, {"map_seed": args.map_seed}, args.square_m).save(args.out)
+    try:
+        learn_map(system, "urban", seeds, {"map_seed": args.map_seed}, args.square_m).save(args.out)
+    except (WrongCall, OSError) as error:
+        parser.error(str(error))
     print(f"{args.out}: {args.out.stat().st_size / 1000:.0f} kB; use it as map_forecast:map={args.out}")
 
 

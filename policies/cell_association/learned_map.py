@@ -8,6 +8,7 @@ from all cells, whatever was decided. ``urban_map.npz`` beside this module was l
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -108,6 +109,8 @@ def learn_map(
     """
     if not seeds:
         raise WrongValue("seeds: at least one wanted, got none")
+    if not 1.0 <= square_m < math.inf:
+        raise WrongValue(f"square_m: at least 1 m wanted, got {square_m!r}")
     model = build(system, scenario, overrides)
     seen_at = model.observation_space.spaces.get("position_m")
     if not isinstance(seen_at, Box):

@@ -151,8 +151,10 @@ def test_the_command_writes_a_map_that_the_policy_takes(tmp_path, capsys):
     policy = make(f"map_forecast:map={out}")
     policy.reset(Task.of(urban(map_seed=3)), np.random.default_rng(0))
     assert policy.data_files() == (out,)
-    with pytest.raises(SystemExit):
-        command.main(["--out", str(out), "--episodes", "0"])
+    for wrong, says in (("--episodes=0", "--episodes"), ("--map-seed=-1", "map_seed"), ("--square-m=0", "square_m")):
+        with pytest.raises(SystemExit):
+            command.main(["--out", str(out), wrong])
+        assert says in capsys.readouterr().err
 
 
 def test_wrong_maps_are_refused(tmp_path):
