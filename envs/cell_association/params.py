@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from rangym.envs.params import check, is_number, ranged, require
 
 MAX_GRID_POINTS = 2000
-"""Along a side of the map of ``urban``, which then takes 4 GB with 100 cells."""
+"""Along a side of the map of ``urban``, where it takes 80 MB a cell."""
 LAWS = ("static", "volatile", "mobility", "urban", "measured")
 MOTIONS = ("gauss_markov", "random_waypoint", "static")
 TRACKS = ("replay", "road", "plane")
