@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rangym.baselines.cell_association.per_ue import FEATURES, SharedPpo, UserFeatures, at_cell, clipped, log_rates
-from rangym.policies.base import Observation
-from rangym.policies.cell_association.learned_map import SHIPPED, LearnedMap
+from rangym.envs.params import ranged
+from rangym.policies.base import Observation, Task
+from rangym.policies.cell_association.learned_map import SHIPPED, LearnedMap, learned_map
 
 AHEAD_SLOTS = (2, 6, 12)
 MAP_FEATURES = (
@@ -27,9 +29,10 @@ class PlaceFeatures(UserFeatures):
 
     names = (*FEATURES, *MAP_FEATURES)
 
-    def __init__(self, handover_weight: float):
+    def __init__(self, handover_weight: float, chart: LearnedMap | None = None):
+        """``chart`` is the map; None: the shipped one."""
         super().__init__(handover_weight)
-        self._map = LearnedMap.load(SHIPPED)
+        self._map = LearnedMap.load(SHIPPED) if chart is None else chart
 
     def reset(self) -> None:
         super().reset()
@@ -47,14 +50,24 @@ class PlaceFeatures(UserFeatures):
         columns[..., len(AHEAD_SLOTS)] = sinr_db[:2].min(axis=0) / 20
 
 
+@dataclass(eq=False)
 class PlacePpo(SharedPpo):
     """`SharedPpo` with a learned map's forecast, trained on ``urban`` in the place that the shipped map was learned in.
 
-    In another place the map is wrong.
+    Parameters
+    ----------
+    agent : as for `SharedPpo`.
+    map : file of a learned map (`rangym.baselines.cell_association.learn_map`); None: the shipped one, which is wrong
+        in another place.
     """
 
     recipe = "ppo_place"
     features = PlaceFeatures
 
+    map: str | None = ranged(None, kind=str, optional=True)
+
     def data_files(self) -> Sequence[Path]:
-        return (*super().data_files(), SHIPPED)
+        return (*super().data_files(), Path(self.map or SHIPPED))
+
+    def _looking(self, task: Task) -> UserFeatures:
+        return PlaceFeatures(self.trained.config["constants"]["handover_weight"], learned_map(self.map, task))

@@ -214,7 +214,11 @@ class SharedPpo(Sb3Policy):
         self._choices = min(cells, self.trained.network.sizes[1])
         self._width = len(self.features.names)
         self._check_sizes(self._choices * self._width, self._choices)
-        self._features = self.features(self.trained.config["constants"]["handover_weight"])
+        self._features = self._looking(task)
+
+    def _looking(self, task: Task) -> UserFeatures:
+        """The features of an episode."""
+        return self.features(self.trained.config["constants"]["handover_weight"])
 
     def act(self, observation: Observation) -> NDArray[np.int64]:
         features, order = self._features({f: v[None] for f, v in observation.items()})

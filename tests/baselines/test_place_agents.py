@@ -82,6 +82,19 @@ def test_it_is_for_the_place_whose_map_is_shipped_and_for_any_number_of_ues():
         observation, *_ = env.step(policy.act(observation))
 
 
+def test_another_map_changes_what_it_does_and_is_part_of_its_identity(tmp_path):
+    chart = LearnedMap.load(SHIPPED)
+    path = tmp_path / "turned.npz"
+    LearnedMap(chart.sinr_db[:, ::-1], chart.side_m).save(path)
+    env, decided = gym.make(ENV, scenario="urban", horizon=20).unwrapped, []
+    for word in ("ppo_place:agent=0", f"ppo_place:agent=0,map={path}"):
+        policy = make(word)
+        policy.reset(Task.of(env), np.random.default_rng(0))
+        observation, _ = env.reset(seed=1)
+        decided.append(policy.act(observation))
+    assert not np.array_equal(*decided) and policy.data_files()[-1] == path
+
+
 def test_every_agent_beats_the_best_rule_on_its_place():
     def mean_reward(word, seeds=range(10_100, 10_105)):
         total = 0.0
