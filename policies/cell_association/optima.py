@@ -107,8 +107,8 @@ class Hindsight(Policy):
     knowledge = Knowledge.ORACLE
 
     def reset(self, task: Task, rng: np.random.Generator) -> None:
-        params = task.model(CellAssociation).params
-        stages = stages_of(task.episode(), params.max_spectral_efficiency)
+        trace, params = task.episode(), task.model(CellAssociation).params
+        stages = stages_of(trace, params.max_spectral_efficiency)
         solve = plan_norm if params.handover_cost == "norm" else plan_additive
         plan = solve(stages.value, stages.delay, params.handover_weight, stages.weight)
         self._plan = np.repeat(plan.cell, stages.weight.astype(np.int64), axis=0)
