@@ -3,6 +3,14 @@
 from rangym.baselines.recipe import Recipe
 from rangym.policies.registry import Entry
 
+_SHARED = dict(
+    n_steps=50,  # slots between updates: 16,000 transitions
+    batch_size=2000,  # 8 batches a pass
+    n_epochs=5,  # passes over them
+    gamma=0.95,  # a handover pays back within some 20 slots
+    gae_lambda=0.95,  # SB3's default
+    ent_coef=0.0,  # SB3's default: the reward differs enough between cells
+)
 _FLAT = dict(
     n_steps=200,  # slots a lane between updates: one episode, 32 x 200 = 6400 transitions
     batch_size=1600,  # 4 batches a pass
@@ -23,14 +31,19 @@ RECIPES: dict[str, Recipe] = {
         total_steps=960_000,  # 60 updates, 15 episodes a lane; half a minute of one core, flat after half of it
         learning_rate=1e-3,  # large, since each batch holds many UEs
         hidden=(128, 128),
-        kwargs=dict(
-            n_steps=50,  # slots between updates: 16,000 transitions
-            batch_size=2000,  # 8 batches a pass
-            n_epochs=5,  # passes over them
-            gamma=0.95,  # a handover pays back within some 20 slots
-            gae_lambda=0.95,  # SB3's default
-            ent_coef=0.0,  # SB3's default: the reward differs enough between cells
-        ),
+        kwargs=_SHARED,
+    ),
+    "ppo_place": Recipe(
+        name="ppo_place",
+        algorithm="PPO",
+        policy="rangym.baselines.cell_association.per_place:PlacePpo",
+        env_id="rangym/CellAssociation-v0",
+        scenario="urban",
+        num_envs=32,
+        total_steps=960_000,
+        learning_rate=1e-3,
+        hidden=(128, 128),
+        kwargs=_SHARED,
     ),
     "ppo_flat": Recipe(
         name="ppo_flat",
@@ -62,6 +75,11 @@ AGENTS: dict[str, Entry] = {
     "ppo_shared": Entry(
         "rangym.baselines.cell_association.per_ue:SharedPpo",
         "PPO, one policy shared by all UEs; trained on small",
+        "agent",
+    ),
+    "ppo_place": Entry(
+        "rangym.baselines.cell_association.per_place:PlacePpo",
+        "the same with a learned map's forecast; trained on urban",
         "agent",
     ),
     "ppo_flat": Entry(

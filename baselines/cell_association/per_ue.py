@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 from gymnasium.spaces import Box, Discrete
 from gymnasium.vector import VectorEnv
@@ -13,6 +15,7 @@ from rangym.envs.cell_association.system import CellAssociation
 from rangym.envs.core import SystemVectorEnv
 from rangym.envs.errors import WrongValue
 from rangym.envs.physics.channel import shannon_rate_mbps
+from rangym.envs.physics.radio_link import link_failures
 from rangym.envs.physics.sharing import load_cost
 from rangym.policies.base import Knowledge, Observation, Task
 
@@ -45,6 +48,8 @@ class UserFeatures:
     handover_weight : gamma, the weight of the handover cost.
     """
 
+    names: ClassVar[tuple[str, ...]] = FEATURES
+
     def __init__(self, handover_weight: float):
         self.handover_weight = handover_weight
         self.reset()
@@ -54,11 +59,11 @@ class UserFeatures:
         self._sinr_db: NDArray | None = None
 
     def __call__(self, observation: Observation) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Features ``(L, I, J * 9)`` and the sorting ``(L, I, J)``: ``order[l, i, rank]`` is a cell."""
+        """Features ``(L, I, J * n)``, n `names`, and the sorting ``(L, I, J)``: ``order[l, i, rank]`` is a cell."""
         sinr_db = np.asarray(observation["sinr_db"], np.float64)  # (L, I, J), as all below
         serving = np.asarray(observation["serving"]) > 0.5
         ues = sinr_db.shape[1]
-        log_rate = np.log10(shannon_rate_mbps(sinr_db, observation["bandwidth_mhz"][:, None, :]))
+        log_rate = log_rates(sinr_db, observation)
         self._remember(sinr_db, log_rate)
 
         others = np.rint(observation["load"]).astype(np.int64)[:, None, :] - serving
@@ -66,21 +71,25 @@ class UserFeatures:
         served = serving.any(axis=2, keepdims=True)
         reference = np.where(served, serving.argmax(axis=2)[..., None], margin.argmax(axis=2)[..., None])
         delay = np.asarray(observation["handover_delay"], np.float64)
-        cost = self.handover_weight * (_at(delay, reference) + delay) * served
+        cost = self.handover_weight * (at_cell(delay, reference) + delay) * served
 
-        columns = np.empty((*sinr_db.shape, len(FEATURES)))
+        columns = np.empty((*sinr_db.shape, len(self.names)))
         columns[..., 0] = sinr_db / 20
         columns[..., 1] = self._change / 6
-        columns[..., 2] = 2 * _clip(margin - _at(margin, reference))
-        columns[..., 3] = 2 * _clip(self._rate_average - _at(self._rate_average, reference))
+        columns[..., 2] = 2 * clipped(margin - at_cell(margin, reference))
+        columns[..., 3] = 2 * clipped(self._rate_average - at_cell(self._rate_average, reference))
         columns[..., 4] = log_rate - 1.5
         columns[..., 5] = serving
         columns[..., 6] = np.where(serving, 0.0, cost - 1)
         columns[..., 7] = 3 * others / ues - 0.5
         columns[..., 8] = self._variability / 4 - 0.5
+        self._add(columns[..., 9:], observation, reference)
         order = np.argsort(np.where(serving, -np.inf, -margin), axis=2, kind="stable")
         columns = np.take_along_axis(columns, order[..., None], axis=2)
         return columns.reshape(*order.shape[:2], -1).astype(np.float32), order
+
+    def _add(self, columns: NDArray, observation: Observation, reference: NDArray) -> None:
+        """Fill the further ``columns`` ``(L, I, J, n - 9)`` of a subclass; ``reference`` ``(L, I, 1)`` serves."""
 
     def _remember(self, sinr_db: NDArray, log_rate: NDArray) -> None:
         if self._sinr_db is None:
@@ -95,11 +104,18 @@ class UserFeatures:
         self._sinr_db = sinr_db
 
 
-def _at(values: NDArray, cell: NDArray) -> NDArray:
+def log_rates(sinr_db: NDArray, observation: Observation) -> NDArray[np.float64]:
+    """log10 of each empty cell's rate in Mbit/s, ``(..., L, I, J)``, at the SINR of the same shape."""
+    cap = observation.get("max_spectral_efficiency")  # (L, 1), where there is one
+    cap = None if cap is None else cap[:, None, :]
+    return np.log10(shannon_rate_mbps(sinr_db, observation["bandwidth_mhz"][:, None, :], cap))
+
+
+def at_cell(values: NDArray, cell: NDArray) -> NDArray:
     return np.take_along_axis(values, cell, axis=2)
 
 
-def _clip(values: NDArray) -> NDArray:
+def clipped(values: NDArray) -> NDArray:
     return np.minimum(np.maximum(values, -1.0), 1.0)
 
 
@@ -108,9 +124,9 @@ def user_rewards(before: Observation, after: Observation, handover_weight: float
 
     log10 c - [phi(y) - phi(y - 1)] - gamma (a_old + a_new) [moved] - max_j log10 c_j: what the UE adds to the slot's
     f = g + h (mode ``sum``), minus a term that depends on the trace only and takes most of the noise away. A UE that
-    changes its own choice changes this reward by exactly the change of f.
+    changes its own choice changes this reward by exactly the change of f, but for link failures.
     """
-    log_rate = np.log10(shannon_rate_mbps(after["sinr_db"], after["bandwidth_mhz"][:, None, :]))  # (L, I, J)
+    log_rate = log_rates(after["sinr_db"], after)  # (L, I, J)
     cell = after["serving"].argmax(axis=2)[..., None]
     old = before["serving"].argmax(axis=2)[..., None]
     load = np.rint(after["load"]).astype(np.int64)
@@ -118,28 +134,31 @@ def user_rewards(before: Observation, after: Observation, handover_weight: float
     share = crowding[np.take_along_axis(load, cell[..., 0], axis=1)]
     delay = np.asarray(after["handover_delay"], np.float64)
     moved = (cell != old)[..., 0] & before["serving"].any(axis=2)
-    cost = handover_weight * (_at(delay, old) + _at(delay, cell))[..., 0] * moved
-    return _at(log_rate, cell)[..., 0] - share - cost - log_rate.max(axis=2)
+    cost = handover_weight * (at_cell(delay, old) + at_cell(delay, cell))[..., 0] * moved
+    return at_cell(log_rate, cell)[..., 0] - share - cost - log_rate.max(axis=2)
 
 
 class PerUserView(EpisodicView):
     """The vector environment as L * I learners that share one policy: each chooses its UE's cell, by rank.
 
-    Learner l * I + i sees `UserFeatures` of UE i in lane l and gets `user_rewards`. Mode ``sum`` only, where the
-    handover cost is additive over UEs.
+    Learner l * I + i sees `UserFeatures` of UE i in lane l and gets `user_rewards`, less what a failure of its link
+    costs. Mode ``sum`` only, where the handover cost is additive over UEs.
     """
 
-    def __init__(self, env: SystemVectorEnv):
+    def __init__(self, env: SystemVectorEnv, features: type[UserFeatures] = UserFeatures):
         params = Task.of(env, Knowledge.MODEL).model(CellAssociation).params
         if params.handover_cost != "sum":
             raise WrongValue(f"handover_cost: 'sum' wanted to share rewards among UEs, got {params.handover_cost!r}")
-        self._features = UserFeatures(params.handover_weight)
+        self._features = features(params.handover_weight)
+        self._failure_slots = params.failure_slots or 0  # 0: links do not fail
+        self._failure_cost = params.handover_weight * params.failure_delay_slots
         self._shape = (env.num_envs, params.num_ues)
-        features = Box(-UNBOUNDED, UNBOUNDED, (params.num_cells * len(FEATURES),), np.float32)
-        super().__init__(env, params.num_ues, features, Discrete(params.num_cells))
+        row = Box(-UNBOUNDED, UNBOUNDED, (params.num_cells * len(features.names),), np.float32)
+        super().__init__(env, params.num_ues, row, Discrete(params.num_cells))
 
     def forget(self) -> None:
         self._features.reset()
+        self._slots_out = np.zeros(self._shape, np.int64)
 
     def look(self, observation: Observation) -> NDArray[np.float32]:
         self._observation = observation
@@ -147,10 +166,21 @@ class PerUserView(EpisodicView):
         return features.reshape(self.num_envs, -1)
 
     def native(self, actions: NDArray) -> NDArray[np.int64]:
-        return _at(self._order, actions.reshape(*self._shape, 1))[..., 0]
+        return at_cell(self._order, actions.reshape(*self._shape, 1))[..., 0]
 
     def rewards(self, reward: NDArray, after: Observation) -> NDArray[np.float64]:
-        return user_rewards(self._observation, after, self._features.handover_weight).ravel()
+        own = user_rewards(self._observation, after, self._features.handover_weight)
+        if self._failure_slots:
+            own = own - self._failure_cost * self._failed(after)
+        return own.ravel()
+
+    def _failed(self, after: Observation) -> NDArray[np.bool_]:
+        before = self._observation["serving"]
+        cell = after["serving"].argmax(axis=2)[..., None]
+        moved = before.any(axis=2) & (cell[..., 0] != before.argmax(axis=2))
+        sinr_db = at_cell(after["sinr_db"], cell)[..., 0]
+        failed, self._slots_out = link_failures(sinr_db, moved, self._slots_out, self._failure_slots)
+        return failed
 
 
 class SharedPpo(Sb3Policy):
@@ -168,10 +198,11 @@ class SharedPpo(Sb3Policy):
     """
 
     recipe = "ppo_shared"
+    features: ClassVar[type[UserFeatures]] = UserFeatures
 
     @classmethod
     def view(cls, env: SystemVectorEnv) -> VectorEnv:
-        return PerUserView(env)
+        return PerUserView(env, cls.features)
 
     @staticmethod
     def constants(env: SystemVectorEnv) -> dict[str, float]:
@@ -181,12 +212,17 @@ class SharedPpo(Sb3Policy):
         super().reset(task, rng)
         cells = task.box("load").shape[0]
         self._choices = min(cells, self.trained.network.sizes[1])
-        self._check_sizes(self._choices * len(FEATURES), self._choices)
-        self._features = UserFeatures(self.trained.config["constants"]["handover_weight"])
+        self._width = len(self.features.names)
+        self._check_sizes(self._choices * self._width, self._choices)
+        self._features = self._looking(task)
+
+    def _looking(self, task: Task) -> UserFeatures:
+        """The features of an episode."""
+        return self.features(self.trained.config["constants"]["handover_weight"])
 
     def act(self, observation: Observation) -> NDArray[np.int64]:
         features, order = self._features({f: v[None] for f, v in observation.items()})
-        rank = self.trained.network(features[0, :, : self._choices * len(FEATURES)]).argmax(axis=1)
+        rank = self.trained.network(features[0, :, : self._choices * self._width]).argmax(axis=1)
         return np.take_along_axis(order[0], rank[:, None], axis=1)[:, 0]
 
 

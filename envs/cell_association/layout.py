@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from rangym.envs.cell_association.params import CellAssociationParams
 
-MAX_DELAY_SLOTS = 2.0
+USUAL_DELAY_SLOTS = 2.0
+"""Up to here a delay may always scatter and be observed; where larger delays are drawn, up to the largest."""
 MIN_DELAY_SLOTS = 1e-3
 SITE_JITTER = 0.15
 """Largest shift of a site from its grid point, as a share of the grid step."""
@@ -145,14 +146,25 @@ def draw_delay_weights(delay_ms: NDArray, rat: NDArray, slot_s: float, rng: np.r
 
     A handover's delay is the sum of both ends (erratum E16). An end at a 4G or 5G cell counts half of the UE's delay
     between such cells; an end at a 3G or 2G cell counts the drawn delay of a handover to it, less that half. Weights
-    are clipped to [0.001, 2] slots.
+    are at least 0.001 slots.
     """
     half = np.repeat(delay_ms[:, None] / 2.0, len(rat), axis=1)
     weight = half.copy()
     for legacy, (low, high) in LEGACY_DELAYS_MS.items():
         if (cells := rat == legacy).any():
             weight[:, cells] = rng.uniform(low, high, (len(delay_ms), cells.sum())) - half[:, cells]
-    return np.clip(weight / (1e3 * slot_s), MIN_DELAY_SLOTS, MAX_DELAY_SLOTS)
+    return np.maximum(weight / (1e3 * slot_s), MIN_DELAY_SLOTS)
+
+
+def delay_bound_slots(rat: NDArray, slot_s: float) -> float:
+    """No delay weight between devices and cells of these technologies exceeds this many slots, and it is at least 2.
+
+    >>> delay_bound_slots(np.array([5, 4, 3, 2]), 1.0), delay_bound_slots(np.array([5, 4, 3]), 0.1)
+    (2.0, 9.25)
+    """
+    shortest_ms, longest_ms = min(low for low, _ in DEVICE_DELAYS_MS), max(high for _, high in DEVICE_DELAYS_MS)
+    legacy_ms = [high - shortest_ms / 2.0 for generation, (_, high) in LEGACY_DELAYS_MS.items() if generation in rat]
+    return max(USUAL_DELAY_SLOTS, max([longest_ms / 2.0, *legacy_ms]) / (1e3 * slot_s))
 
 
 def nominal_positions(params: CellAssociationParams) -> tuple[NDArray, NDArray]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,8 +12,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from rangym.envs.cell_association.place import Place
     from rangym.envs.cell_association.system import AssociationState, CellAssociation
     from rangym.envs.core import Array, Frame
+
+TINT = 0.25
 
 
 def draw(figure: Figure, system: CellAssociation, frame: Frame[AssociationState, Array]) -> None:
@@ -29,6 +32,11 @@ def _draw_map(axes: Axes, system: CellAssociation, frame: Frame[AssociationState
     cells, path = frame.trace.constants["cell_position_m"], frame.trace.slots["user_position_m"]
     every = max(len(path) // 200, 1)
     network_map(axes, np.concatenate([cells, path[::every].reshape(-1, 2)]), f"slot {frame.t} of {system.horizon}")
+    if system.has_places:
+        from rangym.envs.cell_association.place import fixed_place
+
+        if (place := fixed_place(system.params)) is not None:
+            _tint_strongest(axes, place, palette)
     cells, users = cells / 1000, path[frame.t] / 1000
     serving, crowd = frame.state["serving"], system.params.num_ues > 100
     served = serving >= 0
@@ -56,6 +64,38 @@ def _draw_map(axes: Axes, system: CellAssociation, frame: Frame[AssociationState
         axes.annotate(str(j), (x, y), textcoords="offset points", xytext=(7, 5), fontsize=8, color=INK, zorder=7)
     axes.plot([], [], color=FLASH, linewidth=2, label=f"handover ({int(moved.sum())} in this slot)")
     axes.legend(loc="upper right", fontsize=8, frameon=False, bbox_to_anchor=(1.0, 1.08))
+
+
+def _tint_strongest(axes: Axes, place: Place, palette: np.ndarray) -> None:
+    """Tint the map in the colour of the cell that is received best."""
+    from matplotlib.colors import to_rgb
+
+    tint = 1.0 - TINT * (1.0 - np.array([to_rgb(color) for color in palette]))
+    axes.imshow(tint[place.sinr_db.argmax(axis=0)], **_extent(place), zorder=0)
+
+
+def draw_place(figure: Figure, place: Place, cell: int) -> None:
+    """The maps of one cell: where it has a line of sight, its shadowing and its SINR."""
+    shadowing = float(np.abs(place.shadowing_db[cell]).max())
+    maps = (
+        (f"cell {cell}: line of sight", place.line_of_sight[cell], "Greys_r", (0, 1), ""),
+        ("shadowing", place.shadowing_db[cell], "RdBu", (-shadowing, shadowing), "dB"),
+        ("SINR, other cells at full load", place.sinr_db[cell], "viridis", (None, None), "dB"),
+    )
+    for axes, (title, values, color_map, (low, high), unit) in zip(figure.subplots(1, 3), maps, strict=True):
+        image = axes.imshow(values, cmap=color_map, vmin=low, vmax=high, **_extent(place))
+        axes.set_title(title, loc="left", fontsize=10)
+        axes.set_xlabel("km", fontsize=8)
+        quiet(axes)
+        if unit:
+            figure.colorbar(image, ax=axes, shrink=0.7, label=unit)
+
+
+def _extent(place: Place) -> dict[str, Any]:
+    """How ``imshow`` puts a map [y, x] into kilometres, each grid point in the middle of its pixel."""
+    step, points = place.step_m / 1000, place.sinr_db.shape[1]
+    low, high = -step / 2, (points - 0.5) * step
+    return {"extent": (low, high, low, high), "origin": "lower", "interpolation": "nearest"}
 
 
 def _draw_loads(

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, TypedDict
+from typing import TYPE_CHECKING, ClassVar, NotRequired, TypedDict
 
 import numpy as np
 from gymnasium.spaces import Box, Dict, MultiDiscrete, Space
 from numpy.typing import NDArray
 
-from rangym.envs.cell_association.layout import MAX_DELAY_SLOTS
 from rangym.envs.cell_association.params import SCENARIOS, CellAssociationParams
-from rangym.envs.cell_association.scenario import sample_lanes
+from rangym.envs.cell_association.scenario import delay_bound_slots, sample_lanes
 from rangym.envs.core import Array, Frame, Outcome, Slot, SystemModel, Trace
 from rangym.envs.errors import WrongValue
 from rangym.envs.physics.channel import shannon_rate_mbps
+from rangym.envs.physics.radio_link import link_failures
 from rangym.envs.physics.sharing import load_cost
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class AssociationState(TypedDict):
     previous_serving: NDArray[np.int64]  # (L, I) the cell before the last HO; -1 before the first
     slots_since_ho: NDArray[np.int64]  # (L, I) slots since the last HO; T at the start
     load: NDArray[np.int64]  # (L, J) UEs per cell
+    slots_out: NotRequired[NDArray[np.int64]]  # (L, I) slots out of sync in a row, where links may fail
 
 
 class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array]):
@@ -40,10 +41,17 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
     ## Description
     I UEs move through the coverage of J cells. In every slot the network assigns each UE to one cell; a cell shares
     its time equally among its UEs, so UE i at cell j with y_j UEs gets c_ij / y_j, where c_ij = w_j log2(1 + s_ij)
-    is the Shannon rate in Mbit/s at SINR s_ij. Moving a UE interrupts it for a delay that depends on the device and
-    on the radio technologies of both cells. The decision for slot t sees the SINR of slots before t only; the SINR
-    of *all* pairs is seen one slot late (full-information feedback). The goal is a high proportional-fair utility
-    at few handovers.
+    is the Shannon rate in Mbit/s at SINR s_ij, or w_j `max_spectral_efficiency` where that is less. Moving a UE
+    interrupts it for a delay that depends on the device and on the radio technologies of both cells. The decision for
+    slot t sees the SINR of slots before t only; the SINR of *all* pairs is seen one slot late (full-information
+    feedback). The goal is a high proportional-fair utility at few handovers.
+
+    With `failure_slots` a link may fail: below -8 dB it is out of sync, and in sync again from -6 dB on; so many slots
+    out of sync in a row, or a handover that ends below -8 dB, are a radio link failure. It costs `failure_delay_slots`
+    for re-establishment, at the cell that serves.
+
+    In `urban` line of sight and shadowing belong to the place, so what a UE meets somewhere it meets there again, and
+    so do others: a place can be learned. `map_seed` names the place; see `rangym.envs.cell_association.place`.
 
     ## Action Space
     `MultiDiscrete([J] * I)`: the serving cell of each UE. Every choice is legal; a cell out of reach gives the rate
@@ -59,7 +67,9 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
     | serving | (I, J) | one-hot serving cell; zeros before slot 1 | {0, 1} |
     | load | (J,) | UEs per cell | [0, I] |
     | bandwidth_mhz | (J,) | MHz | [0, 100] |
-    | handover_delay | (I, J) | slots to attach to or leave a cell | [0, 2] |
+    | handover_delay | (I, J) | slots to attach to or leave a cell | [0, 2], or more where `slot_s` is short |
+    | max_spectral_efficiency | (1,) | cap in bit/s/Hz; where one is set | the cap |
+    | position_m | (I, 2) | m, of the previous slot; `urban` only | [0, side_m] |
     | covered | (I, J) | cell measured at the UE's place, previous slot; `measured` only | {0, 1} |
     | time | (1,) | (t - 1) / T, t the slot to be decided | [0, 1] |
 
@@ -67,11 +77,12 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
     f / I with f = g + h: term `utility` = g / I, g = sum_i log10 c_i,x(i) - sum_j y_j log10 y_j; term `handover` =
     h / I. With moved UEs M and a the delays of the left and of the entered cell, `handover_cost="sum"` charges h =
     -gamma sum_M (a_old + a_new), which is additive; `"norm"`, the paper's, charges -gamma sqrt(sum_M (a_old +
-    a_new)), under which 100 handovers at once cost as much as 10 single ones. Slot 1 has no handovers.
+    a_new)), under which 100 handovers at once cost as much as 10 single ones. Slot 1 has no handovers. Where links may
+    fail, n failures add the term `failure` = -gamma n failure_delay_slots / I, which counts in f.
 
     `info["metrics"]` holds per slot: g, h, f; throughput_mbps (mean c/y); handovers; ho_delay_slots;
     ping_pongs (a HO back within 5 slots); weak_targets (HOs to a cell below -8 dB); load_jain (Jain index of the
-    loads); uncovered (share of UEs on a cell that does not cover them; `measured` only).
+    loads); uncovered (share of UEs on a cell that does not cover them; `measured` only); failures (where links may).
 
     ## Starting State
     Nobody is served; the SINR of slot 0 has been measured.
@@ -80,9 +91,10 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
     Truncated after T slots.
 
     ## Arguments
-    `scenario`: `small` (default: two macro and four small cells, ten vehicles), `tiny`, `static`, `volatile`,
-    `desk`, `mobility` (alias `paper`), `measured` (needs `map`). Every field of
-    `rangym.envs.cell_association.params.CellAssociationParams` overrides the scenario's value:
+    `scenario`: `small` (default: two macro and four small cells, ten vehicles), `tiny`, `urban` (the cells of `small`
+    in a place, ten pedestrians and vehicles, links may fail), `static`, `volatile`, `desk`, `mobility` (alias
+    `paper`), `measured` (needs `map`). Every field of `rangym.envs.cell_association.params.CellAssociationParams`
+    overrides the scenario's value:
 
     >>> import gymnasium as gym
     >>> env = gym.make("rangym:rangym/CellAssociation-v0", scenario="small", handover_weight=4.0, handover_cost="norm")
@@ -92,7 +104,7 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
 
     ## References
     A. Kalntis et al., "Smooth Handovers via Smoothed Online Learning". 3GPP TR 38.901 (channel), TS 36.331/38.331
-    (A3 event).
+    (A3 event, radio link failure).
 
     ## Version History
     - v0: first release
@@ -112,13 +124,14 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
 
             radio_map(params)  # refuses a missing or unfitting file here rather than at the first reset
         self.has_coverage, self.delays_vary = params.law == "measured", params.delay_variation > 0
+        self.has_places, self.delay_bound = params.law == "urban", delay_bound_slots(params)
         self.action_space = MultiDiscrete([cells] * ues)
         fields: dict[str, Space] = {
             "sinr_db": Box(params.sinr_floor_db, params.sinr_ceiling_db, (ues, cells), np.float32),
             "serving": Box(0, 1, (ues, cells), np.float32),
             "load": Box(0, ues, (cells,), np.float32),
             "bandwidth_mhz": Box(0, MAX_BANDWIDTH_MHZ, (cells,), np.float32),
-            "handover_delay": Box(0, MAX_DELAY_SLOTS, (ues, cells), np.float32),
+            "handover_delay": Box(0, self.delay_bound, (ues, cells), np.float32),
         }
         self.shapes = {
             "bandwidth_mhz": (cells,),  # MHz
@@ -136,6 +149,13 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
             fields["covered"] = Box(0, 1, (ues, cells), np.float32)
             self.shapes["covered"] = (ues, cells)  # whether the cell was measured at the UE's place, in each slot
             self.reveal["covered"] = 1
+        if self.has_places:
+            fields["position_m"] = Box(0, params.side_m, (ues, 2), np.float32)
+        self._cap: dict[str, NDArray] = {}
+        if params.max_spectral_efficiency is not None:
+            cap = np.full(1, params.max_spectral_efficiency, np.float32)
+            fields["max_spectral_efficiency"] = Box(0, cap[0], (1,), np.float32)
+            self._cap["max_spectral_efficiency"] = cap
         self.observation_space = Dict(fields)
         self._cells = np.arange(cells)
         self._load_cost = load_cost(ues)
@@ -150,30 +170,34 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
         fields = {**trace.constants, **trace.slots}
         low, high = self.params.sinr_floor_db, self.params.sinr_ceiling_db
         _within("sinr_db", fields["sinr_db"], low, high, "dB")
-        _within("handover_delay", fields["handover_delay"], 0, MAX_DELAY_SLOTS, "slots")
+        _within("handover_delay", fields["handover_delay"], 0, self.delay_bound, "slots")
         _within("bandwidth_mhz", fields["bandwidth_mhz"], 1e-3, MAX_BANDWIDTH_MHZ, "MHz")
 
     def initial(self, slot: Slot) -> AssociationState:
         lanes, ues, cells = slot["sinr_db"].shape
         nobody = np.full((lanes, ues), -1)
-        return {
+        state: AssociationState = {
             "serving": nobody,
             "previous_serving": nobody,
             "slots_since_ho": np.full((lanes, ues), self.horizon),
             "load": np.zeros((lanes, cells), dtype=np.int64),
         }
+        if self.params.failure_slots is not None:
+            state["slots_out"] = np.zeros((lanes, ues), dtype=np.int64)
+        return state
 
     def transition(self, state: AssociationState, decision: Array, slot: Slot) -> tuple[AssociationState, Outcome]:
         """``decision`` (L, I), the cell of each UE. In slot 1 nobody is served yet, so there is no HO cost."""
         serving, since = state["serving"], state["slots_since_ho"] + 1
-        lanes, ues = decision.shape
-        cells = self.params.num_cells
+        p, (lanes, ues) = self.params, decision.shape
+        cells = p.num_cells
         load = (decision[:, :, None] == self._cells).sum(axis=1)  # (L, J)
         # Flat indices: take_along_axis costs ten times as much on arrays of this size.
         cell_of_lane = np.arange(lanes)[:, None] * cells + decision  # into (L, J)
         row = np.arange(lanes * ues).reshape(lanes, ues) * cells  # into (L, I, J)
         sinr_db = slot["sinr_db"].take(row + decision)
-        rate = shannon_rate_mbps(sinr_db, slot["bandwidth_mhz"].take(cell_of_lane))  # (L, I)
+        bandwidth = slot["bandwidth_mhz"].take(cell_of_lane)
+        rate = shannon_rate_mbps(sinr_db, bandwidth, p.max_spectral_efficiency)  # (L, I)
         utility = np.log10(rate).sum(axis=1) - self._load_cost[load].sum(axis=1)
 
         moved = (serving >= 0) & (serving != decision)
@@ -181,8 +205,8 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
         left, entered = delay.take(row + np.maximum(serving, 0)), delay.take(row + decision)
         both_ends = np.add(left, entered, dtype=np.float64)  # as the bounds do: varying delays are float32
         ho_delay = (both_ends * moved).sum(axis=1)
-        cost = np.sqrt(ho_delay) if self.params.handover_cost == "norm" else ho_delay
-        handover = -self.params.handover_weight * cost
+        cost = np.sqrt(ho_delay) if p.handover_cost == "norm" else ho_delay
+        handover = -p.handover_weight * cost
 
         returned = moved & (state["previous_serving"] == decision) & (since <= PING_PONG_SLOTS)
         metrics = {
@@ -204,12 +228,23 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
             "slots_since_ho": np.where(moved, 0, since),
             "load": load,
         }
-        return new, Outcome({"utility": utility / ues, "handover": handover / ues}, metrics)
+        terms = {"utility": utility / ues, "handover": handover / ues}
+        if p.failure_slots is not None:
+            failed, new["slots_out"] = link_failures(sinr_db, moved, state["slots_out"], p.failure_slots)
+            failures = failed.sum(axis=1)
+            failure = -p.handover_weight * p.failure_delay_slots * failures
+            terms["failure"] = failure / ues
+            metrics |= {"f": metrics["f"] + failure, "failures": failures}
+        return new, Outcome(terms, metrics)
 
     def observation(self, state: AssociationState, public: Slot) -> dict[str, NDArray]:
         fields = {f: public[f] for f in ("sinr_db", "bandwidth_mhz", "handover_delay")}
         if self.has_coverage:
             fields["covered"] = public["covered"]
+        if self.has_places:
+            fields["position_m"] = public["user_position_m"]
+        for name, value in self._cap.items():
+            fields[name] = np.broadcast_to(value, (len(state["load"]), *value.shape))
         return {**fields, "serving": state["serving"][:, :, None] == self._cells, "load": state["load"]}
 
     def action_masks(self, state: AssociationState, public: Slot) -> NDArray:

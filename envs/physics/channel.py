@@ -196,15 +196,21 @@ def sinr_db(received_dbm: NDArray, noise_dbm: NDArray) -> NDArray:
     return received_dbm - linear_to_db(disturbance)
 
 
-def shannon_rate_mbps(sinr_db: NDArray, bandwidth_mhz: NDArray) -> NDArray:
-    """Shannon rate w log2(1 + s) in Mbit/s, float64.
+def shannon_rate_mbps(
+    sinr_db: NDArray, bandwidth_mhz: NDArray, max_spectral_efficiency: NDArray | float | None = None
+) -> NDArray:
+    """Shannon rate w log2(1 + s) in Mbit/s, float64, or w min(log2(1 + s), cap).
 
     Parameters
     ----------
     sinr_db : SINR s in dB.
     bandwidth_mhz : bandwidth w in MHz; broadcast with ``sinr_db``.
+    max_spectral_efficiency : cap in bit/s/Hz that the modulation sets; None: without a cap.
 
     >>> float(shannon_rate_mbps(np.array(0.0), np.array(20.0)).round(9))
     20.0
+    >>> float(shannon_rate_mbps(np.array(30.0), np.array(20.0), 7.4))
+    148.0
     """
-    return bandwidth_mhz * np.log1p(10.0 ** (np.asarray(sinr_db, np.float64) / 10.0)) * (1.0 / np.log(2.0))
+    rate = bandwidth_mhz * np.log1p(10.0 ** (np.asarray(sinr_db, np.float64) / 10.0)) * (1.0 / np.log(2.0))
+    return rate if max_spectral_efficiency is None else np.minimum(rate, bandwidth_mhz * max_spectral_efficiency)

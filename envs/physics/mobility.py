@@ -42,7 +42,11 @@ def fold(position: NDArray, side: float | NDArray) -> NDArray:
     >>> fold(np.array([3.0, 11.0, -2.0]), 10.0).tolist()
     [3.0, 9.0, 2.0]
     """
-    return side - np.abs(np.mod(position, 2.0 * side) - side)
+    period = 2.0 * side
+    around = np.array(np.broadcast_to(position, np.broadcast_shapes(np.shape(position), np.shape(side))), np.float64)
+    # The remainder is slow, and leaves alone what is inside a period already.
+    np.mod(around, period, out=around, where=(around < 0.0) | (around >= period))
+    return side - np.abs(around - side)
 
 
 def gauss_markov_walk(
@@ -55,32 +59,40 @@ def gauss_markov_walk(
     speed_variance: tuple[float, float],
     memory: float,
     heading_sd: float,
+    speed_floor_mps: float | None = None,
+    samples: int = 1,
 ) -> tuple[NDArray, NDArray]:
     """Motion with Gauss-Markov speed and heading from a uniform start, reflected at the borders of the square.
 
     Each UE has a mean speed, a speed variance (both uniform in their ranges) and a mean heading. The speed may be
-    negative, which is motion backwards; a border flips heading and mean heading together.
+    negative, which is motion backwards, unless a floor raises lower speeds to it; a border flips heading and mean
+    heading together.
 
     Parameters
     ----------
     uniform : uniform variates in [0, 1), ``(5, ues)``: two for the start, then mean speed, speed variance, heading.
     normal : standard normal variates ``(S - 1, 2, ues)`` of speed and heading, S slots.
     side_m : side of the square, or ``(2, 1)`` sides of a rectangle.
-    slot_s, mean_speed_mps, speed_variance, memory, heading_sd : see `CellAssociationParams`.
+    slot_s, mean_speed_mps, speed_variance, memory, heading_sd, speed_floor_mps : see `CellAssociationParams`.
+    samples : positions wanted on the way of each slot, k: at 1/k, 2/k, ..., 1 of it.
 
     Returns
     -------
-    position_m ``(S, 2, ues)`` float64 and the distance moved from slot to slot, ``(S - 1, ues)``.
+    position_m ``(1 + (S - 1) k, 2, ues)`` float64 (slot 0 is a place, not a way) and the distance moved from slot to
+    slot, ``(S - 1, ues)``.
     """
     mean = np.stack([_between(mean_speed_mps, uniform[2]), 2.0 * math.pi * uniform[4]])
     speed_sd = np.sqrt(_between(speed_variance, uniform[3]))
     deviation = np.stack([speed_sd, np.full_like(speed_sd, heading_sd)])
     process = gauss_markov(mean, deviation, normal, memory)  # (S - 1, 2, ues)
-    step, heading = process[:, 0] * slot_s, process[:, 1]
-    path = np.empty((len(normal) + 1, 2, uniform.shape[1]))
+    speed, heading = process[:, 0], process[:, 1]
+    step = (speed if speed_floor_mps is None else np.maximum(speed, np.float32(speed_floor_mps))) * slot_s
+    path = np.empty((samples * len(normal) + 1, 2, uniform.shape[1]))
     path[0] = side_m * uniform[:2]
-    np.multiply(step, np.cos(heading), out=path[1:, 0])
-    np.multiply(step, np.sin(heading), out=path[1:, 1])
+    pieces = path[1:].reshape(len(normal), samples, 2, -1)
+    pieces[:, :, 0], pieces[:, :, 1] = (step * np.cos(heading))[:, None], (step * np.sin(heading))[:, None]
+    if samples > 1:
+        pieces /= samples
     return fold(np.cumsum(path, axis=0, out=path), side_m), np.abs(step)
 
 

@@ -79,7 +79,9 @@ def sinr(snr: NDArray) -> NDArray:
     return snr / (1.0 + others)
 
 
-def shared_rates(snr: NDArray, bandwidth_mhz: float, max_efficiency: float | None, soft: bool = False) -> SharedRates:
+def shared_rates(
+    snr: NDArray, bandwidth_mhz: float, max_spectral_efficiency: float | None, soft: bool = False
+) -> SharedRates:
     """Rates when every node shares its bandwidth equally among its users (round robin).
 
     Hard: R_i = W / N_l min(cap, log2(1 + SINR_il)) at the strongest node l, ties to the lowest index, N_l its users.
@@ -90,7 +92,7 @@ def shared_rates(snr: NDArray, bandwidth_mhz: float, max_efficiency: float | Non
     ----------
     snr : ``(..., K, N)`` linear SNR of N users at K nodes.
     bandwidth_mhz : W, of every node.
-    max_efficiency : cap in bit/s/Hz; None for none.
+    max_spectral_efficiency : cap in bit/s/Hz; None for none.
     soft : whether users are shared by nodes in proportion to the received power.
 
     >>> found = shared_rates(np.array([[3.0, 1.0], [0.0, 7.0]]), 10.0, None)
@@ -103,10 +105,12 @@ def shared_rates(snr: NDArray, bandwidth_mhz: float, max_efficiency: float | Non
     if soft:
         weight = snr / snr.sum(axis=-2, keepdims=True)
         load = weight.sum(axis=-1)
-        rate = (weight * _efficiency(sinr(snr), max_efficiency) * (bandwidth_mhz / load)[..., None]).sum(axis=-2)
+        rate = (weight * _efficiency(sinr(snr), max_spectral_efficiency) * (bandwidth_mhz / load)[..., None]).sum(
+            axis=-2
+        )
     else:
         load = at.sum(axis=-1)
-        rate = bandwidth_mhz * _efficiency(best, max_efficiency) / np.take_along_axis(load, serving, axis=-1)
+        rate = bandwidth_mhz * _efficiency(best, max_spectral_efficiency) / np.take_along_axis(load, serving, axis=-1)
     return SharedRates(rate, best, serving, load)
 
 

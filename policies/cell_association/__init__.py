@@ -23,6 +23,12 @@ POLICIES = {
     "sticky_filtered": Entry(
         "rangym.policies.cell_association.optima:StickyFiltered", "the same on averaged log rates"
     ),
+    "sticky_guarded": Entry(
+        "rangym.policies.cell_association.places:StickyGuarded", "the same with a penalty on weak cells"
+    ),
+    "map_forecast": Entry(
+        "rangym.policies.cell_association.places:MapForecast", "exact assignment on a learned map's forecast"
+    ),
     "static_oracle": Entry(
         "rangym.policies.cell_association.optima:StaticOracle",
         "exact optimum where the SINR never changes",

@@ -66,9 +66,13 @@ class StickyFiltered(StickyOptimum):
         self._average: NDArray | None = None
 
     def act(self, observation: Observation) -> NDArray:
+        return self._sticky(self._filtered(observation), observation)
+
+    def _filtered(self, observation: Observation) -> NDArray:
+        """The averaged log rates, the newest slot included."""
         value = log_rate(observation)
         self._average = value if self._average is None else self._average + self.alpha * (value - self._average)
-        return self._sticky(self._average, observation)
+        return self._average
 
 
 class StaticOracle(Policy):
@@ -86,7 +90,8 @@ class StaticOracle(Policy):
                 "static_oracle: a trace whose SINR is the same in every slot wanted (scenario 'static'), got one that "
                 "changes; use the policy 'hindsight'"
             )
-        self._cell = optimal_assignment(log_rates(trace, slice(1, 2))[0]).cell
+        cap = task.model(CellAssociation).params.max_spectral_efficiency
+        self._cell = optimal_assignment(log_rates(trace, slice(1, 2), cap)[0]).cell
 
     def act(self, observation: Observation) -> NDArray:
         return self._cell
@@ -96,13 +101,14 @@ class Hindsight(Policy):
     """The best plan found for an episode that is known in advance.
 
     With the additive handover cost (``sum``) it is within a proved gap of the optimum, about 1e-5 per slot and UE; with
-    the root (``norm``) a local optimum, the best known value.
+    the root (``norm``) a local optimum, the best known value. It does not plan for radio link failures.
     """
 
     knowledge = Knowledge.ORACLE
 
     def reset(self, task: Task, rng: np.random.Generator) -> None:
-        stages, params = stages_of(task.episode()), task.model(CellAssociation).params
+        trace, params = task.episode(), task.model(CellAssociation).params
+        stages = stages_of(trace, params.max_spectral_efficiency)
         solve = plan_norm if params.handover_cost == "norm" else plan_additive
         plan = solve(stages.value, stages.delay, params.handover_weight, stages.weight)
         self._plan = np.repeat(plan.cell, stages.weight.astype(np.int64), axis=0)
@@ -122,9 +128,10 @@ class Stages:
     weight: NDArray
 
 
-def log_rates(trace: Trace, slots: slice | NDArray) -> NDArray:
+def log_rates(trace: Trace, slots: slice | NDArray, max_spectral_efficiency: float | None = None) -> NDArray:
     """log10 of each empty cell's rate in Mbit/s in the given slots, (N, I, J) float64."""
-    return np.log10(shannon_rate_mbps(trace.slots["sinr_db"][slots], trace.constants["bandwidth_mhz"]))
+    sinr_db, bandwidth_mhz = trace.slots["sinr_db"][slots], trace.constants["bandwidth_mhz"]
+    return np.log10(shannon_rate_mbps(sinr_db, bandwidth_mhz, max_spectral_efficiency))
 
 
 def is_static(trace: Trace) -> bool:
@@ -133,7 +140,7 @@ def is_static(trace: Trace) -> bool:
     return all(np.array_equal(sinr_db, first) for sinr_db in later)
 
 
-def stages_of(trace: Trace) -> Stages:
+def stages_of(trace: Trace, max_spectral_efficiency: float | None = None) -> Stages:
     """What a plan has to choose from: slots are joined where neither SINR nor delays change."""
     sinr_db = trace.slots["sinr_db"][1:-1]
     varying = "handover_delay" in trace.slots
@@ -141,4 +148,4 @@ def stages_of(trace: Trace) -> Stages:
     changed = [varying or not np.array_equal(now, before) for before, now in zip(sinr_db, sinr_db[1:], strict=False)]
     first = np.flatnonzero([True, *changed])
     weight = np.diff(np.append(first, len(sinr_db))).astype(np.float64)
-    return Stages(log_rates(trace, first + 1), delay.astype(np.float64), weight)
+    return Stages(log_rates(trace, first + 1, max_spectral_efficiency), delay.astype(np.float64), weight)

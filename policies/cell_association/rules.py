@@ -15,7 +15,13 @@ from rangym.policies.base import Observation, Policy, Task
 
 def log_rate(observation: Observation) -> NDArray:
     """log10 of each empty cell's rate in Mbit/s, ``(I, J)``, from the last SINR seen."""
-    return np.log10(shannon_rate_mbps(observation["sinr_db"], observation["bandwidth_mhz"]))
+    return log_rate_at(observation["sinr_db"], observation)
+
+
+def log_rate_at(sinr_db: NDArray, observation: Observation) -> NDArray:
+    """log10 of each empty cell's rate in Mbit/s, ``(..., J)``, at the SINR ``sinr_db`` ``(..., J)``."""
+    cap = observation.get("max_spectral_efficiency")  # (1,), where there is one
+    return np.log10(shannon_rate_mbps(sinr_db, observation["bandwidth_mhz"], cap))
 
 
 def ues_and_cells(task: Task) -> tuple[int, int]:

@@ -6,6 +6,11 @@ import pytest
 import rangym  # noqa: F401  (registers the environments)
 from rangym.envs.registration import OURS
 
+_PLACE = {
+    "law": "urban",
+    "side_m": 400.0,
+    "sites": tuple((0.2 + 0.3 * j, 0.5, 2.0, 10.0, 38.0 + 3 * j) for j in range(3)),
+}
 _PAPER_SIZE = {"num_ues": 20, "num_bss": 10, "num_dcs": 5}
 
 DAYS = "days.npz"
@@ -18,6 +23,8 @@ FORMS = {
         {"law": "static"},
         {"law": "volatile"},
         {"motion": "static"},
+        {**_PLACE, "failure_slots": 2, "max_spectral_efficiency": 7.4},
+        {**_PLACE, "map_seed": None, "grid_m": 20.0, "slot_samples": 1},
     ],
     "rangym/NodePlacement-v0": [
         {},

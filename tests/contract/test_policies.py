@@ -10,6 +10,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
 
 from rangym import policies
+from rangym.envs.cell_association.params import SMALL_SITES
 from rangym.envs.cell_association.system import CellAssociation
 from rangym.envs.core import SystemEnv
 from rangym.envs.node_placement.system import NodePlacement
@@ -19,6 +20,7 @@ from rangym.evaluation.causality import first_leak
 from rangym.policies import Knowledge, Policy, Task
 from rangym.policies.registry import Entry, entries, entry
 
+PLACE = {"law": "urban", "num_cells": 6, "sites": SMALL_SITES, "side_m": 800.0}
 # Policies that only make sense in some form of an environment, and it.
 FORMS = {
     "static_oracle": {"law": "static"},
@@ -26,6 +28,9 @@ FORMS = {
     "ppo_shared": {"num_cells": 6},
     "ppo_flat": {"num_cells": 6, "num_ues": 10},
     "ppo_maskable": {"num_cells": 6, "num_ues": 10},
+    # Those that know a place: it, with fewer UEs.
+    "map_forecast": PLACE,
+    "ppo_place": PLACE,
     "ppo_plain": {"num_ues": 30, "num_nodes": 4},
     "sac_plain": {"num_ues": 30, "num_nodes": 4},
     "ppo_cells": {"num_heads": 4},

@@ -37,6 +37,10 @@ CASES = {
     "one_slot": params("tiny", horizon=1, num_ues=1),
     "varying": params("tiny", delay_variation=0.4),
     "static": params("static", horizon=9, num_ues=6),
+    "urban": params("urban", horizon=30),
+    "urban_fresh": params("urban", horizon=13, map_seed=None, grid_m=20.0, slot_samples=3),
+    "urban_waypoint": params("urban", horizon=13, motion="random_waypoint", slot_samples=1),
+    "urban_standing": params("urban", horizon=7, motion="static", num_ues=3),
     "volatile": params("volatile", horizon=13, num_ues=6),
     "volatile_varying": params("volatile", horizon=13, num_ues=6, delay_variation=0.2, block_slots=3),
 }
@@ -70,7 +74,7 @@ def test_a_lane_of_many_has_the_bits_of_a_lane_alone(case, lanes):
         assert_equal(stacked.lane(b), scenario.sample_lanes(CASES[case], generators(1, b)).lane(0))
 
 
-@pytest.mark.parametrize("case", ["grid", "waypoint", "varying"])
+@pytest.mark.parametrize("case", ["grid", "waypoint", "varying", "urban", "urban_fresh"])
 def test_blocks_of_lanes_never_change_a_bit_and_blocks_of_ues_keep_lanes_equal(case, monkeypatch):
     p = CASES[case]
     whole = scenario.sample_lanes(p, generators(5))
@@ -237,8 +241,20 @@ def test_delay_weights_scale_with_the_slot_and_stay_within_their_limits():
     rat, delay_ms = np.array([5, 2]), np.array([50.0, 62.0])
     short = layout.draw_delay_weights(delay_ms, rat, 0.1, np.random.default_rng(0))
     assert short[:, 0] == pytest.approx([0.25, 0.31])
-    assert (short[:, 1] == 2.0).all()  # 2G takes over 0.7 s: more than two slots of 0.1 s
+    assert ((short[:, 1] >= (750 - 31) / 100) & (short[:, 1] <= (1100 - 25) / 100)).all()  # 2G: seven slots and more
     assert layout.draw_delay_weights(delay_ms, rat, 60.0, np.random.default_rng(0)).min() == 1e-3
+
+
+def test_no_delay_is_cut_and_the_box_holds_the_largest():
+    """In slots of .1 s every delay counts ten times as many, with 3G and 2G cells and without."""
+    for name, largest in (("desk", (1100 - 25) / 100), ("small", 2.0)):
+        one, tenth = (CellAssociation(params(name, horizon=1, num_ues=500, slot_s=s)) for s in (1.0, 0.1))
+        assert one.observation_space["handover_delay"].high.max() == 2.0
+        assert tenth.observation_space["handover_delay"].high.max() == pytest.approx(largest)
+        slow, fast = (s.sample(np.random.default_rng(0)).constants["handover_delay"] for s in (one, tenth))
+        assert fast == pytest.approx(10 * slow) and fast.max() <= largest
+        tenth.check_trace(tenth.sample(np.random.default_rng(0)))
+    assert fast.max() < 2.0 < CellAssociation(params("desk", slot_s=0.1)).delay_bound
 
 
 def test_delays_that_vary_have_their_mean_and_deviation():

@@ -14,16 +14,19 @@ NORM_STEPS = 100
 
 
 def bound(system: CellAssociation, trace: Trace) -> Bound:
-    """The bound of one trace; exact in `static`, certified under every cost."""
-    params = system.params
+    """The bound of one trace; exact in `static`, certified under every cost.
+
+    It leaves out radio link failures, which only ever cost.
+    """
+    params, cap = system.params, system.params.max_spectral_efficiency
     slots_and_ues = params.horizon * params.num_ues
     if is_static(trace):
-        held = optimal_assignment(log_rates(trace, slice(1, 2))[0])
+        held = optimal_assignment(log_rates(trace, slice(1, 2), cap)[0])
         value, lower = held.bound / params.num_ues, held.value / params.num_ues
         return Bound(value, "certified", "exact: the slot optimum, held", lower)
     if params.handover_cost == "norm" and params.law != "volatile":
-        return Bound(_per_slot(trace) / slots_and_ues, "certified", "exact optimum of each slot, handovers free")
-    stages = stages_of(trace)
+        return Bound(_per_slot(trace, cap) / slots_and_ues, "certified", "exact optimum of each slot, handovers free")
+    stages = stages_of(trace, cap)
     arguments = stages.value, stages.delay, params.handover_weight, stages.weight
     if params.handover_cost == "norm":
         plan, what = plan_norm(*arguments, NORM_STEPS), "hindsight bracket over the dual ball"
@@ -32,8 +35,8 @@ def bound(system: CellAssociation, trace: Trace) -> Bound:
     return Bound(plan.bound / slots_and_ues, "certified", what, plan.value / slots_and_ues)
 
 
-def _per_slot(trace: Trace) -> float:
+def _per_slot(trace: Trace, max_spectral_efficiency: float | None) -> float:
     """Sum over slots of the utility's exact optimum; in chunks, since all log rates of a paper trace take 2 GB."""
     end = trace.horizon + 1
     chunks = (slice(t, min(t + SLOTS_AT_ONCE, end)) for t in range(1, end, SLOTS_AT_ONCE))
-    return sum(per_stage_bound(log_rates(trace, slots))[0] for slots in chunks)
+    return sum(per_stage_bound(log_rates(trace, slots, max_spectral_efficiency))[0] for slots in chunks)

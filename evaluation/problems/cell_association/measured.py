@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rangym.envs.cell_association.radio_map import RadioMap
 from rangym.envs.errors import WrongValue
-from rangym.evaluation.problems.cell_association import AGENTS, ENV_ID, LITERAL
+from rangym.evaluation.problems.cell_association import AGENTS, ENV_ID, LITERAL, PLACES
 from rangym.evaluation.protocol import Benchmark
 
 
@@ -15,5 +15,5 @@ def measured(map_file: str | Path) -> Benchmark:
     if not Path(map_file).is_file():
         raise WrongValue(f"map: a file made by `rangym trace import` wanted, got {str(map_file)!r}")
     overrides = {"map": str(map_file), "num_cells": RadioMap.load(map_file).num_cells}
-    without = ("static_oracle", *AGENTS)
+    without = ("static_oracle", *AGENTS, *PLACES)
     return Benchmark(ENV_ID, "measured", range(10), overrides, without=without, variants=LITERAL)

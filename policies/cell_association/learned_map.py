@@ -1,0 +1,136 @@
+"""A radio map learned from observations: the mean SINR of every cell in each square of the area.
+
+Any environment that shows `position_m` can teach one: every observation holds where each UE was and what it received
+from all cells, whatever was decided. ``urban_map.npz`` beside this module was learned so in the place ``map_seed=0`` of
+`urban`, by ``python -m rangym.baselines.cell_association.learn_map``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from gymnasium.spaces import Box
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
+
+from rangym.envs.core import SystemVectorEnv, build
+from rangym.envs.errors import WrongValue
+from rangym.envs.physics.mobility import fold
+from rangym.policies.base import Task
+
+SHIPPED = Path(__file__).parent / "urban_map.npz"
+SQUARE_M = 10.0
+LANES = 50
+
+
+@dataclass(frozen=True, eq=False)
+class LearnedMap:
+    """Mean SINR in dB by square, ``sinr_db[j, row, column]`` of cell j, ``(J, n, n)`` float32.
+
+    ``side_m`` is the side of the area, and ``about`` says from which episodes the map was learned.
+    """
+
+    sinr_db: NDArray[np.float32]
+    side_m: float
+    about: Mapping[str, object] = field(default_factory=dict)
+
+    def at(self, position_m: NDArray) -> NDArray[np.float32]:
+        """SINR in dB ``(..., J)`` at the positions ``(..., 2)``; those outside count as on the border."""
+        squares = self.sinr_db.shape[1]
+        column, row = np.clip((position_m * (squares / self.side_m)).astype(np.int64), 0, squares - 1).T
+        by_square = self.sinr_db.reshape(len(self.sinr_db), -1).T
+        return by_square[(row * squares + column).T]
+
+    def ahead(self, position_m: NDArray, velocity: NDArray, slots: int) -> NDArray[np.float32]:
+        """SINR in dB ``(slots, ..., J)`` in the next slots on the way straight on, which the borders reflect.
+
+        ``position_m`` ``(..., 2)``; ``velocity`` of the same shape, in metres a slot.
+        """
+        steps = np.arange(1, slots + 1).reshape(-1, *(1,) * position_m.ndim)
+        return self.at(fold(position_m + steps * velocity, self.side_m))
+
+    def save(self, path: str | Path) -> None:
+        """Write an ``.npz`` file, whole or not at all; values are rounded to float16, by at most .01 dB."""
+        path = Path(path)
+        part = path.with_name(f".{path.name}.part")
+        about = np.array(json.dumps(self.about))
+        with open(part, "wb") as file:
+            np.savez_compressed(file, sinr_db=self.sinr_db.astype(np.float16), side_m=self.side_m, about=about)
+        os.replace(part, path)
+
+    @staticmethod
+    def load(path: str | Path) -> LearnedMap:
+        """Read what `save` wrote; anything else raises `ValueError` with the file's name and what is wrong."""
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                sinr, side, about = (archive[name] for name in ("sinr_db", "side_m", "about"))
+                found = LearnedMap(sinr.astype(np.float32), float(side), json.loads(str(about)))
+        except FileNotFoundError:
+            raise
+        except Exception as error:  # zipfile, zlib, JSON and NumPy each raise their own kind for a foreign file
+            raise WrongValue(f"{path}: not a learned map ({type(error).__name__}: {error})") from error
+        shape = found.sinr_db.shape
+        if len(shape) != 3 or shape[1] != shape[2] or 0 in shape or not np.isfinite(found.sinr_db).all():
+            raise WrongValue(f"{path}: sinr_db: finite numbers of shape (J, n, n) wanted, got shape {shape}")
+        if not 0 < found.side_m < np.inf:
+            raise WrongValue(f"{path}: side_m: a length above 0 wanted, got {found.side_m}")
+        return found
+
+
+def learned_map(path: str | Path | None, task: Task) -> LearnedMap:
+    """The map at ``path``, by default the shipped one, for a task of as many cells and the same area."""
+    path = Path(path or SHIPPED)
+    found = _loaded(path, path.stat().st_mtime_ns)
+    cells, side = task.box("load").shape[0], float(task.box("position_m").high.max())
+    if (len(found.sinr_db), found.side_m) != (cells, side):
+        have = f"{len(found.sinr_db)} cells in {found.side_m:g} m"
+        raise WrongValue(f"map: a learned map of {cells} cells in {side:g} m wanted, got {path} of {have}")
+    return found
+
+
+@lru_cache(maxsize=8)
+def _loaded(path: Path, modified_ns: int) -> LearnedMap:
+    return LearnedMap.load(path)
+
+
+def learn_map(
+    system: str, scenario: str, seeds: Sequence[int], overrides: Mapping[str, object], square_m: float = SQUARE_M
+) -> LearnedMap:
+    """The map that the episodes of ``seeds`` teach; a square where nobody was takes the value of the nearest one.
+
+    The observations of slots 0..T - 1 are used. Nothing is decided: every UE stays at the first cell.
+    """
+    if not seeds:
+        raise WrongValue("seeds: at least one wanted, got none")
+    if not 1.0 <= square_m < math.inf:
+        raise WrongValue(f"square_m: at least 1 m wanted, got {square_m!r}")
+    model = build(system, scenario, overrides)
+    seen_at = model.observation_space.spaces.get("position_m")
+    if not isinstance(seen_at, Box):
+        raise WrongValue(f"scenario: one that shows position_m wanted, such as 'urban', got {scenario!r}")
+    side, cells = float(seen_at.high.max()), model.shapes["sinr_db"][1]
+    squares = max(1, round(side / square_m))
+    total = np.zeros((squares * squares, cells + 1))  # sums of the SINR, and how many they are of
+    for first in range(0, len(seeds), LANES):
+        some = list(seeds[first : first + LANES])
+        env = SystemVectorEnv(model, len(some))
+        observation, _ = env.reset(seed=some)
+        still = np.zeros(env.action_space.shape or (), np.int64)
+        for _ in range(model.horizon):
+            x, y = np.minimum((observation["position_m"] * (squares / side)).astype(np.int64), squares - 1).T
+            sinr_db = observation["sinr_db"].reshape(-1, cells)
+            seen = np.concatenate([sinr_db, np.ones((len(sinr_db), 1))], axis=1)
+            np.add.at(total, (y * squares + x).T.ravel(), seen)
+            observation, *_ = env.step(still)
+    count = total[:, -1].reshape(squares, squares)
+    mean = (total[:, :-1] / np.maximum(total[:, -1:], 1)).T.reshape(-1, squares, squares)
+    row, column = distance_transform_edt(count == 0, return_distances=False, return_indices=True)
+    about = {"scenario": scenario, "overrides": dict(overrides), "seeds": [min(seeds), max(seeds) + 1]}
+    return LearnedMap(mean[:, row, column].astype(np.float32), side, about)
