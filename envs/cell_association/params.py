@@ -62,21 +62,27 @@ class CellAssociationParams:
     num_ues: int = ranged(10, low=1)
     num_cells: int = ranged(6, low=2)
     horizon: int = ranged(200, low=1)
-    slot_s: float = ranged(1.0, above=0, only={"law": ("mobility", "measured")})
+    slot_s: float = ranged(1.0, above=0, limit=1e5, only={"law": ("mobility", "measured")})
     handover_weight: float = ranged(20.0, low=0)
     handover_cost: str = ranged("sum", words=("sum", "norm"))
-    delay_variation: float = ranged(0.0, low=0)
+    delay_variation: float = ranged(0.0, low=0, limit=100)
     block_slots: int = ranged(5, low=1, only={"law": ("volatile",)})
-    side_m: float = ranged(1500.0, above=0, only={"law": ("static", "volatile", "mobility")})
+    side_m: float = ranged(1500.0, above=0, limit=1e7, only={"law": ("static", "volatile", "mobility")})
     sites: tuple[tuple[float, ...], ...] = ranged((), kind=tuple, length=0, only=MOBILITY)
     motion: str = ranged("gauss_markov", words=MOTIONS, only=MOBILITY)
-    mean_speed_mps: tuple[float, float] = ranged((1.0, 28.0), low=0, length=2, ascending=True, only=(MOVES, DRIVES))
-    speed_variance: tuple[float, float] = ranged((0.0, 14.0), low=0, length=2, ascending=True, only=(WALKS, DRIVES))
+    mean_speed_mps: tuple[float, float] = ranged(
+        (1.0, 28.0), low=0, limit=1e5, length=2, ascending=True, only=(MOVES, DRIVES)
+    )
+    speed_variance: tuple[float, float] = ranged(
+        (0.0, 14.0), low=0, limit=1e9, length=2, ascending=True, only=(WALKS, DRIVES)
+    )
     motion_memory: float = ranged(0.5, low=0, below=1, only=(WALKS, DRIVES))
-    heading_sd: float = ranged(math.pi / 8, low=0, only=(WALKS, {"law": ("measured",), "tracks": ("plane",)}))
-    shadowing_db: float = ranged(6.0, low=0, only=MOBILITY)
+    heading_sd: float = ranged(
+        math.pi / 8, low=0, limit=100, only=(WALKS, {"law": ("measured",), "tracks": ("plane",)})
+    )
+    shadowing_db: float = ranged(6.0, low=0, limit=100, only=MOBILITY)
     shadowing_distance_m: float = ranged(50.0, above=0, only=MOVES)
-    noise_figure_db: float = ranged(9.0, low=0, only=MOBILITY)
+    noise_figure_db: float = ranged(9.0, low=0, limit=300, only=MOBILITY)
     sinr_floor_db: float = ranged(-10.0, low=-60, high=60)
     sinr_ceiling_db: float = ranged(30.0, low=-60, high=60)
     map: str | None = ranged(None, kind=str, optional=True, only=MEASURED)
@@ -88,7 +94,7 @@ class CellAssociationParams:
         floor, ceiling = self.sinr_floor_db, self.sinr_ceiling_db
         require(floor < ceiling, "sinr_floor_db, sinr_ceiling_db", "floor < ceiling", (floor, ceiling))
         if self.sites and self.law == "mobility":
-            wanted = "(x, y in [0, 1], GHz > 0, MHz > 0, dBm) per cell"
+            wanted = "(x, y in [0, 1], GHz and MHz in 1e-6..1e6, dBm in -300..300) per cell"
             require(all(map(_is_site, self.sites)), "sites", wanted, self.sites)
             count = len(self.sites)
             require(count == self.num_cells, "sites", f"num_cells = {self.num_cells} of them", count)
@@ -97,8 +103,8 @@ class CellAssociationParams:
 def _is_site(site: tuple[float, ...]) -> bool:
     if len(site) != 5 or not all(map(is_number, site)):
         return False
-    x, y, ghz, mhz, _ = site
-    return 0 <= x <= 1 and 0 <= y <= 1 and ghz > 0 and mhz > 0
+    x, y, ghz, mhz, dbm = site
+    return 0 <= x <= 1 and 0 <= y <= 1 and 1e-6 <= ghz <= 1e6 and 1e-6 <= mhz <= 1e6 and abs(dbm) <= 300
 
 
 _STATIC = CellAssociationParams(law="static", num_ues=100, num_cells=10, horizon=5000, handover_cost="norm")

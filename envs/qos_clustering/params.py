@@ -55,7 +55,7 @@ class QosClusteringParams:
     label_delay: int = ranged(4, low=1)
     num_vehicles: int = ranged(30, low=1, only=GENERATED)
     sampling_s: float = ranged(4.0, above=0, high=PERIOD_S / TOURS, only=GENERATED)
-    map_seed: int = ranged(0, low=0, only=GENERATED)
+    map_seed: int = ranged(0, low=0, limit=2**63, only=GENERATED)
     drift: str = ranged("wander", words=DRIFTS)
     concept_hold_h: float = ranged(8.0, above=0, only={"drift": ("wander",)})
     events: tuple[Event, ...] = ranged((), kind=tuple, length=0, only={"drift": ("events",)})
