@@ -174,7 +174,7 @@ class _Work:
         seed, overrides = job["seed"], job["overrides"]
         given = self.seeds.get(seed)
         if given is None:
-            trace = _drawn(job["env_id"], job["scenario"], json.dumps(overrides), seed)
+            trace = _drawn(job["env_id"], job["scenario"], json.dumps(overrides), json.dumps(job["files"]), seed)
         else:
             trace = given if isinstance(given, Trace) else Trace.load(given)
         kind = "recorded" if isinstance(seed, str) else seed_range(seed)
@@ -189,12 +189,14 @@ class _Work:
         if {*trace.constants, *trace.slots} != set(env.system.shapes):
             if given is not None:
                 raise WrongValue(f"traces: {policy.name} needs fields that a trace recorded without it does not have")
-            trace = _same_episode(trace, _drawn(job["env_id"], job["scenario"], json.dumps(own), seed))
+            other = _drawn(job["env_id"], job["scenario"], json.dumps(own), json.dumps(job["files"]), seed)
+            trace = _same_episode(trace, other)
         return plain({**common, "role": policy.role, **played(env, policy, trace, seed)})
 
 
 @functools.lru_cache(maxsize=2)  # jobs come by seed; a paper-sized trace takes gigabytes
-def _drawn(env_id: str, scenario: str, overrides: str, seed: int) -> Trace:
+def _drawn(env_id: str, scenario: str, overrides: str, files: str, seed: int) -> Trace:
+    """The trace of a seed; ``files`` are the hashes of what it is read from: a file written anew is other traces."""
     env = make_env(env_id, scenario, json.loads(overrides))
     env.reset(seed=seed)
     return env.trace

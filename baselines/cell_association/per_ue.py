@@ -182,7 +182,7 @@ class SharedPpo(Sb3Policy):
         cells = task.box("load").shape[0]
         self._choices = min(cells, self.trained.network.sizes[1])
         self._check_sizes(self._choices * len(FEATURES), self._choices)
-        self._features = UserFeatures(self.trained.config["constants"]["handover_weight"])
+        self._features = UserFeatures(self._constant_of_training("handover_weight"))
 
     def act(self, observation: Observation) -> NDArray[np.int64]:
         features, order = self._features({f: v[None] for f, v in observation.items()})
