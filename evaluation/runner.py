@@ -17,11 +17,12 @@ import numpy as np
 
 from rangym.envs import registration
 from rangym.envs.core import System, Trace
-from rangym.envs.errors import WrongType, WrongValue
+from rangym.envs.errors import WrongType, WrongValue, shown
 from rangym.envs.registration import Problem, problem
 from rangym.evaluation import cards, identity
 from rangym.evaluation.episode import make_env, played
-from rangym.evaluation.grid import Job, Row, run_grid
+from rangym.evaluation.forms import evaluated
+from rangym.evaluation.grid import Job, Row, check_jobs, check_workers, run_grid
 from rangym.evaluation.protocol import Benchmark, seed_range
 from rangym.evaluation.results import Results
 from rangym.policies import registry, words
@@ -55,9 +56,13 @@ def evaluate(
     """
     if not isinstance(benchmark, Benchmark):
         raise WrongType(f"benchmark: a Benchmark wanted, got {type(benchmark).__name__}")
+    check_workers(workers)
     if isinstance(policies, str | Policy):
         policies = [policies]
+    if policies is not None and not isinstance(policies, Iterable):
+        raise WrongType(f"policies: a list of words or Policy objects wanted, got {shown(policies)}")
     asked = benchmark.chosen() if policies is None else list(policies)
+    check_jobs((len(asked) + bounds) * max(len(tuple(benchmark.seeds)), len(benchmark.traces)), "policies x traces")
     if not asked:
         raise WrongValue("policies: at least one policy wanted, got none")
     env_id = problem(benchmark.env_id).env_id
@@ -87,7 +92,7 @@ def evaluate(
             jobs += [{"row": "episode", **where, **part, "seed": seed} for part in parts]
         work = _Work(problem(env_id), players, seeds)
         title = f"{env_id.rpartition('/')[2]} {benchmark.scenario}"
-        stored, computed = run_grid(work, jobs, out, workers=workers, title=title)
+        stored, computed = run_grid(work, jobs, out, workers=workers, title=title, form=evaluated)
     return Results.of(stored, computed)
 
 
