@@ -59,7 +59,8 @@ def parse_seeds(text: str) -> tuple[int, ...]:
             raise WrongValue(f"seeds: {wanted} wanted, got {shown(text)}") from None
     count = sum(max(0, span.stop - span.start) for span in spans)  # len() ends at the machine's word
     if not 1 <= count <= MOST_SEEDS:
-        raise WrongValue(f"seeds: 1 to {MOST_SEEDS:,} seeds wanted, got {shown(text)}, which is {count:,}")
+        wanted = f"at most {MOST_SEEDS:,} seeds" if count else "at least one seed"
+        raise WrongValue(f"seeds: {wanted} wanted, got {shown(text)}, which is {shown(count)}")
     return tuple(seed for span in spans for seed in span)
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import math
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from rangym.envs.errors import WrongValue
+from rangym.envs.errors import WrongValue, printable, shown
 from rangym.policies import words
 
 
 class HasProblems(Protocol):
-    """Results of any command: what makes them untrustworthy, and the lines of their file that do not parse."""
+    """Results of any command: what makes them untrustworthy, and the lines of their file that are no rows of it."""
 
     @property
     def problems(self) -> tuple[str, ...]: ...
@@ -39,6 +40,7 @@ def add_workers(parser: argparse.ArgumentParser, default: int = 1) -> None:
 
 def env_id(name: str) -> str:
     """``"CellAssociation"``, ``"cell_association"``, the full id, or ``"my_module:lab/Mine-v0"`` -> the full id."""
+    from rangym.envs.params import listed as listed_names
     from rangym.envs.params import nearest
     from rangym.envs.registration import PROBLEMS, import_user, problem
 
@@ -50,7 +52,7 @@ def env_id(name: str) -> str:
         return problem(rest).env_id
     if _plain(rest) not in short:
         names = [full.partition("/")[2].partition("-")[0] for full in PROBLEMS]
-        raise WrongValue(f"--env: one of {', '.join(names)} wanted, got {name!r}{nearest(name, names)}")
+        raise WrongValue(f"--env: one of {listed_names(names, name)} wanted, got {shown(name)}{nearest(name, names)}")
     return short[_plain(rest)]
 
 
@@ -76,9 +78,12 @@ def listed_words(text: str) -> list[str]:
 def numbers(text: str, option: str) -> list[float]:
     """The numbers between commas."""
     try:
-        return [float(word) for word in listed_words(text)]
+        found = [float(word) for word in listed_words(text)]
     except ValueError:
-        raise WrongValue(f"{option}: numbers with commas between them wanted, got {text!r}") from None
+        found = [math.nan]
+    if not all(map(math.isfinite, found)):
+        raise WrongValue(f"{option}: finite numbers with commas between them wanted, got {shown(text)}")
+    return found
 
 
 def policy_words(text: str) -> list[str]:
@@ -106,7 +111,10 @@ def grid(parts: Sequence[str]) -> dict[str, list[object]]:
     pairs = (part.partition("=") for part in parts)
     texts = {key.strip(): values for key, _, values in pairs}
     words.key_values(list(parts), "--grid:")  # refuses what is no KEY=VALUES
-    return {key: [words.literal(value) for value in words.split(values)] for key, values in texts.items()}
+    return {
+        key: [words.finite_literal(value, f"--grid: {key}") for value in words.split(values)]
+        for key, values in texts.items()
+    }
 
 
 def command_line() -> str:
@@ -119,11 +127,11 @@ def print_problems(results: HasProblems, path: str | Path | None = None) -> int:
     if results.torn:
         lines = ", ".join(map(str, results.torn[:5])) + (", ..." if len(results.torn) > 5 else "")
         print(
-            f"note: {len(results.torn)} line(s) of {path} do not parse and were skipped (line {lines})",
+            f"note: {len(results.torn)} line(s) of {path} are no rows of this command and were skipped (line {lines})",
             file=sys.stderr,
         )
     for problem in results.problems[:20]:
-        print(f"PROBLEM: {problem}", file=sys.stderr)
+        print(f"PROBLEM: {printable(problem)}", file=sys.stderr)
     if len(results.problems) > 20:
         print(f"PROBLEM: ... and {len(results.problems) - 20} more", file=sys.stderr)
     return 1 if results.problems else 0
