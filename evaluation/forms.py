@@ -1,4 +1,4 @@
-"""What a row of a results file must hold, so that a line of another command, or an edited one, is found by its number."""
+"""What a row of a results file must hold, so that a line of another command, or an edited one, is found."""
 
 from __future__ import annotations
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from rangym.envs.core import Trace
 from rangym.envs import registration
+from rangym.envs.core import Trace
 from rangym.envs.errors import WrongType, WrongValue, shown
 from rangym.envs.params import derive, is_number
+from rangym.envs.registration import ENV_ID, OURS
 from rangym.policies import registry
 from rangym.policies.base import Policy
 
@@ -103,8 +104,16 @@ class Benchmark:
             raise WrongValue(f"traces: recorded traces in place of seeds wanted, got both, seeds {shown(self.seeds)}")
         object.__setattr__(self, "seeds", () if self.traces else checked_seeds(self.seeds, self.any_seed))
         object.__setattr__(self, "overrides", plain_values(self.overrides, "overrides"))
-        known = registration.problem(self.env_id)  # refuses what is not registered
-        derive(known.system_class.scenarios, self.scenario, self.overrides)  # and what is no scenario or parameter
+        self._check_environment()
+
+    def _check_environment(self) -> None:
+        """A user's card may name a problem that its module registers later: `evaluate` refuses what is wrong there."""
+        if not isinstance(self.scenario, str):
+            raise WrongType(f"scenario: a text wanted, got {shown(self.scenario)}")
+        users = isinstance(self.env_id, str) and ENV_ID.fullmatch(self.env_id.rpartition(":")[2])
+        if users and self.env_id not in OURS and not self.env_id.startswith("rangym/"):
+            return
+        derive(registration.problem(self.env_id).system_class.scenarios, self.scenario, self.overrides)
 
     def _check_words(self, name: str) -> None:
         given, kinds = getattr(self, name), str if name == "without" else str | Policy
