@@ -82,7 +82,7 @@ def numbers(text: str, option: str) -> list[float]:
     except ValueError:
         found = [math.nan]
     if not all(map(math.isfinite, found)):
-        raise WrongValue(f"{option}: finite numbers with commas between them wanted, got {shown(text)}")
+        raise WrongValue(f"{option}: numbers with commas between them, all finite, wanted, got {shown(text)}")
     return found
 
 
@@ -124,14 +124,17 @@ def command_line() -> str:
 
 def print_problems(results: HasProblems, path: str | Path | None = None) -> int:
     """Say on stderr what is wrong with results; 1 if anything is."""
-    if results.torn:
-        lines = ", ".join(map(str, results.torn[:5])) + (", ..." if len(results.torn) > 5 else "")
-        print(
-            f"note: {len(results.torn)} line(s) of {path} are no rows of this command and were skipped (line {lines})",
-            file=sys.stderr,
-        )
+    print_skipped(results.torn, path)
     for problem in results.problems[:20]:
         print(f"PROBLEM: {printable(problem)}", file=sys.stderr)
     if len(results.problems) > 20:
         print(f"PROBLEM: ... and {len(results.problems) - 20} more", file=sys.stderr)
     return 1 if results.problems else 0
+
+
+def print_skipped(torn: Sequence[int], path: str | Path | None) -> None:
+    """Say on stderr which lines of a file were passed over."""
+    if torn:
+        lines = ", ".join(map(str, torn[:5])) + (", ..." if len(torn) > 5 else "")
+        note = f"note: {len(torn)} line(s) of {path} are no rows of this command and were skipped (line {lines})"
+        print(printable(note), file=sys.stderr)
