@@ -152,7 +152,7 @@ def _is_required(field: dataclasses.Field[object]) -> bool:
 
 def _tuned_options(asked: Word, scenario: str | None) -> Mapping[str, object]:
     if scenario is None:
-        raise WrongValue(f"{asked.name}:tuned: options are stored for scenarios; name one: make(..., scenario='small')")
+        raise WrongValue(f"{asked.name}:tuned: a scenario wanted, make(..., scenario='small'), got None")
     found = tuned(asked.name)
     if not isinstance(scenario, str) or scenario not in found:
         have = listed(found, scenario) or "none"

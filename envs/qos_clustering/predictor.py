@@ -201,10 +201,10 @@ def _parsed(arrays: Path, data: bytes, described: Path, text: bytes) -> Predicto
         if not isinstance(config, dict) or key not in config:
             raise WrongValue(f"{described}: the entry {key!r} is missing")
     if config["format"] != FORMAT:
-        raise WrongValue(f"{described}: format {FORMAT} wanted, got {config['format']!r}")
+        raise WrongValue(f"{described}: format {FORMAT} wanted, got {shown(config['format'])}")
     found = unpack(data, config, arrays)
     if (got := hashlib.sha256(data).hexdigest()) != config["sha256"]:
-        raise WrongValue(f"{arrays}: SHA-256 {config['sha256']} wanted, got {got}: not the file that was saved")
+        raise WrongValue(f"{arrays}: SHA-256 {shown(config['sha256'])} wanted, got {got}: not the file that was saved")
     return found
 
 

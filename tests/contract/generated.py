@@ -39,7 +39,7 @@ def answered(door: str, call: Callable[[], object], *names: str) -> bool:
         COUNTS[f"{door}, refused"] += 1
         text = str(error)
         assert all(c.isprintable() or c == "\n" for c in text), text
-        assert any(word in text for word in ("wanted", "got", "unknown", "missing", "not a")), text
+        assert any(word in text for word in ("wanted", "got", "unknown", "missing", "holds", "not a")), text
         assert not names or any(name in text for name in names), (names, text)
         assert len(text) < 3000, text
         return False
