@@ -86,7 +86,9 @@ def values_of(declared, default):
 def overrides(draw, env_id):
     params = registration.problem(env_id).system_class.scenarios["tiny"]
     declared = ranges(params)
-    names = draw(st.lists(st.sampled_from([f.name for f in dataclasses.fields(params)]), min_size=1, max_size=2))
+    used = [name for name, allowed in declared.items() if allowed.is_used(params)]
+    every = [f.name for f in dataclasses.fields(params)]
+    names = draw(st.lists(st.sampled_from(used), min_size=1, max_size=2) | st.sampled_from(every).map(lambda x: [x]))
     return {name: draw(values_of(declared.get(name), getattr(params, name))) for name in names}
 
 
@@ -113,14 +115,14 @@ def test_overrides_that_are_no_parameters(given):
     assert not answered("overrides", lambda: Benchmark(CELL, "tiny", overrides=given), *given)
 
 
+WRITTEN = ["1e999", "(1,", "[[1]]", "{1:2}", "'a", "10" * 9, "-1e-400", "1j", "3", "5", "0.5"]
+KEYS = ["num_ues", "slot_s", "scenario", "system", "render_mode", "sites", "law", "map", "$x", "", "\x1b"]
+
+
 @few
 @given(
-    st.sampled_from(
-        ["num_ues", "slot_s", "scenario", "system", "render_mode", "sites", "law", "map", "$x", "", "\x1b"]
-    ),
-    texts
-    | scalars.map(str)
-    | st.sampled_from(["1e999", "(1,", "[[1]]", "{1:2}", "'a", "10" * 9, "-1e-400", "1j", "3", "5", "0.5"]),
+    st.sampled_from(KEYS + ["num_ues", "slot_s", "handover_weight"] * 4),
+    st.sampled_from(WRITTEN) | texts | scalars.map(str),
 )
 def test_overrides_on_the_command_line(key, text):
     error = io.StringIO()

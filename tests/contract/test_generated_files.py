@@ -5,7 +5,6 @@ import hashlib
 import io
 import json
 import runpy
-import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,7 +21,7 @@ from rangym.baselines.policy import SHIPPED
 from rangym.cli import main
 from rangym.envs.cell_association.radio_map import FORMAT, RadioMap
 from rangym.envs.core import Trace
-from rangym.envs.qos_clustering.predictor import FOLDER
+from rangym.envs.qos_clustering.predictor import FOLDER, load
 from rangym.evaluation import Benchmark, evaluate
 from rangym.evaluation.episode import make_env
 from rangym.evaluation.results import Results
@@ -80,7 +79,7 @@ def spoilt(draw, names):
 def spoil(arrays, name, how, place):
     """The bytes of an ``.npz`` file of the arrays with one of them changed, missing, or with bytes changed."""
     arrays = dict(arrays)
-    if name not in WHOLE:
+    if name not in (*WHOLE, "whole"):
         if how is None:
             del arrays[name]
         else:
@@ -135,13 +134,109 @@ def test_maps(tmp_path):
     @usual
     @given(spoilt(list(arrays)), st.sampled_from(["replay", "road", "plane"]))
     def check(change, tracks):
-        path.write_bytes(b"
-".join(x if isinstance(x, bytes) else x.encode() for x in lines))
+        path.write_bytes(spoil(arrays, *change))
+        how = {"map": str(path), "num_cells": 3, "num_ues": 4, "horizon": 5, "tracks": tracks}
+        answered("map", lambda: played(make_env(CELL, "measured", how), seed=0), "map", "tracks")
+
+    check()
+
+
+def test_traces(tmp_path):
+    path, env = tmp_path / "trace.npz", gym.make(CELL, scenario="tiny").unwrapped
+    env.reset(seed=0)
+    env.trace.save(path)
+    arrays = arrays_of(path)
+
+    @usual
+    @given(spoilt(list(arrays)))
+    def check(change):
+        path.write_bytes(spoil(arrays, *change))
+        answered("trace", lambda: played(env, options={"trace": Trace.load(path)}), "trace")
+
+    check()
+
+
+def test_days(tmp_path, days_file):
+    path, arrays = tmp_path / "days.npz", arrays_of(days_file)
+
+    @usual
+    @given(spoilt(list(arrays)))
+    def check(change):
+        path.write_bytes(spoil(arrays, *change))
+        answered("days", lambda: played(make_env(QOS, "imported", {"days": str(path)}), seed=0), "days", "num_heads")
+
+    check()
+
+
+def test_predictors(tmp_path):
+    path, arrays = tmp_path / "mine.npz", arrays_of(FOLDER / "small.npz")
+    described = json.loads((FOLDER / "small.json").read_text())
+
+    @usual
+    @given(spoilt(list(arrays)), st.sampled_from([*described, "nothing"]), anything)
+    def check(change, entry, value):
+        data = spoil(arrays, *change)
+        path.write_bytes(data)
+        text = described | {"sha256": hashlib.sha256(data).hexdigest()}
+        text |= {} if entry == "nothing" else {entry: value}
+        path.with_suffix(".json").write_text(dumped(text))
+        env = {"predictor": str(path.with_suffix(""))}
+        answered("predictor", lambda: played(make_env(QOS, "tiny", env), seed=0), "mine", "num_heads", "label_delay")
+
+    check()
+
+
+def test_agents(tmp_path):
+    path, arrays = tmp_path / "agent.npz", arrays_of(SHIPPED / "ppo_shared.npz")
+    del arrays["sha256"]
+    described = json.loads(str(arrays["description"]))
+    env = gym.make(CELL, scenario="small").unwrapped
+    observation, _ = env.reset(seed=0)
+
+    def act():
+        policy = policies.make(f"ppo_shared:agent='{path}'")
+        policy.reset(Task.of(env), np.random.default_rng(0))
+        assert env.action_space.contains(policy.act(observation))
+
+    @usual
+    @given(
+        spoilt(list(arrays)),
+        st.sampled_from([*described, "nothing"]),
+        anything | st.just({"handover_weight": np.nan}),
+    )
+    def check(change, entry, value):
+        text = described if entry == "nothing" else described | {entry: value}
+        own = arrays | {"description": np.array(dumped(text))}
+        name, how, place = change
+        if name in own and how is not None:  # a file whose checksum is right all the same
+            own, name = own | {name: np.asarray(how(own[name]))}, "whole"
+        own["sha256"] = np.array(agents._checksum(own))
+        path.write_bytes(spoil(own, name, how, place))
+        answered("agent", act, "agent", "ppo_shared")
+
+    check()
+
+
+def rows_of(tmp_path, *names):
+    out = tmp_path / "good.jsonl"
+    evaluate(list(names), Benchmark(CELL, "tiny", range(2)), out=out)
+    return [json.loads(line) for line in out.read_text().splitlines()]
+
+
+def test_rows(tmp_path):
+    rows, path = rows_of(tmp_path, "random", "max_sinr"), tmp_path / "rows.jsonl"
+    entries = sorted({name for row in rows for name in row})
+
+    @usual
+    @given(st.integers(0, len(rows) - 1), st.sampled_from(entries), anything, st.binary(max_size=20))
+    def check(number, entry, value, line):
+        good = [dumped(row | ({entry: value} if k == number else {})).encode() for k, row in enumerate(rows)]
+        path.write_bytes(b"\n".join([*good, line.replace(b"\n", b""), b'{"key": [1]}']) + b"\n")
         read = []
         assert answered("rows", lambda: read.append(Results.load(path)))
-        assert len(read[0].episodes) + len(read[0].bounds) + len(read[0].errors) >= len(rows) - 1
-        assert len(read[0].torn) >= 1
-        str(read[0])
+        found = read[0]
+        assert len(found.episodes) + len(found.bounds) + len(found.errors) >= len(rows) - 1 and found.torn
+        str(found)
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             assert main(["report", str(path)]) in (0, 1)
 
@@ -151,16 +246,16 @@ def test_maps(tmp_path):
 def test_one_bad_line_costs_that_line_and_is_named(tmp_path, capsys):
     rows = rows_of(tmp_path, "random")
     path = tmp_path / "rows.jsonl"
-    spoilt_rows = [*rows, {"key": [1]}, {**rows[1], "key": "x", "reward": "y"}]
-    path.write_text("".join(dumped(row) + "
-" for row in spoilt_rows))
+    bad = [{"key": [1]}, {**rows[1], "key": "x", "reward": "y"}]
+    path.write_text("".join(dumped(row) + "\n" for row in [*rows, *bad]))
     found = Results.load(path)
     assert found.torn == (5, 6) and len(found.episodes) == 2 and len(found.bounds) == 2
     assert main(["report", str(path)]) == 0
-    assert "2 line(s)" in (said := capsys.readouterr()).err and "(line 5, 6)" in said.err
+    said = capsys.readouterr().err
+    assert "2 line(s)" in said and "(line 5, 6)" in said
 
 
-def test_rows_of_another_command_are_refused_by_line_and_field(tmp_path, capsys):
+def test_rows_of_another_command_are_refused_by_line_and_field(capsys):
     published = Path(__file__).parents[2] / "evaluation" / "published"
     assert main(["report", str(published / "federated_digits.jsonl")]) == 2
     assert "line 1: row: one of ['episode', 'bound'] wanted, got None" in capsys.readouterr().err
@@ -171,10 +266,7 @@ def test_rows_of_another_command_are_refused_by_line_and_field(tmp_path, capsys)
 
 
 def test_predictors_of_two_names_are_two_files(tmp_path):
-    from rangym.envs.qos_clustering.predictor import load
-
     for number in (1, 2):
         load("small").save(tmp_path / f"run.{number}")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["run.1.json", "run.1.npz", "run.2.json", "run.2.npz"]
     assert load(str(tmp_path / "run.2")).sha256 == load("small").sha256
-    shutil.rmtree(tmp_path)
