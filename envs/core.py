@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 from rangym.envs.errors import WrongType, WrongValue, shown
 from rangym.envs.memory import require_memory
 from rangym.envs.model import D, Frame, Outcome, P, S, State, System, SystemModel, T, build, lane
-from rangym.envs.params import nearest
+from rangym.envs.params import count_of, nearest
 from rangym.envs.slots import Slots
 from rangym.envs.trace import Array, Slot, Trace
 
@@ -199,12 +199,12 @@ def _checked_mode(mode: str | None, modes: Sequence[str]) -> str | None:
     return mode
 
 
-def _checked_seed(seed: int | None) -> int | None:
+def _checked_seed(seed: object) -> int | None:
     if seed is None:
         return None
-    if isinstance(seed, bool) or not hasattr(seed, "__index__") or int(seed) < 0:
+    if (number := count_of(seed)) is None:
         raise WrongValue(f"seed: an integer of at least 0 wanted, got {shown(seed)}")
-    return int(seed)
+    return number
 
 
 def _checked_trace(options: Mapping[str, object] | None) -> object:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import operator
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias, TypeGuard, TypeVar
 
 import numpy as np
 
@@ -224,6 +225,14 @@ def require(ok: bool, name: str, wanted: str, got: object) -> None:
     """Refuse a combination of fields with their names, what was wanted and what came."""
     if not ok:
         raise WrongValue(f"{name}: {wanted} wanted, got {shown(got)}")
+
+
+def count_of(value: object) -> int | None:
+    """``value`` as an integer of at least 0, where it is one (NumPy's too, truth values not), else None."""
+    if isinstance(value, bool | np.bool_ | np.ndarray) or not isinstance(value, SupportsIndex):
+        return None
+    found = operator.index(value)
+    return found if found >= 0 else None
 
 
 def is_number(value: object) -> TypeGuard[int | float]:

@@ -13,7 +13,7 @@ import numpy as np
 from rangym.envs import registration
 from rangym.envs.core import Trace
 from rangym.envs.errors import WrongType, WrongValue, shown
-from rangym.envs.params import derive, is_number
+from rangym.envs.params import count_of, derive, is_number
 from rangym.envs.registration import ENV_ID, OURS
 from rangym.policies import registry
 from rangym.policies.base import Policy
@@ -162,7 +162,7 @@ def checked_seeds(given: Iterable[int], any_seed: bool) -> tuple[int, ...]:
     if len(seeds) > MOST_SEEDS:
         raise WrongValue(f"seeds: at most {MOST_SEEDS:,} wanted, got more, from {shown(seeds[:3])} on")
     for seed in seeds:
-        if isinstance(seed, bool) or not hasattr(seed, "__index__") or seed < 0:
+        if count_of(seed) is None:
             raise WrongValue(f"seeds: integers of at least 0 wanted, got {shown(seed)}")
     seeds = tuple(int(seed) for seed in seeds)
     if not seeds:

@@ -15,7 +15,7 @@ import numpy as np
 
 from rangym.envs.core import Array, System, SystemEnv, SystemVectorEnv, Trace, lane
 from rangym.envs.errors import WrongType, WrongValue, shown
-from rangym.envs.params import check
+from rangym.envs.params import check, count_of
 
 Observation = Mapping[str, Array]
 Model = TypeVar("Model", bound=System)
@@ -135,9 +135,7 @@ class Policy(ABC):
             raise WrongType(f"{type(self).__name__} is an oracle: predict() has no trace to give it; use evaluate()")
         if self.knowledge is Knowledge.MODEL and task.system is None:
             raise WrongType(f"{type(self).__name__} needs the model: bind(Task.of(env, Knowledge.MODEL))")
-        if isinstance(rng, bool) or not (
-            isinstance(rng, np.random.Generator) or hasattr(rng, "__index__") and rng >= 0
-        ):
+        if not isinstance(rng, np.random.Generator) and count_of(rng) is None:
             raise WrongType(f"rng: a Generator or a seed of at least 0 wanted, got {shown(rng)}")
         bound = copy.copy(self)
         bound._bound = (task, np.random.default_rng(rng))
