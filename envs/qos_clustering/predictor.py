@@ -27,8 +27,8 @@ from rangym.envs.qos_clustering.generator import Day
 FORMAT = 1
 FOLDER = Path(__file__).parent / "predictors"
 SHIPPED = ("small", "paper")
-FAR, DIGITS = 1e6, 5
-"""No number of a trained network, or of what scales its inputs, is larger, and no library has more digits."""
+FAR, NEAR, DIGITS = 1e9, 1e-20, 5
+"""No number of a trained network is larger, nothing that scales its inputs smaller, and no library has more digits."""
 DESCRIPTION = {"name": Range(kind=str), "label_delay": Range(kind=int, low=1, limit=10**6), "skip": Range(kind=bool)}
 """What every description says, beside its format."""
 TARGETS = 9
@@ -259,8 +259,8 @@ def _checked(found: Mapping[str, NDArray], config: Mapping[str, object], path: P
             )
         values.setflags(write=False)
     for name in ("input_scale", "target_scale"):
-        if found[name].min() < 1 / FAR:
-            raise WrongValue(f"{path}: {name} above 0 wanted, at least {1 / FAR:g}, got {found[name].min()}")
+        if found[name].min() < NEAR:
+            raise WrongValue(f"{path}: {name} above 0 wanted, at least {NEAR:g}, got {found[name].min()}")
     for count in counts:
         group = found[f"head_of_group.{count}"]
         if group.dtype.kind != "i" or not ((group >= 0) & (group < count)).all():
