@@ -22,8 +22,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rangym.envs.errors import WrongValue
-from rangym.envs.files import write_whole
+from rangym.envs.errors import WrongValue, shown
+from rangym.envs.files import read_whole, write_whole
+from rangym.envs.params import is_number
 
 FORMAT = 2
 SHARED = ("recipe", "constants", "versions")
@@ -103,7 +104,11 @@ def save_agents(path: str | Path, agents: Sequence[TrainedAgent]) -> Path:
 
 def load_agents(path: str | Path) -> tuple[TrainedAgent, ...]:
     """Read what `save_agents` wrote; anything else raises `ValueError` with the file's name and what is wrong."""
-    data = Path(path).read_bytes()
+    return parse_agents(path, read_whole(path, "agent"))
+
+
+def parse_agents(path: str | Path, data: bytes) -> tuple[TrainedAgent, ...]:
+    """The agents of what `save_agents` wrote at ``path``."""
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
@@ -140,14 +145,22 @@ def _checksum(arrays: Mapping[str, NDArray]) -> str:
 def _description(text: str, path: str | Path) -> dict[str, Any]:
     try:
         form = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise WrongValue(f"{path}: not a description of agents ({error})") from error
     kinds = {"format": int, "activation": str, "pooled": bool, "recipe": dict, "constants": dict, "agents": list}
     for key, kind in kinds.items():
         if not isinstance(form, dict) or key not in form:
             raise WrongValue(f"{path}: the description's entry {key!r} is missing")
         if not isinstance(form[key], kind):
-            raise WrongValue(f"{path}: description: {key}: {kind.__name__} wanted, got {form[key]!r}")
+            raise WrongValue(f"{path}: description: {key}: {kind.__name__} wanted, got {shown(form[key])}")
+    for key in ("name", "scenario"):
+        if not isinstance(form["recipe"].get(key), str):
+            raise WrongValue(f"{path}: description: recipe: {key}: a text wanted, got {shown(form['recipe'].get(key))}")
+    for key, value in form["constants"].items():
+        if not is_number(value):
+            raise WrongValue(f"{path}: description: constants: {key}: a finite number wanted, got {shown(value)}")
+    if wrong := [own for own in form["agents"] if not isinstance(own, dict)]:
+        raise WrongValue(f"{path}: description: agents: a dictionary each wanted, got {shown(wrong[0])}")
     if form["format"] != FORMAT or form["activation"] not in ACTIVATIONS:
         raise WrongValue(
             f"{path}: format {FORMAT} and an activation of {sorted(ACTIVATIONS)} wanted, "

@@ -14,11 +14,12 @@ from gymnasium.spaces import Box, MultiDiscrete
 from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
-from rangym.baselines.agent import TrainedAgent, load_agents
+from rangym.baselines.agent import TrainedAgent, load_agents, parse_agents
 from rangym.baselines.recipes import RECIPES
 from rangym.baselines.spaces import Flatten, FlattenVectorObservation
 from rangym.envs.core import SystemVectorEnv
-from rangym.envs.errors import WrongType, WrongValue
+from rangym.envs.errors import WrongType, WrongValue, shown
+from rangym.envs.files import read_whole
 from rangym.envs.params import nearest
 from rangym.envs.registration import resolve
 from rangym.policies.base import Observation, Policy, Task
@@ -45,6 +46,13 @@ class Sb3Policy(Policy):
     """What SB3 trains: one of its own names, or ``"module:Class"``."""
 
     agent: int | str | Path | TrainedAgent | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        agent = self.agent
+        number = isinstance(agent, int | np.integer) and not isinstance(agent, bool) and agent >= 0
+        if not (number or agent is None or isinstance(agent, str | Path | TrainedAgent)):
+            raise WrongValue(f"agent: a number of at least 0, a file or a TrainedAgent wanted, got {shown(agent)}")
 
     def __init_subclass__(cls) -> None:
         # The random stream is named by the problem's folder, whatever the module in it is called: published rows of
@@ -93,13 +101,20 @@ class Sb3Policy(Policy):
                 f"clone of the repository they are baselines/agents/{path.name}, for the option agent=FILE; "
                 f"or train one: rangym train {self.recipe} --out FOLDER"
             )
-        agents = _loaded(path, path.stat().st_mtime_ns)
+        agents = _parsed(path, read_whole(path, "agent"))
         if (name := agents[0].config["recipe"].get("name")) != self.recipe:
             raise WrongValue(f"agent: a file of the recipe {self.recipe!r} wanted, got {path} of {name!r}")
         number = int(rng.integers(len(agents))) if isinstance(self.agent, str | Path | None) else self.agent
         if not isinstance(number, int) or not 0 <= number < len(agents):
             raise WrongValue(f"{self.recipe}: agent 0 to {len(agents) - 1} or a path wanted, got {number!r}")
         return agents[number]
+
+    def _constant_of_training(self, name: str) -> float:
+        """What the features took from the training environment under ``name``."""
+        stored = self.trained.config["constants"]
+        if name not in stored:
+            raise WrongValue(f"agent: a file with the constant {name!r} wanted, got {sorted(stored)}")
+        return float(stored[name])
 
     def _check_sizes(self, inputs: int, outputs: int) -> None:
         have = self.trained.network.sizes
@@ -152,9 +167,8 @@ class FlatPolicy(Sb3Policy):
         return None
 
 
-@functools.lru_cache(maxsize=16)
-def _loaded(path: Path, written_ns: int) -> tuple[TrainedAgent, ...]:
-    return load_agents(path)
+_parsed = functools.lru_cache(maxsize=16)(parse_agents)
+"""The agents of a file, made once per process and content."""
 
 
 def policy_class(recipe: str) -> type[Sb3Policy]:

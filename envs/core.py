@@ -7,7 +7,7 @@ the single environment bit for bit, and policies can be compared, replayed and c
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import gymnasium as gym
@@ -17,8 +17,10 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike
 
-from rangym.envs.errors import WrongValue
+from rangym.envs.errors import WrongType, WrongValue, shown
+from rangym.envs.memory import require_memory
 from rangym.envs.model import D, Frame, Outcome, P, S, State, System, SystemModel, T, build, lane
+from rangym.envs.params import count_of, nearest
 from rangym.envs.slots import Slots
 from rangym.envs.trace import Array, Slot, Trace
 
@@ -82,8 +84,8 @@ class SystemEnv(gym.Env[dict[str, Any], Array]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, object] | None = None
     ) -> tuple[dict[str, Array], dict[str, object]]:
-        super().reset(seed=seed)
-        given = (options or {}).get("trace")
+        given = _checked_trace(options)
+        super().reset(seed=_checked_seed(seed))
         obs = self._episode.draw([self.np_random]) if given is None else self._episode.replay(given)
         return lane(obs, 0), {}
 
@@ -92,9 +94,10 @@ class SystemEnv(gym.Env[dict[str, Any], Array]):
         info = {"terms": lane(outcome.terms, 0), "metrics": lane(outcome.metrics, 0)}
         return lane(obs, 0), float(reward[0]), *self._episode.ended, info
 
-    def action_masks(self) -> Array:
-        """Boolean mask of the discrete choices, in sb3-contrib's layout."""
-        return lane(self._episode.action_masks(), 0)
+    @property
+    def action_masks(self) -> Callable[[], Array]:
+        """Boolean mask of the discrete choices, in sb3-contrib's layout; absent where the system defines none."""
+        return _masks_of(self.system, lambda: lane(self._episode.action_masks(), 0))
 
     def render(self) -> Array | None:
         return None if self.render_mode is None else _picture(self._episode, 0)
@@ -119,10 +122,12 @@ class SystemVectorEnv(VectorEnv[dict[str, Array], Array, Array]):
         render_mode: str | None = None,
         **overrides: object,
     ):
-        if num_envs < 1:
-            raise WrongValue(f"num_envs: at least 1 lane wanted, got {num_envs}")
+        if not isinstance(num_envs, int) or isinstance(num_envs, bool) or num_envs < 1:
+            raise WrongValue(f"num_envs: at least 1 lane wanted, got {shown(num_envs)}")
         self.render_mode = _checked_mode(render_mode, self.metadata["render_modes"])
         self.system, self.num_envs = build(system, scenario, overrides), num_envs
+        for sizes in self.system.large_arrays(self.system.params) or [{}]:
+            require_memory({"num_envs": num_envs, **sizes})
         self.scenario = None if isinstance(system, SystemModel) else scenario
         self._episode = Slots(self.system, num_envs)
         self._rngs: list[np.random.Generator] = []
@@ -145,17 +150,18 @@ class SystemVectorEnv(VectorEnv[dict[str, Array], Array, Array]):
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, object] | None = None
     ) -> tuple[dict[str, Array], dict[str, object]]:
+        given = _checked_trace(options)
         if seed is not None or not self._rngs:
-            seeds = (
-                [None if seed is None else seed + b for b in range(self.num_envs)]
-                if not isinstance(seed, Sequence)
-                else seed
-            )
-            if len(seeds) != self.num_envs:
-                raise WrongValue(f"seed: one integer or a sequence of {self.num_envs} wanted, got {len(seeds)}")
-            self._rngs = [seeding.np_random(s)[0] for s in seeds]
-        given = (options or {}).get("trace")
+            self._rngs = [seeding.np_random(s)[0] for s in self._seeds(seed)]
         return self._episode.draw(self._rngs) if given is None else self._episode.replay(given), {}
+
+    def _seeds(self, seed: int | Sequence[int | None] | None) -> list[int | None]:
+        if isinstance(seed, Sequence) and not isinstance(seed, str | bytes):
+            if len(seed) != self.num_envs:
+                raise WrongValue(f"seed: one integer or a sequence of {self.num_envs} wanted, got {len(seed)}")
+            return [_checked_seed(s) for s in seed]
+        first = _checked_seed(seed)
+        return [None if first is None else first + b for b in range(self.num_envs)]
 
     def step(self, actions: ArrayLike) -> tuple[dict[str, Array], Array, Array, Array, dict[str, Any]]:
         obs, reward, outcome = self._episode.step(actions)
@@ -172,18 +178,45 @@ class SystemVectorEnv(VectorEnv[dict[str, Array], Array, Array]):
         """Each entry with Gymnasium's mask of the lanes that have it: here always all."""
         return {**info, **{f"_{k}": self._all for k in info}}
 
-    def action_masks(self) -> Array:
-        """Boolean masks of the discrete choices, one row a lane."""
-        return self._episode.action_masks()
+    @property
+    def action_masks(self) -> Callable[[], Array]:
+        """Boolean masks of the discrete choices, one row a lane; absent where the system defines none."""
+        return _masks_of(self.system, self._episode.action_masks)
 
     def render(self) -> tuple[Array, ...] | None:
         return None if self.render_mode is None else tuple(_picture(self._episode, b) for b in range(self.num_envs))
 
 
+def _masks_of(system: System, masks: Callable[[], Array]) -> Callable[[], Array]:
+    if not system.has_action_masks:
+        raise AttributeError(f"{type(system).__name__} defines no action masks for {system.action_space}")
+    return masks
+
+
 def _checked_mode(mode: str | None, modes: Sequence[str]) -> str | None:
     if mode is not None and mode not in modes:
-        raise WrongValue(f"render_mode: None or one of {modes} wanted, got {mode!r}")
+        raise WrongValue(f"render_mode: None or one of {modes} wanted, got {shown(mode)}")
     return mode
+
+
+def _checked_seed(seed: object) -> int | None:
+    if seed is None:
+        return None
+    if (number := count_of(seed)) is None:
+        raise WrongValue(f"seed: an integer of at least 0 wanted, got {shown(seed)}")
+    return number
+
+
+def _checked_trace(options: Mapping[str, object] | None) -> object:
+    """The trace to replay, None for a fresh one."""
+    if options is None:
+        return None
+    if not isinstance(options, Mapping):
+        raise WrongType(f"options: a dictionary wanted, got {shown(options)}")
+    for name in options:
+        if name != "trace":
+            raise WrongType(f"options: 'trace' wanted, got {shown(name)}{nearest(name, ['trace'])}")
+    return options.get("trace")
 
 
 def _picture(episode: Slots[P, S, D], b: int) -> Array:

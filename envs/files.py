@@ -16,6 +16,8 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rangym.envs.errors import UnreadableFile, shown
+
 LEFT_OVER_S = 3600.0
 """A temporary file that nobody has written to for so long is one that a killed process has left behind."""
 
@@ -78,6 +80,20 @@ def try_folder(folder: Path) -> None:
     except OSError as error:
         error.filename = str(there)
         raise
+
+
+def read_whole(path: str | Path, field: str) -> bytes:
+    """The content of the file that ``field`` names.
+
+    What is made of a file is kept under its content, never under its name and time: a file written anew within a tick
+    of the clock is another one.
+    """
+    try:
+        return Path(path).read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        missing = isinstance(error, FileNotFoundError)
+        why = "which is not there" if missing else getattr(error, "strerror", None) or error
+        raise UnreadableFile(f"{field}: a file that can be read wanted, got {shown(str(path))}, {why}") from error
 
 
 def packed(arrays: Mapping[str, ArrayLike], compress: bool = False) -> bytes:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar, ca
 import gymnasium as gym
 import numpy as np
 
-from rangym.envs.errors import WrongType
+from rangym.envs.errors import WrongType, shown
+from rangym.envs.memory import require_memory
 from rangym.envs.params import derive
 from rangym.envs.trace import Array, Slot, Trace
 
@@ -84,6 +85,12 @@ class SystemModel(ABC, Generic[P, S, D]):
     def __init__(self, params: P):
         self.params = params
 
+    @classmethod
+    def large_arrays(cls, params: Any) -> Sequence[Mapping[str, int]]:
+        """For each of an episode's largest arrays the sizes, by name, whose product is its entries: `build` refuses
+        what this machine's memory does not hold."""
+        return ()
+
     @abstractmethod
     def sample(self, rng: np.random.Generator) -> Trace:
         """Draw one episode; the only method with randomness. Constants are drawn before slots."""
@@ -108,6 +115,11 @@ class SystemModel(ABC, Generic[P, S, D]):
     def observation(self, state: S, public: Slot) -> Mapping[str, Array]:
         """Named fields; the shell adds ``time``, clips to the box and casts to its dtype."""
 
+    @property
+    def has_action_masks(self) -> bool:
+        """Whether there are masks; the shells have ``action_masks`` only then, since sb3-contrib asks with hasattr."""
+        return type(self).action_masks is not SystemModel.action_masks
+
     def action_masks(self, state: S, public: Slot) -> Array:
         """Which discrete choices make sense, ``(L, sum of the choices)`` bool, in sb3-contrib's layout."""
         raise WrongType(f"{type(self).__name__} defines no action masks for {self.action_space}")
@@ -131,10 +143,19 @@ System: TypeAlias = SystemModel[Any, Any, Any]
 def build(system: str | System, scenario: str, overrides: Mapping[str, object]) -> System:
     """The system model named ``"module:Class"`` in ``scenario``, with single parameters overridden."""
     if isinstance(system, SystemModel):
+        if overrides:
+            raise WrongType(
+                f"overrides: none beside a finished system model wanted, got {', '.join(map(str, overrides))}"
+            )
         return system
+    if not isinstance(system, str) or not all(system.partition(":")):
+        raise WrongType(f"system: a SystemModel or 'module:Class' wanted, got {shown(system)}")
     module, _, name = system.partition(":")
     cls: type[System] = getattr(importlib.import_module(module), name)
-    return cls(derive(cls.scenarios, scenario, overrides))
+    params = derive(cls.scenarios, scenario, overrides)
+    for sizes in cls.large_arrays(params):
+        require_memory(sizes)
+    return cls(params)
 
 
 def lane(tree: T, b: int) -> T:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import operator
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias, TypeGuard, TypeVar
 
 import numpy as np
 
-from rangym.envs.errors import WrongType, WrongValue
+from rangym.envs.errors import WrongType, WrongValue, shown
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -23,7 +24,18 @@ Overrides: TypeAlias = Mapping[str, Any]
 """Parameters or options by name, of every type that one may have; `derive` and `check` look at each."""
 
 
-KINDS = {int: "an integer", float: "a number", str: "a text", bool: "True or False", tuple: "a tuple"}
+KINDS = {
+    int: "an integer",
+    float: "a number",
+    str: "a text",
+    bool: "True or False",
+    tuple: "a tuple",
+    dict: "a dictionary",
+}
+LIMITS: Mapping[type, float] = {int: 10**6, float: 1e9}
+"""Of a declared number whose `Range` names no limit."""
+FEW = 12
+"""So many names an error lists, of more only those that come nearest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +47,8 @@ class Range:
     kind : the type of the value, or of each entry of a tuple: int, float, str, bool or tuple; integers pass for float,
         and NumPy's numbers for Python's.
     low, high, above, below : bounds; the first two are allowed themselves, the last two are not.
+    limit : the largest magnitude, beyond which sizes fit no machine and formulas overflow; None: any finite number.
+    least : where ``above`` is 0, the smallest number, below which formulas overflow; None: 1 / limit.
     words : the values allowed, where they can be listed.
     length : of a tuple of values; 0 means any length.
     ascending : the entries of the tuple do not fall.
@@ -48,6 +62,8 @@ class Range:
     high: float | None = None
     above: float | None = None
     below: float | None = None
+    limit: float | None = None
+    least: float | None = None
     words: tuple[object, ...] = ()
     length: int | None = None
     ascending: bool = False
@@ -73,8 +89,25 @@ class Range:
             return isinstance(value, self.kind)
         if not is_number(value) or not isinstance(value, (int, self.kind)):
             return False
+        if self._beyond(value):
+            return False
         below = (self.low is None or value >= self.low) and (self.above is None or value > self.above)
         return below and (self.high is None or value <= self.high) and (self.below is None or value < self.below)
+
+    def _beyond(self, value: float) -> str:
+        """The limit that a number is beyond, in words; empty where it is within them."""
+        if self.limit is None:
+            return ""
+        if abs(value) > self.limit:
+            return f" of at most {self.limit:g}" if value > 0 else f" of at least {-self.limit:g}"
+        least = 1 / self.limit if self.least is None else self.least
+        return f" of at least {least:g}" if self.above == 0 and 0 < value < least else ""
+
+    def wanted(self, value: object) -> str:
+        """What is allowed, and the limit that ``value``, or an entry of it, is beyond."""
+        given = value if isinstance(value, tuple) else (value,)
+        beyond = [text for v in given if is_number(v) and not self.words and (text := self._beyond(v))]
+        return f"{self}{',' * (' ' in str(self)[2:])}{beyond[0]}" if beyond else str(self)
 
     def __str__(self) -> str:
         """``an integer of at least 1``, ``a number above 0 and below 1``, ``one of ['a', 'b']``."""
@@ -105,10 +138,12 @@ class Range:
 def ranged(default: Value, *, only: Uses | tuple[Uses, ...] = (), **limits: Any) -> Value:
     """A dataclass field with a `Range` beside it, whose fields ``limits`` are given by name.
 
-    The kind is that of ``default`` unless it is said, and ``only`` may be a single condition.
+    The kind is that of ``default`` unless it is said, the limit that of the kind, and ``only`` may be a single
+    condition.
     """
     kind = type(default[0] if isinstance(default, tuple) and default else default)
-    limits.setdefault("kind", kind if kind in (int, float, str, bool) else float)
+    kind = limits.setdefault("kind", kind if kind in (int, float, str, bool) else float)
+    limits.setdefault("limit", LIMITS.get(kind))
     conditions = (only,) if isinstance(only, Mapping) else only
     return dataclasses.field(default=default, metadata={"range": Range(only=conditions, **limits)})
 
@@ -119,18 +154,39 @@ def ranges(of: DataclassInstance | type[DataclassInstance]) -> dict[str, Range]:
 
 
 def check(instance: DataclassInstance) -> None:
-    """Refuse the first field of a dataclass instance whose value is outside the `Range` declared beside it."""
-    for name, allowed in ranges(instance).items():
-        value = getattr(instance, name)
-        if not allowed.allows(value):
-            close = nearest(value, (w for w in allowed.words if isinstance(w, str))) if isinstance(value, str) else ""
-            raise WrongValue(f"{name}: {allowed} wanted, got {value!r}{close}")
+    """Refuse the first field of a dataclass instance whose value is outside the `Range` declared beside it.
+
+    A number without one must be finite.
+    """
+    declared = ranges(instance)
+    for field in dataclasses.fields(instance):
+        name, value = field.name, getattr(instance, field.name)
+        if (allowed := declared.get(name)) is None:
+            if isinstance(value, float) and not is_number(value):
+                raise WrongValue(f"{name}: a finite number wanted, got {value!r}")
+        elif not allowed.allows(value):
+            close = nearest(value, (w for w in allowed.words if isinstance(w, str)))
+            raise WrongValue(f"{name}: {allowed.wanted(value)} wanted, got {shown(value)}{close}")
 
 
-def nearest(name: str, allowed: Iterable[str]) -> str:
+def nearest(name: object, allowed: Iterable[str]) -> str:
     """``"; did you mean 'x'?"`` when something allowed comes close, else an empty string."""
-    close = difflib.get_close_matches(name, list(allowed), n=1)
+    close = difflib.get_close_matches(name[:100], list(allowed), n=1) if isinstance(name, str) else []
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def listed(names: Iterable[str], name: object = "") -> str:
+    """Names between commas; of many only those nearest to ``name``, and how many there are.
+
+    >>> listed(["static", "volatile"])
+    'static, volatile'
+    """
+    known = list(names)
+    if len(known) <= FEW:
+        return ", ".join(known)
+    close = difflib.get_close_matches(name[:100], known, n=4, cutoff=0.4) if isinstance(name, str) else []
+    first = close or known[:4]
+    return f"{', '.join(first)}, ... ({len(known)} in all)"
 
 
 def derive(scenarios: Mapping[str, Params], scenario: str, overrides: Mapping[str, object]) -> Params:
@@ -139,13 +195,16 @@ def derive(scenarios: Mapping[str, Params], scenario: str, overrides: Mapping[st
     A name that does not exist is refused with the nearest one, and so is one that the resulting parameters do not use;
     what the scenario itself carries never is.
     """
-    if scenario not in scenarios:
-        close = nearest(str(scenario), scenarios)
-        raise WrongValue(f"scenario: one of {sorted(scenarios)} wanted, got {scenario!r}{close}")
+    if not isinstance(scenario, str) or scenario not in scenarios:
+        close = nearest(scenario, scenarios)
+        known = listed(map(repr, sorted(scenarios)), scenario)
+        raise WrongValue(f"scenario: one of [{known}] wanted, got {shown(scenario)}{close}")
+    if not isinstance(overrides, Mapping):
+        raise WrongType(f"overrides: a dictionary wanted, got {shown(overrides)}")
     names = [f.name for f in dataclasses.fields(scenarios[scenario])]
     for key in overrides:
         if key not in names:
-            raise WrongType(f"unknown parameter {key!r}{nearest(key, names)} (parameters: {', '.join(names)})")
+            raise WrongType(f"unknown parameter {shown(key)}{nearest(key, names)} (parameters: {listed(names, key)})")
     params = dataclasses.replace(scenarios[scenario], **{k: frozen(v) for k, v in overrides.items()})
     for key, allowed in ranges(params).items():
         if key in overrides and not allowed.is_used(params):
@@ -165,10 +224,18 @@ def frozen(value: object) -> object:
 def require(ok: bool, name: str, wanted: str, got: object) -> None:
     """Refuse a combination of fields with their names, what was wanted and what came."""
     if not ok:
-        raise WrongValue(f"{name}: {wanted} wanted, got {got!r}")
+        raise WrongValue(f"{name}: {wanted} wanted, got {shown(got)}")
 
 
-def is_number(value: object) -> bool:
+def count_of(value: object) -> int | None:
+    """``value`` as an integer of at least 0, where it is one (NumPy's too, truth values not), else None."""
+    if isinstance(value, bool | np.bool_ | np.ndarray) or not isinstance(value, SupportsIndex):
+        return None
+    found = operator.index(value)
+    return found if found >= 0 else None
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
     """Whether ``value`` is a finite number (and not a truth value)."""
     largest = sys.float_info.max  # a comparison, since an integer may be too large for a float
     return isinstance(value, int | float) and not isinstance(value, bool) and -largest <= value <= largest

@@ -6,15 +6,16 @@ in `OURS`. Users register theirs with `register`.
 
 from __future__ import annotations
 
-import difflib
 import importlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import gymnasium as gym
 
-from rangym.envs.errors import WrongValue
+from rangym.envs.errors import WrongType, WrongValue, shown
+from rangym.envs.params import listed, nearest
 
 if TYPE_CHECKING:
     from rangym.envs.core import System
@@ -27,6 +28,9 @@ OURS = {
     "rangym/QosClustering-v0": ("qos_clustering", "QosClustering"),
 }
 """Gymnasium id -> folder of the problem, and the class in its module ``system``."""
+
+
+ENV_ID = re.compile(r"(?:[\w.-]+/)?[\w.-]+-v\d+")
 
 
 @dataclass(frozen=True)
@@ -70,9 +74,9 @@ PROBLEMS: dict[str, Problem] = {
 
 def resolve(target: str) -> object:
     """What ``"module:NAME"`` names."""
-    module, colon, name = target.partition(":")
-    if not (module and colon and name):
-        raise WrongValue(f"'module:NAME' wanted, got {target!r}")
+    if not is_target(target):
+        raise WrongValue(f"'module:NAME' wanted, got {shown(target)}")
+    module, _, name = target.partition(":")
     try:
         return getattr(importlib.import_module(module), name)
     except ModuleNotFoundError as error:
@@ -83,8 +87,18 @@ def resolve(target: str) -> object:
         raise WrongValue(f"{target!r}: the module {module} has no {name!r}") from None
 
 
+def is_target(target: object) -> bool:
+    """Whether ``target`` has the form ``"module:NAME"``."""
+    if not isinstance(target, str) or target.count(":") != 1:
+        return False
+    module, _, name = target.partition(":")
+    return all(part.isidentifier() for part in [*module.split("."), *name.split(".")])
+
+
 def import_user(module: str) -> None:
     """Import a module that may register problems; where there is none, say so."""
+    if not all(part.isidentifier() for part in module.split(".")):
+        raise WrongValue(f"env_id: an importable module before the colon wanted, got {shown(module)}")
     try:
         importlib.import_module(module)
     except ModuleNotFoundError as error:
@@ -95,13 +109,14 @@ def import_user(module: str) -> None:
 
 def problem(env_id: str) -> Problem:
     """The problem registered as ``env_id``; ``"module:env_id"`` imports the module first, which may register it."""
+    if not isinstance(env_id, str):
+        raise WrongType(f"env_id: a text such as {next(iter(OURS))!r} wanted, got {shown(env_id)}")
     module, colon, name = env_id.rpartition(":")
     if colon:
         import_user(module)
     if name not in PROBLEMS:
-        close = difflib.get_close_matches(name, PROBLEMS, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise WrongValue(f"env_id: one of {list(PROBLEMS)} wanted, got {env_id!r}{hint}")
+        known, close = listed(PROBLEMS, name), nearest(name, PROBLEMS)
+        raise WrongValue(f"env_id: one of {known} wanted, got {shown(env_id)}{close}")
     return PROBLEMS[name]
 
 
@@ -127,9 +142,19 @@ def register(
 
     Registering the same problem again changes nothing; another one under the same id is refused.
     """
+    if not isinstance(env_id, str) or not ENV_ID.fullmatch(env_id):
+        raise WrongValue(f"env_id: a Gymnasium id such as 'lab/Mine-v0' wanted, got {shown(env_id)}")
     for field, value in (("system", system), ("policies", policies), ("card", card)):
-        if isinstance(value, str) and (value.count(":") != 1 or not all(value.split(":"))):
-            raise WrongValue(f"{field}: 'module:NAME' wanted, got {value!r}")
+        if (field == "system" or isinstance(value, str)) and not is_target(value):
+            raise WrongValue(f"{field}: 'module:NAME' wanted, got {shown(value)}")
+    if not isinstance(card, str | None):
+        raise WrongType(f"card: 'module:NAME' of a Card or None wanted, got {shown(card)}")
+    if isinstance(policies, Mapping):
+        for name, entry in policies.items():
+            if not isinstance(name, str) or not (is_target(entry) or hasattr(entry, "target")):
+                raise WrongType(f"policies: names with 'module:Class' or an Entry wanted, got {shown({name: entry})}")
+    elif not isinstance(policies, str | None):
+        raise WrongType(f"policies: a dictionary, 'module:NAME' of one or None wanted, got {shown(policies)}")
     found = Problem(env_id, system, policies, card)
     if PROBLEMS.get(env_id, found) != found or (env_id in gym.registry and env_id not in PROBLEMS):
         taken = PROBLEMS[env_id].system if env_id in PROBLEMS else "another package"

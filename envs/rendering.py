@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,11 +35,21 @@ def picture(draw: Callable[[Figure], None], size_inches: tuple[float, float] = (
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError("rendering needs matplotlib: pip install 'rangym[plot]'") from error
-    figure = Figure(figsize=size_inches, dpi=dpi, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
-    draw(figure)
-    canvas.draw()
+    with plain_text():
+        figure = Figure(figsize=size_inches, dpi=dpi, layout="constrained")
+        canvas = FigureCanvasAgg(figure)
+        draw(figure)
+        canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+@contextlib.contextmanager
+def plain_text() -> Iterator[None]:
+    """Figures made inside show every name as it is: a dollar sign begins no formula."""
+    from matplotlib import rc_context
+
+    with rc_context({"text.parse_math": False}):
+        yield
 
 
 def network_map(axes: Axes, positions_m: NDArray, title: str) -> None:

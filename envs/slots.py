@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Generic, cast
 
 import gymnasium as gym
@@ -38,10 +38,9 @@ class Slots(Generic[P, S, D]):
         return self._start(self.system.sample_lanes(rngs))
 
     def replay(self, given: object) -> dict[str, Array]:
-        traces = (
-            [given] * self.lanes if isinstance(given, Trace) else list(given) if isinstance(given, Iterable) else []
-        )
-        if len(traces) != self.lanes or not all(isinstance(x, Trace) for x in traces):
+        several = given if isinstance(given, Sequence) else [given] * self.lanes
+        traces = [x for x in several if isinstance(x, Trace)]
+        if len(traces) != self.lanes or len(several) != self.lanes:
             raise WrongValue(f"options['trace'] is one Trace or a sequence of {self.lanes}, got {_describe(given)}")
         for x in {id(x): x for x in traces}.values():
             x.check(self.system.shapes, self.system.reveal, self.system.horizon)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rangym.envs.errors import WrongType, WrongValue
-from rangym.envs.files import whole
+from rangym.envs.files import read_whole, whole
 
 Array: TypeAlias = NDArray[Any]
 """An array of real numbers, whatever their dtype."""
@@ -38,7 +39,9 @@ class Trace:
         object.__setattr__(self, "slots", {f: _read_only(f, v) for f, v in self.slots.items()})
         if both := self.constants.keys() & self.slots.keys():
             raise WrongValue(f"trace fields {sorted(both)} are both constants and slot fields; each is one of them")
-        lengths = {name: len(values) for name, values in self.slots.items()}
+        lengths = {name: len(values) if values.ndim else 0 for name, values in self.slots.items()}
+        if not lengths:
+            raise WrongValue("trace: at least one slot field wanted, got none")
         if len(set(lengths.values())) != 1 or min(lengths.values()) < 3:
             raise WrongValue(f"slot fields share one leading axis of T + 2 >= 3 slots, got lengths {lengths}")
 
@@ -118,19 +121,18 @@ class Trace:
     @staticmethod
     def load(path: str | Path) -> Trace:
         """Read what `save` wrote; a torn or foreign file raises `ValueError` with its name."""
+        data = read_whole(path, "trace")
         parts: dict[str, dict[str, Array]] = {"constants": {}, "slots": {}}
         try:
-            with np.load(path, allow_pickle=False) as archive:
+            with np.load(io.BytesIO(data), allow_pickle=False) as archive:
                 for name in archive.files:
                     kind, _, f = name.partition(".")
                     parts[kind][f] = archive[name]
-        except FileNotFoundError:
-            raise
+            if not parts["slots"]:
+                raise WrongValue("it holds no slot fields")
+            return Trace(**parts)
         except Exception as error:  # zipfile, zlib and NumPy each raise their own kind for a torn file
             raise WrongValue(f"{path}: not a trace file ({type(error).__name__}: {error})") from error
-        if not parts["slots"]:
-            raise WrongValue(f"{path}: not a trace file (it holds no slot fields)")
-        return Trace(**parts)
 
 
 def _read_only(name: str, values: Array) -> Array:

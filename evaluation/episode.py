@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rangym.envs.core import SystemEnv, Trace
+from rangym.envs.core import SystemEnv, Trace, build
 from rangym.envs.registration import problem
 from rangym.policies.base import Policy, Task
 
@@ -22,7 +22,10 @@ def make_env(
 
     Not ``gym.make``, whose wrappers cost time and whose errors bury ours.
     """
-    return SystemEnv(problem(env_id).system, scenario, render_mode, **(overrides or {}))
+    # A finished system, since no parameter is named as an argument of the shell: `scenario` is refused as an override.
+    env = SystemEnv(build(problem(env_id).system, scenario, overrides or {}), render_mode=render_mode)
+    env.scenario = scenario
+    return env
 
 
 @dataclass(frozen=True)

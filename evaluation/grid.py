@@ -11,17 +11,19 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rangym.envs.errors import WrongCall, WrongValue
+from rangym.envs.errors import WrongCall, WrongValue, shown
 from rangym.envs.files import write_whole
+from rangym.evaluation.forms import Form
 from rangym.evaluation.progress import progress
 
 Job = dict[str, Any]
 Row = dict[str, Any]
+MOST_JOBS, MOST_WORKERS = 10**6, 10**4
 
 
 class WorkerLost(WrongCall, RuntimeError):
@@ -35,48 +37,71 @@ def job_key(job: Job) -> str:
 
 @dataclass(frozen=True)
 class Stored:
-    """A results file: the last good row of every key, the errors never made good, and the lines that do not parse."""
+    """A results file: the last good row of every key, the errors never made good, and the lines that are no rows."""
 
     rows: dict[str, Row]
     errors: dict[str, Row]
     torn: tuple[int, ...]
+    fault: str = ""
+    """What is wrong with the first of the lines ``torn``."""
 
 
-def read(path: str | Path) -> Stored:
-    """The rows in ``path``, which may be absent; a line that is not a row costs that row and is listed in ``torn``."""
+def any_row(row: Mapping[str, Any]) -> str:
+    """The form of a row of any command."""
+    return "" if isinstance(row.get("key"), str) else f"key: a text wanted, got {shown(row.get('key'))}"
+
+
+def read(path: str | Path, form: Form = any_row) -> Stored:
+    """The rows in ``path``, which may be absent; a line that is no row of this form costs that row and is listed in
+    ``torn``."""
     rows: dict[str, Row] = {}
     errors: dict[str, Row] = {}
-    torn = []
+    torn, faults = [], []
     if Path(path).exists():
         with open(path, "rb") as file:
             for number, line in enumerate(file, 1):
                 if not line.strip():
                     continue
-                try:
-                    row = json.loads(line)
-                    key = row["key"]
-                except (ValueError, TypeError, KeyError):  # not UTF-8, not JSON, not a row
+                row, fault = _parsed(line, form)
+                if fault:
                     torn.append(number)
-                    continue
-                if "error" in row:
-                    errors[key] = row
+                    faults.append(f"line {number}: {fault}")
+                elif "error" in row:
+                    errors[row["key"]] = row
                 else:
-                    rows[key] = row
-    return Stored(rows, {k: r for k, r in errors.items() if k not in rows}, tuple(torn))
+                    rows[row["key"]] = row
+    return Stored(rows, {k: r for k, r in errors.items() if k not in rows}, tuple(torn), "".join(faults[:1]))
+
+
+def _parsed(line: bytes, form: Form) -> tuple[Row, str]:
+    """The row of a line, or what is wrong with it."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON
+        return {}, f"JSON wanted, got {shown(line)} ({error})"
+    if not isinstance(row, dict):
+        return {}, f"a row wanted, got {shown(row)}"
+    return row, any_row(row) or form(row)
 
 
 def run_grid(
-    work: Callable[[Job], Row], jobs: Sequence[Job], path: str | Path | None, *, workers: int = 1, title: str = ""
+    work: Callable[[Job], Row],
+    jobs: Sequence[Job],
+    path: str | Path | None,
+    *,
+    workers: int = 1,
+    title: str = "",
+    form: Form = any_row,
 ) -> tuple[Stored, int]:
     """Do the jobs that ``path`` does not hold yet; returns those of ``jobs`` now done, and how many were run.
 
     A job that fails becomes a row with ``error`` and is tried again next time. Killed at any moment, the file keeps
-    every finished row. ``path`` None keeps the rows in memory only.
+    every finished row, and a row that is not of this ``form`` is made again. ``path`` None keeps the rows in memory
+    only.
     """
-    if isinstance(workers, bool) or not isinstance(workers, int) or workers == 0 or workers < -1:
-        raise WrongValue(f"workers: a number of processes, or -1 for one a core, wanted, got {workers}")
+    check_workers(workers)
     wanted = {job_key(job): job for job in jobs}
-    stored = Stored({}, {}, ()) if path is None else read(path)
+    stored = Stored({}, {}, ()) if path is None else read(path, form)
     if path is not None and stored.torn and not stored.rows and not stored.errors and not _begins_a_row(path):
         raise WrongValue(f"out: a file of results, or a new one, wanted, got {str(path)!r}, which holds something else")
     todo = [(key, job) for key, job in wanted.items() if key not in stored.rows]
@@ -87,6 +112,20 @@ def run_grid(
             file.append(row)
             (errors if "error" in row else rows)[row["key"]] = row
     return Stored({key: rows[key] for key in wanted if key in rows}, errors, stored.torn), len(todo)
+
+
+def check_workers(workers: int) -> None:
+    """Refuse what is no number of processes."""
+    number = isinstance(workers, int) and not isinstance(workers, bool)
+    if not number or workers == 0 or not -1 <= workers <= MOST_WORKERS:
+        wanted = f"a number of processes up to {MOST_WORKERS:,}, or -1 for one a core,"
+        raise WrongValue(f"workers: {wanted} wanted, got {shown(workers)}")
+
+
+def check_jobs(count: int, of: str) -> None:
+    """Refuse a grid of more jobs than anybody waits for, before it is listed; ``of`` says what it is made of."""
+    if count > MOST_JOBS:
+        raise WrongValue(f"{of}: at most {MOST_JOBS:,} jobs wanted, got {count:,}")
 
 
 def _results(work: Callable[[Job], Row], todo: Sequence[tuple[str, Job]], workers: int) -> Iterator[Row]:

@@ -21,10 +21,12 @@ from typing import cast
 
 import numpy as np
 
-from rangym.envs.errors import WrongValue
+from rangym.envs.errors import WrongValue, shown
+from rangym.envs.files import read_whole
 from rangym.policies.base import Policy
 
 DIGITS = 12
+LONGEST_PATH = 255
 DIRECTORIES = ("rangym", "rangym.envs.registration", "rangym.policies.registry")
 """They say where parts are found, and these are hashed themselves: a new problem must not touch the others' rows."""
 EPISODE = "rangym.evaluation.episode"
@@ -51,13 +53,18 @@ def code_of(*parts: str | type) -> str:
 
 
 def files_of(paths: Iterable[str | Path]) -> dict[str, str]:
-    """File name -> hash of its content."""
-    return {Path(path).name: _sha256(Path(path).read_bytes()) for path in paths}
+    """File name -> hash of its content; a second file of the same name and another content is ``NAME 2``."""
+    found: dict[str, str] = {}
+    for path in paths:
+        name, content = Path(path).name, _sha256(read_whole(path, "file"))
+        same = [name, *(f"{name} {n}" for n in range(2, len(found) + 2))]
+        found[next(key for key in same if found.get(key, content) == content)] = content
+    return found
 
 
 def named_files(values: Mapping[str, object]) -> list[str]:
     """The values that are files: a map in an override, an agent's weights in an option."""
-    return [v for v in values.values() if isinstance(v, str) and Path(v).is_file()]
+    return [v for v in values.values() if isinstance(v, str) and len(v) < LONGEST_PATH and Path(v).is_file()]
 
 
 def data_beside(module: str) -> list[Path]:
@@ -98,12 +105,17 @@ def _stable(value: object, name: str) -> object:
         return {str(k): _stable(v, name) for k, v in value.items()}
     if isinstance(value, Policy):
         options, models = options_of(value)
-        return {"policy": type(value).__qualname__, "code": code_of(type(value)), **options, **models}
+        files = files_of([*value.data_files(), *named_files(options)])
+        own = {"policy": type(value).__qualname__, "code": code_of(type(value)), **options, **models}
+        return own | ({"files": files} if files else {})
     raise WrongValue(f"the option {name!r} has no stable value: a number, word, tuple or policy wanted, got {value!r}")
 
 
 def _bytes(value: object) -> Iterator[bytes]:
-    """The content of nested dictionaries of arrays (or tensors, which NumPy reads)."""
+    """The content of nested dictionaries of arrays (or tensors, which NumPy reads), numbers and words.
+
+    Raises `WrongValue` for anything else: the bytes of an object are its address, and so no content.
+    """
     if isinstance(value, Mapping):
         for key in sorted(value, key=str):
             yield str(key).encode()
@@ -112,7 +124,11 @@ def _bytes(value: object) -> Iterator[bytes]:
         for item in value:
             yield from _bytes(item)
     else:
-        yield np.ascontiguousarray(value.cpu() if hasattr(value, "cpu") else value).tobytes()
+        array = np.ascontiguousarray(value.cpu() if hasattr(value, "cpu") else "None" if value is None else value)
+        if array.dtype.hasobject:
+            raise WrongValue(f"a model whose parameters are arrays, numbers and words wanted, got {shown(value)}")
+        yield f"{array.dtype.str} {array.shape}".encode()
+        yield array.tobytes()
 
 
 # Modules and their syntax trees ---------------------------------------------------------------------------------------

@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from rangym.envs.rendering import BLUE, CYAN, FAINT, GREEN, GREY, INK, MUTED, PURPLE, RED, YELLOW
+from rangym.envs.errors import printable
+from rangym.envs.rendering import BLUE, CYAN, FAINT, GREEN, GREY, INK, MUTED, PURPLE, RED, YELLOW, plain_text
 from rangym.evaluation.statistics import Interval
 from rangym.evaluation.summary import PolicySummary, Summary
 
@@ -30,6 +31,7 @@ FAR = 6.0
 """A value so many median deviations away from the median is drawn as an arrow, or it would flatten all others."""
 
 
+@plain_text()
 def reward_plot(summary: Summary) -> str:
     """Mean reward of every policy with its interval, and the bound."""
     figure, axes = _figure(summary.policies)
@@ -53,16 +55,18 @@ def reward_plot(summary: Summary) -> str:
     return _svg(figure, "reward")
 
 
+@plain_text()
 def difference_plot(summary: Summary) -> str:
     """Paired difference of every policy to the reference policy."""
     lines = [line for line in summary.policies if line.difference is not None]
     figure, axes = _figure(lines)
     _dots(axes, lines, [line.difference for line in lines if line.difference is not None], [0.0])
     axes.axvline(0, color=INK, linewidth=1)
-    axes.set_xlabel(f"reward minus that of {summary.reference} on the same trace, 95 % interval")
+    axes.set_xlabel(f"reward minus that of {_short(summary.reference)} on the same trace, 95 % interval")
     return _svg(figure, "difference")
 
 
+@plain_text()
 def score_plot(summary: Summary) -> str:
     """Normalised score of every policy: 0 the zero policy, 1 the bound."""
     lines = [line for line in summary.policies if line.score is not None]
@@ -75,6 +79,7 @@ def score_plot(summary: Summary) -> str:
     return _svg(figure, "score")
 
 
+@plain_text()
 def terms_plot(summary: Summary) -> str:
     """What the reward is made of: positive terms to the right, negative ones to the left."""
     lines = summary.policies
@@ -85,7 +90,7 @@ def terms_plot(summary: Summary) -> str:
     for name, colour in zip(names, TERM_COLOURS * (len(names) // len(TERM_COLOURS) + 1), strict=False):
         values = np.array([line.terms.get(name, 0.0) for line in lines])
         start = np.where(values >= 0, right, left)
-        axes.barh(places, values, left=start, height=0.62, color=colour, label=name)
+        axes.barh(places, values, left=start, height=0.62, color=colour, label=printable(name))
         right, left = right + np.maximum(values, 0), left + np.minimum(values, 0)
     rewards = np.array([line.reward.value for line in lines])
     axes.plot(rewards, places, "|", color=INK, markersize=11, markeredgewidth=1.6, label="reward")
@@ -111,6 +116,7 @@ def _figure(lines: Sequence[PolicySummary]) -> tuple[Figure, Axes]:
 
 
 def _short(policy: str, width: int = 44) -> str:
+    policy = printable(policy)
     return policy if len(policy) <= width else policy[: width - 1] + "\u2026"
 
 
@@ -119,7 +125,7 @@ def _dots(axes: Axes, lines: Sequence[PolicySummary], intervals: Sequence[Interv
     low, high = _limits(np.array([i.value for i in intervals]), [e for i in intervals for e in (i.low, i.high)], always)
     axes.set_xlim(low, high)
     for place, (line, i) in enumerate(zip(lines, intervals, strict=True)):
-        colour, marker = ROLES[line.role]
+        colour, marker = ROLES.get(line.role, ROLES["user"])
         if low <= i.value <= high:
             if np.isfinite(i.low):
                 axes.plot([i.low, i.high], [place, place], color=colour, linewidth=1.8, solid_capstyle="butt")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import json
+import itertools
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from rangym.envs import registration
 from rangym.envs.core import Trace
-from rangym.envs.errors import WrongType, WrongValue
+from rangym.envs.errors import WrongType, WrongValue, shown
+from rangym.envs.params import count_of, derive, is_number
+from rangym.envs.registration import ENV_ID, OURS
 from rangym.policies import registry
 from rangym.policies.base import Policy
 
@@ -20,6 +24,8 @@ TUNING_SEEDS = range(10_000, 20_000)
 """Thresholds, penalties, hyperparameters."""
 FIRST_TRAINING_SEED = 20_000
 TRAINING_SEEDS_PER_AGENT = 1_000
+MOST_SEEDS = 100_000
+"""Of one evaluation."""
 
 
 def training_seeds(agent: int) -> range:
@@ -41,16 +47,22 @@ def seed_range(seed: int) -> str:
 
 def parse_seeds(text: str) -> tuple[int, ...]:
     """``"0:20"`` (end excluded), ``"3"``, or a comma-separated list of both."""
-    seeds: list[int] = []
+    if not isinstance(text, str):
+        raise WrongType(f"seeds: FIRST:END (end excluded) or a list such as 0,5,7 wanted, got {shown(text)}")
+    spans: list[range] = []
     for part in text.split(","):
         first, colon, end = part.strip().partition(":")
         try:
-            seeds.extend(range(int(first), int(end)) if colon else [int(first)])
+            begin = int(first)
+            spans.append(range(begin, int(end) if colon else begin + 1))
         except ValueError:
-            raise WrongValue(f"seeds: FIRST:END (end excluded) or a list such as 0,5,7 wanted, got {text!r}") from None
-    if not seeds:
-        raise WrongValue(f"seeds: at least one seed wanted, got {text!r}")
-    return tuple(seeds)
+            wanted = "FIRST:END (end excluded) or a list such as 0,5,7"
+            raise WrongValue(f"seeds: {wanted} wanted, got {shown(text)}") from None
+    count = sum(max(0, span.stop - span.start) for span in spans)  # len() ends at the machine's word
+    if not 1 <= count <= MOST_SEEDS:
+        wanted = f"at most {MOST_SEEDS:,} seeds" if count else "at least one seed"
+        raise WrongValue(f"seeds: {wanted} wanted, got {shown(text)}, which is {shown(count)}")
+    return tuple(seed for span in spans for seed in span)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,14 +91,39 @@ class Benchmark:
     any_seed: bool = False
 
     def __post_init__(self) -> None:
-        if self.traces and self.seeds != range(20):
-            raise WrongValue("traces: recorded traces in place of seeds wanted, got both")
-        seeds = () if self.traces else checked_seeds(self.seeds, self.any_seed)
+        if not isinstance(self.any_seed, bool):
+            raise WrongType(f"any_seed: True or False wanted, got {shown(self.any_seed)}")
+        if not isinstance(self.traces, list | tuple):
+            raise WrongType(f"traces: a list of Trace objects or files wanted, got {shown(self.traces)}")
         for trace in self.traces:
             if not isinstance(trace, Trace | str | Path):
-                raise WrongType(f"traces: Trace objects or files wanted, got {type(trace).__name__}")
-        object.__setattr__(self, "seeds", seeds)
+                raise WrongType(f"traces: Trace objects or files wanted, got {shown(trace)}")
+        for name in ("policies", "without", "variants"):
+            self._check_words(name)
+        if self.traces and not (isinstance(self.seeds, range) and self.seeds == range(20)):
+            raise WrongValue(f"traces: recorded traces in place of seeds wanted, got both, seeds {shown(self.seeds)}")
+        object.__setattr__(self, "seeds", () if self.traces else checked_seeds(self.seeds, self.any_seed))
         object.__setattr__(self, "overrides", plain_values(self.overrides, "overrides"))
+        self._check_environment()
+
+    def _check_environment(self) -> None:
+        """A user's card may name a problem that its module registers later: `evaluate` refuses what is wrong there."""
+        if not isinstance(self.scenario, str):
+            raise WrongType(f"scenario: a text wanted, got {shown(self.scenario)}")
+        users = isinstance(self.env_id, str) and ENV_ID.fullmatch(self.env_id.rpartition(":")[2])
+        if users and self.env_id not in OURS and not self.env_id.startswith("rangym/"):
+            return
+        derive(registration.problem(self.env_id).system_class.scenarios, self.scenario, self.overrides)
+
+    def _check_words(self, name: str) -> None:
+        given, kinds = getattr(self, name), str if name == "without" else str | Policy
+        if given is None and name == "policies":
+            return
+        if not isinstance(given, list | tuple):
+            raise WrongType(f"{name}: a list of policies wanted, got {shown(given)}")
+        for word in given:
+            if not isinstance(word, kinds):
+                raise WrongType(f"{name}: words of the registry or Policy objects wanted, got {shown(word)}")
 
     def chosen(self) -> list[str | Policy]:
         """The policies of the table, as `evaluate` takes them."""
@@ -118,20 +155,25 @@ class Card:
 def checked_seeds(given: Iterable[int], any_seed: bool) -> tuple[int, ...]:
     """The seeds as integers, each once and, unless ``any_seed``, of the evaluation range."""
     if isinstance(given, str) or not isinstance(given, Iterable):
-        raise WrongType(f"seeds: a range or list of integers wanted, got {given!r}")
-    seeds = tuple(given)
+        raise WrongType(f"seeds: a range or list of integers wanted, got {shown(given)}")
+    if isinstance(given, range) and given.stop - given.start > MOST_SEEDS * abs(given.step):
+        raise WrongValue(f"seeds: at most {MOST_SEEDS:,} wanted, got {given}")
+    seeds = tuple(itertools.islice(given, MOST_SEEDS + 1))
+    if len(seeds) > MOST_SEEDS:
+        raise WrongValue(f"seeds: at most {MOST_SEEDS:,} wanted, got more, from {shown(seeds[:3])} on")
     for seed in seeds:
-        if isinstance(seed, bool) or not hasattr(seed, "__index__") or seed < 0:
-            raise WrongValue(f"seeds: integers of at least 0 wanted, got {seed!r}")
+        if count_of(seed) is None:
+            raise WrongValue(f"seeds: integers of at least 0 wanted, got {shown(seed)}")
     seeds = tuple(int(seed) for seed in seeds)
     if not seeds:
         raise WrongValue("seeds: at least one seed wanted, got none")
     if len(set(seeds)) < len(seeds):
-        raise WrongValue(f"seeds: each seed once, got {sorted(s for s in set(seeds) if seeds.count(s) > 1)} again")
+        again = sorted(seed for seed, count in Counter(seeds).items() if count > 1)
+        raise WrongValue(f"seeds: each seed once, got {shown(again)} again")
     outside = [seed for seed in seeds if seed not in EVALUATION_SEEDS]
     if outside and not any_seed:
         raise WrongValue(
-            f"seeds: {outside[0]} is kept for {seed_range(outside[0])}; evaluation seeds are "
+            f"seeds: {shown(outside[0])} is kept for {seed_range(outside[0])}; evaluation seeds are "
             f"0..{EVALUATION_SEEDS.stop - 1} (any_seed=True, --any-seed, takes others)"
         )
     return seeds
@@ -139,17 +181,25 @@ def checked_seeds(given: Iterable[int], any_seed: bool) -> tuple[int, ...]:
 
 def plain_values(values: Mapping[str, object], name: str) -> dict[str, object]:
     """``values`` as JSON's own types; what has no stable value is refused with ``name``."""
-    try:
-        if not isinstance(values, Mapping):
-            raise TypeError(f"a dictionary wanted, got {type(values).__name__}")
-        found: dict[str, object] = json.loads(json.dumps(dict(values), allow_nan=False, default=_python))
-    except (TypeError, ValueError) as error:
-        raise WrongValue(f"{name}: plain values (numbers, words, lists) wanted: {error}") from None
-    return found
+    if not isinstance(values, Mapping):
+        raise WrongType(f"{name}: a dictionary wanted, got {shown(values)}")
+    return {_name(key, name): _plain(value, f"{name}: {key}") for key, value in values.items()}
 
 
-def _python(value: object) -> object:
-    """NumPy's scalars and arrays as Python's numbers and lists."""
+def _name(key: object, where: str) -> str:
+    if not isinstance(key, str):
+        raise WrongType(f"{where}: names wanted, got {shown(key)}")
+    return key
+
+
+def _plain(value: object, where: str) -> object:
+    """NumPy's scalars and arrays and tuples as Python's numbers and lists, at any depth."""
     if isinstance(value, np.generic | np.ndarray):
-        return value.tolist()
-    raise TypeError(f"{type(value).__name__} {value!r}")
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return [_plain(entry, where) for entry in value]
+    if isinstance(value, Mapping):
+        return {_name(key, where): _plain(entry, f"{where}: {key}") for key, entry in value.items()}
+    if value is None or isinstance(value, str | bool) or is_number(value):
+        return value
+    raise WrongValue(f"{where}: plain values (finite numbers, words, lists) wanted, got {shown(value)}")

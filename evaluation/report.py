@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from rangym.envs.errors import MissingExtra, WrongValue
+from rangym.envs.errors import MissingExtra, WrongValue, printable
 from rangym.envs.files import write_whole
 from rangym.evaluation.results import Results
 from rangym.evaluation.summary import Summary, detail_table, heading, main_table, notes, summarise_all
@@ -52,7 +52,9 @@ def write_html(results: Results, path: str | Path, *, command: str, against: str
         }
 
     loader = jinja2.FileSystemLoader(Path(__file__).with_name("templates"))
-    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    environment = jinja2.Environment(
+        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, finalize=_printable
+    )
     page = environment.get_template("report.html.j2").render(
         comparisons=[sections(summary) for summary in summarise_all(results, against)],
         command=command,
@@ -63,6 +65,11 @@ def write_html(results: Results, path: str | Path, *, command: str, against: str
     path = Path(path)
     write_whole(path, page.encode())
     return path
+
+
+def _printable(value: object) -> object:
+    """What a page shows of a value: a name's control characters as escapes."""
+    return printable(value) if type(value) is str else value  # figures are marked as safe, which is another type
 
 
 def _versions(results: Results) -> list[str]:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from rangym.envs.errors import MissingExtra, WrongValue
+from rangym.envs.errors import MissingExtra, WrongValue, printable, shown
+from rangym.envs.params import listed, nearest
+from rangym.evaluation.forms import evaluated
 from rangym.evaluation.grid import Row, Stored, read, write
 from rangym.policies import words
 
@@ -63,7 +65,8 @@ class Comparison:
         named = [known for known in self.rows if is_named(known, policy)]
         if policy in self.rows or len(named) == 1:
             return policy if policy in self.rows else named[0]
-        raise WrongValue(f"policy: one of {', '.join(named or self.rows)} wanted, got {policy!r}")
+        known = listed(named or self.rows, policy)
+        raise WrongValue(f"policy: one of {known} wanted, got {shown(policy)}{nearest(policy, self.rows)}")
 
     def rewards(self, policy: str) -> NDArray[np.float64]:
         """Mean reward per slot of each episode, (seeds,)."""
@@ -102,7 +105,7 @@ class Results:
     bounds: tuple[Row, ...]
     errors: tuple[Row, ...]
     torn: tuple[int, ...] = ()
-    """Lines of the file that do not parse; the jobs they held are run again by the next `evaluate`."""
+    """Lines of the file that are no rows of `evaluate`; the jobs they held are run again by the next `evaluate`."""
     computed: int = 0
 
     @staticmethod
@@ -121,12 +124,13 @@ class Results:
         """Everything a results file holds; the newest row counts where the code has changed in between."""
         if not Path(path).is_file():
             raise WrongValue(f"{path}: no such results file")
-        stored = read(path)
+        stored = read(path, evaluated)
         good = {_identity(row) for row in stored.rows.values()}
         errors = {key: row for key, row in stored.errors.items() if _identity(row) not in good}
-        results = Results.of(Stored(stored.rows, errors, stored.torn))
+        results = Results.of(Stored(stored.rows, errors, stored.torn, stored.fault))
         if not results.episodes:
-            raise WrongValue(f"{path}: no result in it")
+            why = f"; {stored.fault}" if stored.fault else ""
+            raise WrongValue(f"{path}: no result of `rangym evaluate` or `bench` in it{why}")
         return results
 
     def save(self, path: str | Path) -> Path:
@@ -153,7 +157,7 @@ class Results:
         from rangym.evaluation.summary import summarise_all, text_report
 
         tables = [text_report(summary) for summary in summarise_all(self)]
-        return "\n\n".join([*tables, *(f"PROBLEM: {problem}" for problem in self.problems)]) or "no results"
+        return printable("\n\n".join([*tables, *(f"PROBLEM: {problem}" for problem in self.problems)])) or "no results"
 
     @staticmethod
     def merge(parts: Iterable[Results]) -> Results:

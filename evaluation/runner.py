@@ -15,11 +15,12 @@ import numpy as np
 
 from rangym.envs import registration
 from rangym.envs.core import System, Trace
-from rangym.envs.errors import WrongType, WrongValue
+from rangym.envs.errors import WrongType, WrongValue, shown
 from rangym.envs.registration import Problem, problem
 from rangym.evaluation import cards, identity
 from rangym.evaluation.episode import make_env, played
-from rangym.evaluation.grid import Job, Row, run_grid
+from rangym.evaluation.forms import evaluated
+from rangym.evaluation.grid import Job, Row, check_jobs, check_workers, run_grid
 from rangym.evaluation.protocol import Benchmark, seed_range
 from rangym.evaluation.results import Results, is_named
 from rangym.evaluation.versions import versions
@@ -56,9 +57,13 @@ def evaluate(
     """
     if not isinstance(benchmark, Benchmark):
         raise WrongType(f"benchmark: a Benchmark wanted, got {type(benchmark).__name__}")
+    check_workers(workers)
     if isinstance(policies, str | Policy):
         policies = [policies]
+    if policies is not None and not isinstance(policies, Iterable):
+        raise WrongType(f"policies: a list of words or Policy objects wanted, got {shown(policies)}")
     asked = benchmark.chosen() if policies is None else list(policies)
+    check_jobs((len(asked) + bounds) * max(len(tuple(benchmark.seeds)), len(benchmark.traces)), "policies x traces")
     if not asked:
         raise WrongValue("policies: at least one policy wanted, got none")
     env_id = problem(benchmark.env_id).env_id
@@ -90,7 +95,7 @@ def evaluate(
             jobs += [{"row": "episode", **where, **part, "seed": seed} for part in parts]
         work = _Work(problem(env_id), players, seeds)
         title = f"{env_id.rpartition('/')[2]} {benchmark.scenario}"
-        stored, computed = run_grid(work, jobs, out, workers=workers, title=title)
+        stored, computed = run_grid(work, jobs, out, workers=workers, title=title, form=evaluated)
     return Results.of(stored, computed)
 
 
@@ -177,7 +182,7 @@ class _Work:
         seed, overrides = job["seed"], job["overrides"]
         given = self.seeds.get(seed)
         if given is None:
-            trace = _drawn(job["env_id"], job["scenario"], json.dumps(overrides), seed)
+            trace = _drawn(job["env_id"], job["scenario"], json.dumps(overrides), json.dumps(job["files"]), seed)
         else:
             trace = given if isinstance(given, Trace) else Trace.load(given)
         kind = "recorded" if isinstance(seed, str) else seed_range(seed)
@@ -192,12 +197,14 @@ class _Work:
         if {*trace.constants, *trace.slots} != set(env.system.shapes):
             if given is not None:
                 raise WrongValue(f"traces: {policy.name} needs fields that a trace recorded without it does not have")
-            trace = _same_episode(trace, _drawn(job["env_id"], job["scenario"], json.dumps(own), seed))
+            other = _drawn(job["env_id"], job["scenario"], json.dumps(own), json.dumps(job["files"]), seed)
+            trace = _same_episode(trace, other)
         return plain({**common, "role": policy.role, **played(env, policy, trace, seed)})
 
 
 @functools.lru_cache(maxsize=2)  # jobs come by seed; a paper-sized trace takes gigabytes
-def _drawn(env_id: str, scenario: str, overrides: str, seed: int) -> Trace:
+def _drawn(env_id: str, scenario: str, overrides: str, files: str, seed: int) -> Trace:
+    """The trace of a seed; ``files`` are the hashes of what it is read from: a file written anew is other traces."""
     env = make_env(env_id, scenario, json.loads(overrides))
     env.reset(seed=seed)
     return env.trace

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rangym.envs.errors import WrongValue
+from rangym.envs.errors import WrongValue, printable, shown
+from rangym.envs.params import listed, nearest
 from rangym.evaluation.cards import zero_policy
 from rangym.evaluation.protocol import seed_range
 from rangym.evaluation.results import Comparison, Results, is_named
@@ -109,7 +110,8 @@ def summarise_all(results: Results, against: str | None = None) -> list[Summary]
 
     if against is not None and results.comparisons and not any(has(c) for c in results.comparisons):
         known = dict.fromkeys(policy for c in results.comparisons for policy in c.rows)
-        raise WrongValue(f"against: one of {', '.join(known)} wanted, got {against!r}")
+        close = nearest(against, known)
+        raise WrongValue(f"against: one of {listed(known, against)} wanted, got {shown(against)}{close}")
     return [summarise(c, against if has(c) else None) for c in results.comparisons]
 
 
@@ -218,7 +220,7 @@ def text_report(summary: Summary, details: bool = False) -> str:
     parts = [heading(summary), "", aligned(*main_table(summary)), "", *notes(summary)]
     if details:
         parts += ["", "Terms and metrics, means over slots:", aligned(*detail_table(summary))]
-    return "\n".join(parts)
+    return printable("\n".join(parts))
 
 
 def interval(i: Interval, sign: str = "") -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +14,9 @@ from typing import Any
 from rangym.envs.errors import WrongValue
 from rangym.envs.files import write_whole
 from rangym.envs.params import Overrides
+from rangym.evaluation.grid import check_jobs
 from rangym.evaluation.identity import options_of
-from rangym.evaluation.protocol import TUNING_SEEDS, Benchmark
+from rangym.evaluation.protocol import TUNING_SEEDS, Benchmark, checked_seeds
 from rangym.evaluation.results import Results
 from rangym.evaluation.runner import evaluate
 from rangym.evaluation.summary import Summary, summarise
@@ -66,7 +68,7 @@ def tune(
     Options named in ``word`` stay fixed. Raises `ValueError` for seeds outside the tuning range, an empty grid, or an
     option that is both fixed and tried.
     """
-    seeds = tuple(seeds)
+    seeds = checked_seeds(seeds, any_seed=True)
     if outside := [seed for seed in seeds if seed not in TUNING_SEEDS]:
         raise WrongValue(
             f"seeds: tuning seeds, {TUNING_SEEDS.start}..{TUNING_SEEDS.stop - 1}, wanted, got {outside[0]}"
@@ -77,6 +79,7 @@ def tune(
         raise WrongValue(f"grid: at least one value for each option wanted, got {dict(grid)}")
     if both := asked.options.keys() & grid.keys():
         raise WrongValue(f"grid: {sorted(both)} cannot be tried, {word!r} fixes it")
+    check_jobs(math.prod(len(values) for values in grid.values()) * len(seeds), "grid x seeds")
     fixed: Options = dict(asked.options)
     trials = [fixed | dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
     benchmark = Benchmark(env_id, scenario, seeds, overrides or {}, any_seed=True)

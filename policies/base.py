@@ -14,8 +14,8 @@ import gymnasium as gym
 import numpy as np
 
 from rangym.envs.core import Array, System, SystemEnv, SystemVectorEnv, Trace, lane
-from rangym.envs.errors import WrongType, WrongValue
-from rangym.envs.params import check
+from rangym.envs.errors import WrongType, WrongValue, shown
+from rangym.envs.params import check, count_of
 
 Observation = Mapping[str, Array]
 Model = TypeVar("Model", bound=System)
@@ -45,9 +45,11 @@ class Task:
     @staticmethod
     def of(env: gym.Env | gym.vector.VectorEnv, knowledge: Knowledge = Knowledge.OBSERVATION) -> Task:
         """The task of one lane of ``env``, holding no more than ``knowledge`` grants."""
-        shell: object = env.unwrapped
+        shell: object = getattr(env, "unwrapped", env)
         if not isinstance(shell, SystemEnv | SystemVectorEnv):
-            raise WrongType(f"env: a rangym environment wanted, got {type(shell).__name__}")
+            raise WrongType(f"env: a rangym environment wanted, got {type(shell).__name__} {shown(shell)}")
+        if not isinstance(knowledge, Knowledge):
+            raise WrongType(f"knowledge: one of {[str(k) for k in Knowledge]} wanted, got {shown(knowledge)}")
         trace = None
         if knowledge is Knowledge.ORACLE:
             if isinstance(shell, SystemVectorEnv):
@@ -127,10 +129,14 @@ class Policy(ABC):
 
     def bind(self, task: Task, rng: np.random.Generator | int = 0) -> Self:
         """A copy that knows its task, ready for `predict`."""
+        if not isinstance(task, Task):
+            raise WrongType(f"task: a Task wanted, such as Task.of(env), got {shown(task)}")
         if self.knowledge is Knowledge.ORACLE:
             raise WrongType(f"{type(self).__name__} is an oracle: predict() has no trace to give it; use evaluate()")
         if self.knowledge is Knowledge.MODEL and task.system is None:
             raise WrongType(f"{type(self).__name__} needs the model: bind(Task.of(env, Knowledge.MODEL))")
+        if not isinstance(rng, np.random.Generator) and count_of(rng) is None:
+            raise WrongType(f"rng: a Generator or a seed of at least 0 wanted, got {shown(rng)}")
         bound = copy.copy(self)
         bound._bound = (task, np.random.default_rng(rng))
         return bound

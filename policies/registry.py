@@ -16,8 +16,8 @@ import numpy as np
 
 from rangym.envs import registration
 from rangym.envs.core import System, SystemEnv, SystemVectorEnv
-from rangym.envs.errors import WrongType, WrongValue
-from rangym.envs.params import nearest, require
+from rangym.envs.errors import WrongType, WrongValue, shown
+from rangym.envs.params import listed, nearest, require
 from rangym.envs.registration import PROBLEMS, Problem, resolve
 from rangym.policies import words
 from rangym.policies.base import Knowledge, Policy, Task
@@ -93,12 +93,15 @@ def entries(env_id: str | None = None) -> dict[str, Entry]:
 def _entries_of(p: Problem) -> dict[str, Entry]:
     found: dict[str, Entry] = {}
     for where in (p.policies, p.agents):
-        listed = resolve(where) if isinstance(where, str) else where or {}
-        if not isinstance(listed, Mapping):
-            raise WrongType(f"policies of {p.env_id}: a dictionary wanted, got {type(listed).__name__}")
-        found |= {
-            name: e if isinstance(e, Entry) else Entry(e, role="user", knowledge="") for name, e in listed.items()
-        }
+        given = resolve(where) if isinstance(where, str) else where or {}
+        if not isinstance(given, Mapping):
+            raise WrongType(f"policies of {p.env_id}: a dictionary wanted, got {shown(given)}")
+        for name, e in given.items():
+            if not isinstance(name, str) or not isinstance(e, Entry | str):
+                raise WrongType(
+                    f"policies of {p.env_id}: names with 'module:Class' or an Entry wanted, got {shown({name: e})}"
+                )
+            found[name] = e if isinstance(e, Entry) else Entry(e, role="user", knowledge="")
     return found
 
 
@@ -117,8 +120,8 @@ def _entry(name: str) -> Entry:
     if name in known:
         return known[name]
     if ":" not in name:
-        listed = ", ".join(known)
-        raise WrongValue(f"policy: one of {listed}, or module:Class, wanted, got {name!r}{nearest(name, known)}")
+        wanted = f"one of {listed(known, name)}, or module:Class,"
+        raise WrongValue(f"policy: {wanted} wanted, got {shown(name)}{nearest(name, known)}")
     return Entry(name, role="user", knowledge="")
 
 
@@ -136,22 +139,29 @@ def make(word: str, *, scenario: str | None = None, **options: object) -> Policy
     allowed = [f.name for f in dataclasses.fields(cls)] if dataclasses.is_dataclass(cls) else []
     for key in given:
         if key not in allowed:
-            listed = ", ".join(allowed) or "none"
-            raise WrongType(f"{asked.name}: unknown option {key!r}{nearest(key, allowed)} (options: {listed})")
+            known = listed(allowed, key) or "none"
+            raise WrongType(f"{asked.name}: unknown option {shown(key)}{nearest(key, allowed)} (options: {known})")
     if inspect.isabstract(cls):
         raise WrongType(f"{asked.name}: {cls.__name__} does not define {', '.join(sorted(cls.__abstractmethods__))}")
+    missing = [f.name for f in dataclasses.fields(cls) if _is_required(f) and f.name not in given]
+    if missing:
+        raise WrongType(f"{asked.name}: the option {missing[0]!r} wanted, got none of this name")
     policy = cls(**given)
     policy.name, policy.role, policy.overrides = asked.name, line.role, line.overrides or policy.overrides
     return policy
 
 
+def _is_required(field: dataclasses.Field[object]) -> bool:
+    return field.init and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
 def _tuned_options(asked: Word, scenario: str | None) -> Mapping[str, object]:
     if scenario is None:
-        raise WrongValue(f"{asked.name}:tuned: options are stored for scenarios; name one: make(..., scenario='small')")
+        raise WrongValue(f"{asked.name}:tuned: a scenario wanted, make(..., scenario='small'), got None")
     found = tuned(asked.name)
-    if scenario not in found:
-        have = ", ".join(found) or "none"
-        raise WrongValue(f"{asked.name}:tuned: a scenario with stored options ({have}) wanted, got {scenario!r}")
+    if not isinstance(scenario, str) or scenario not in found:
+        have = listed(found, scenario) or "none"
+        raise WrongValue(f"{asked.name}:tuned: a scenario with stored options ({have}) wanted, got {shown(scenario)}")
     return found[scenario]
 
 
@@ -174,8 +184,9 @@ def _stored(folder: str) -> dict[str, dict[str, dict[str, dict[str, object]]] | 
 def bind(word: str, env: gym.Env | gym.vector.VectorEnv, rng: np.random.Generator | int = 0) -> Policy:
     """The policy ``word`` ready for ``predict`` on ``env``; refused where env or its parameters do not fit it."""
     if not isinstance(env, gym.Env | gym.vector.VectorEnv):
-        raise WrongType(f"env: a rangym environment wanted, got {type(env).__name__}")
+        raise WrongType(f"env: a rangym environment wanted, got {shown(env)}")
     Task.of(env)  # refuses a foreign environment
+    _check_wrappers(env)
     shell = cast(SystemEnv | SystemVectorEnv, env.unwrapped)
     policy, system = make(word, scenario=shell.scenario), shell.system
     check_fits(policy, system)
@@ -183,6 +194,31 @@ def bind(word: str, env: gym.Env | gym.vector.VectorEnv, rng: np.random.Generato
         wanted = ", ".join(f"{k}={v!r}" for k, v in wrong.items())
         raise WrongValue(f"{policy.name} needs gym.make(..., {wanted}): entry({policy.name!r}).overrides lists it")
     return policy.bind(Task.of(env, policy.knowledge), rng)
+
+
+def _check_wrappers(env: gym.Env | gym.vector.VectorEnv) -> None:
+    """Refuse a wrapper between which and the environment observations or actions are others: policies read the
+    environment's own fields, and answer in its own actions."""
+    inner = env
+    while isinstance(inner, gym.Wrapper | gym.vector.VectorWrapper):
+        if isinstance(inner, CHANGING) or _spaces(inner) != _spaces(inner.env):
+            raise WrongType(
+                f"env: wrappers that leave observations and actions as they are wanted, got {type(inner).__name__}; "
+                "bind the environment below it"
+            )
+        inner = inner.env
+
+
+CHANGING = (
+    gym.ObservationWrapper,
+    gym.ActionWrapper,
+    gym.vector.VectorObservationWrapper,
+    gym.vector.VectorActionWrapper,
+)
+
+
+def _spaces(env: gym.Env | gym.vector.VectorEnv) -> tuple[gym.Space[object], gym.Space[object]]:
+    return env.observation_space, env.action_space
 
 
 def check_fits(policy: Policy, system: System) -> None:
@@ -216,10 +252,12 @@ def register(
 
     ``target`` is ``"module:Class"``, importable in every worker process; ``env_id`` None means every environment.
     """
+    if not isinstance(name, str) or not isinstance(target, str) or not name.isidentifier() or target.count(":") != 1:
+        raise WrongValue(f"register: an identifier and 'module:Class' wanted, got {shown(name)} and {shown(target)}")
     if name in (known := entries()):
         raise WrongValue(f"name: {name!r} is taken by {known[name].target}")
-    if not name.isidentifier() or target.count(":") != 1:
-        raise WrongValue(f"register: an identifier and 'module:Class' wanted, got {name!r} and {target!r}")
+    if overrides is not None and not isinstance(overrides, Mapping):
+        raise WrongType(f"overrides: a dictionary wanted, got {shown(overrides)}")
     if env_id is not None:
         registration.problem(env_id)
     _NAMED[name] = (env_id, Entry(target, source, "user", "", overrides or {}))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+import cmath
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rangym.envs.errors import WrongValue
+from rangym.envs.errors import WrongType, WrongValue, printable, shown
 
 OPENING, CLOSING, QUOTES = "([{", ")]}", "'\""
 TUNED = "tuned"
@@ -37,20 +38,20 @@ def parse(text: str) -> Word:
     Word(name='my_module:Mine', options={'file': 'a,b.npz', 'sizes': (1, 2)}, tuned=False)
     """
     if not isinstance(text, str):
-        raise WrongValue(f"policy: a name such as 'a3' or 'a3:offset_db=6' wanted, got {text!r}")
+        raise WrongType(f"policy: a name such as 'a3' or 'a3:offset_db=6' wanted, got {shown(text)}")
     name, colon, rest = (part.strip() for part in text.partition(":"))
     if colon and rest and rest != TUNED and "=" not in rest.partition(":")[0]:
         if not rest.partition(":")[0].isidentifier():
-            raise WrongValue(f"policy {text!r}: options are KEY=VALUE, got {rest!r}")
+            raise WrongValue(f"policy {shown(text)}: options are KEY=VALUE, got {shown(rest)}")
         target, colon, rest = rest.partition(":")
         if not colon and "." not in name and not target[:1].isupper():  # `a3:offset_db` is an option without a value
-            raise WrongValue(f"policy {text!r}: options are KEY=VALUE, got {target!r}")
+            raise WrongValue(f"policy {shown(text)}: options are KEY=VALUE, got {shown(target)}")
         name = f"{name}:{target}"
     if not name or (colon and not rest):
-        raise WrongValue(f"policy {text!r}: NAME, NAME:tuned, NAME:key=value,... or module:Class wanted")
+        raise WrongValue(f"policy {shown(text)}: NAME, NAME:tuned, NAME:key=value,... or module:Class wanted")
     if rest == TUNED:
         return Word(name, {}, tuned=True)
-    return Word(name, key_values(split(rest), f"policy {text!r}: options are"))
+    return Word(name, key_values(split(rest), f"policy {shown(text)}: options are"))
 
 
 def split(text: str) -> list[str]:
@@ -75,10 +76,10 @@ def key_values(parts: list[str], who: str) -> dict[str, object]:
     for part in parts:
         key, equals, value = part.partition("=")
         if not (key.strip() and equals and value.strip()):
-            raise WrongValue(f"{who} KEY=VALUE, got {part!r}")
+            raise WrongValue(f"{who} KEY=VALUE, got {shown(part)}")
         if key.strip() in found:
-            raise WrongValue(f"{who} KEY=VALUE, each key once, got {key.strip()!r} twice")
-        found[key.strip()] = literal(value)
+            raise WrongValue(f"{who} KEY=VALUE, each key once, got {shown(key.strip())} twice")
+        found[key.strip()] = finite_literal(value, f"{who} {printable(key.strip())}")
     return found
 
 
@@ -86,8 +87,24 @@ def literal(text: str) -> object:
     """A Python literal, or the word itself."""
     try:
         return ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):  # the last three: {[]: 1}, deep nesting
         return text.strip()
+
+
+def finite_literal(text: str, where: str) -> object:
+    """A literal that holds no infinite number: ``1e999`` is none, and would be no other value's row either."""
+    value = literal(text)
+    if not _is_finite(value):
+        raise WrongValue(f"{where}: finite numbers wanted, got {shown(text.strip())}")
+    return value
+
+
+def _is_finite(value: object) -> bool:
+    if isinstance(value, Mapping):
+        return all(_is_finite(v) for pair in value.items() for v in pair)
+    if isinstance(value, list | tuple | set):
+        return all(map(_is_finite, value))
+    return not isinstance(value, float | complex) or cmath.isfinite(value)
 
 
 def spell(name: str, options: Mapping[str, object]) -> str:

@@ -61,7 +61,8 @@ class CorrectingPpo(FlatPolicy):
 
     def reset(self, task: Task, rng: np.random.Generator) -> None:
         super().reset(task, rng)
-        self._constant = np.array([*self.trained.config["constants"].values()])
+        names = map(str, range(self.trained.network.sizes[1]))
+        self._constant = np.array([self._constant_of_training(name) for name in names])
 
     def act(self, observation: Observation) -> NDArray[np.float32]:
         return corrected(self._constant, self.trained.network(self._flatten(observation)))

@@ -70,4 +70,4 @@ class PlacePpo(SharedPpo):
         return (*super().data_files(), Path(self.map or SHIPPED))
 
     def _looking(self, task: Task) -> UserFeatures:
-        return PlaceFeatures(self.trained.config["constants"]["handover_weight"], learned_map(self.map, task))
+        return PlaceFeatures(self._constant_of_training("handover_weight"), learned_map(self.map, task))

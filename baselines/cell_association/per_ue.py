@@ -218,7 +218,7 @@ class SharedPpo(Sb3Policy):
 
     def _looking(self, task: Task) -> UserFeatures:
         """The features of an episode."""
-        return self.features(self.trained.config["constants"]["handover_weight"])
+        return self.features(self._constant_of_training("handover_weight"))
 
     def act(self, observation: Observation) -> NDArray[np.int64]:
         features, order = self._features({f: v[None] for f, v in observation.items()})

@@ -181,7 +181,7 @@ class _PairsPpo(Sb3Policy):
         if not isinstance(task.action_space, Box) or task.action_space.shape != pairs:
             raise WrongValue(f"{self.recipe}: a score for each of {pairs[0]} pairs wanted, got {task.action_space}")
         self._check_sizes(NUM_FEATURES, 1)
-        self._need = self.trained.config["constants"]["bits_per_hz_deadline"]
+        self._need = self._constant_of_training("bits_per_hz_deadline")
 
     def act(self, observation: Observation) -> NDArray[np.float32]:
         features = pair_features({f: v[None] for f, v in observation.items()}, self._need)[0]

@@ -61,7 +61,7 @@ class PretrainingRecipe:
     learning_rate: float = ranged(2e-3, above=0)
     batch: int = ranged(128, low=1)
     dropout: float = ranged(0.0, low=0, below=1)
-    seed: int = ranged(0, low=0)
+    seed: int = ranged(0, low=0, limit=2**63)
 
     def __post_init__(self) -> None:
         check(self)

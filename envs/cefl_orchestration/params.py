@@ -58,7 +58,7 @@ class CeflOrchestrationParams:
     num_bss: int = ranged(10, low=1)
     num_dcs: int = ranged(5, low=1)
     horizon: int = ranged(20, low=1)
-    network_seed: int = ranged(0, low=0)
+    network_seed: int = ranged(0, low=0, limit=2**63)
     action: str = ranged("compact", words=CODINGS)
     reward: str = ranged("objective", words=REWARDS)
 
@@ -83,7 +83,7 @@ class CeflOrchestrationParams:
     dc_power_w: tuple[float, float] = ranged((10.0, 20.0), above=0, length=2, ascending=True)
 
     cycles_per_point: tuple[float, float] = ranged((5e6, 1.5e7), above=0, length=2, ascending=True)
-    capacitance: tuple[float, float] = ranged((1e-27, 2e-27), above=0, length=2, ascending=True)
+    capacitance: tuple[float, float] = ranged((1e-27, 2e-27), above=0, least=1e-40, length=2, ascending=True)
     min_clock_ghz: float = ranged(0.2, above=0)
     max_clock_ghz: tuple[float, float] = ranged((1.5, 2.5), above=0, length=2, ascending=True)
     machines: tuple[int, int] = ranged((2, 4), low=1, length=2, ascending=True)
@@ -94,10 +94,10 @@ class CeflOrchestrationParams:
     mean_points: float = ranged(2000.0, above=0)
     points_variance: float = ranged(200.0, low=0)
     min_points: int = ranged(50, low=1)
-    skew: float = ranged(0.5, low=0)
+    skew: float = ranged(0.5, low=0, limit=10)
     skew_memory: float = ranged(0.8, low=0, below=1)
     drift_per_s: float = ranged(1e-3, low=0)
-    drift_sd: float = ranged(0.5, low=0)
+    drift_sd: float = ranged(0.5, low=0, limit=10)
 
     step_size: float = ranged(0.05, above=0)
     proximal: float = ranged(0.0, low=0)

@@ -152,6 +152,10 @@ class CeflOrchestration(SystemModel[CeflOrchestrationParams, OrchestrationState,
         # Mini-batches are drawn after the decision; everything else of a round is announced.
         self.reveal = {field: int(field == "minibatch_key") for field in self.shapes}
 
+    @classmethod
+    def large_arrays(cls, params: CeflOrchestrationParams) -> Sequence[Mapping[str, int]]:
+        return ({name: getattr(params, name) for name in ("horizon", "num_ues", "num_bss", "num_dcs")},)
+
     def sample(self, rng: np.random.Generator) -> Trace:
         return self.sample_lanes([rng]).lane(0)
 

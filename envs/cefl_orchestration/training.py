@@ -51,7 +51,7 @@ class TrainingSettings:
     dataset: str = ranged("digits", words=NAMES)
     dataset_path: str | None = None
     aggregation: str = ranged("normalised", words=AGGREGATIONS)
-    learning_rate: float = ranged(0.5, above=0)
+    learning_rate: float = ranged(0.5, above=0, limit=1e30)
     proximal: float = ranged(0.01, low=0)
     hidden: tuple[int, ...] = ranged((32,), low=1, length=0)
     concentration: float = ranged(0.3, above=0)

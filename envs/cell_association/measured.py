@@ -25,7 +25,6 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +33,7 @@ from rangym.envs.cell_association import layout
 from rangym.envs.cell_association.params import CellAssociationParams
 from rangym.envs.cell_association.radio_map import RadioMap
 from rangym.envs.errors import WrongValue
+from rangym.envs.files import read_whole
 from rangym.envs.physics.mobility import fold, gauss_markov, gauss_markov_walk
 from rangym.envs.physics.random import box_muller
 from rangym.envs.trace import Trace
@@ -50,7 +50,7 @@ def radio_map(params: CellAssociationParams) -> RadioMap:
 
     Raises
     ------
-    FileNotFoundError : no such file.
+    UnreadableFile : no such file.
     ValueError : no map is named, or it is unreadable, has another number of cells, or lacks the tracks wanted.
     """
     if not params.map:
@@ -58,8 +58,7 @@ def radio_map(params: CellAssociationParams) -> RadioMap:
             "map: the file made by `rangym trace import LOGS --out FILE.npz` wanted for the law 'measured', "
             f"got {params.map!r}"
         )
-    path = Path(params.map).resolve()
-    found = _load(path, path.stat().st_mtime_ns)
+    found = _parsed(params.map, read_whole(params.map, "map"))
     if found.num_cells != params.num_cells:
         raise WrongValue(
             f"num_cells: {found.num_cells} wanted, the cells of {params.map}, got {params.num_cells}; "
@@ -72,10 +71,8 @@ def radio_map(params: CellAssociationParams) -> RadioMap:
     return found
 
 
-@lru_cache(maxsize=8)
-def _load(path: Path, modified_ns: int) -> RadioMap:
-    """The map, read once per process and version of the file."""
-    return RadioMap.load(path)
+_parsed = lru_cache(maxsize=8)(RadioMap.parse)
+"""The map, made once per process and content."""
 
 
 def sample(params: CellAssociationParams, rng: np.random.Generator) -> Trace:

@@ -79,28 +79,34 @@ class CellAssociationParams:
     num_ues: int = ranged(10, low=1)
     num_cells: int = ranged(6, low=2)
     horizon: int = ranged(200, low=1)
-    slot_s: float = ranged(1.0, above=0, only={"law": ("mobility", "urban", "measured")})
+    slot_s: float = ranged(1.0, above=0, limit=1e5, only={"law": ("mobility", "urban", "measured")})
     handover_weight: float = ranged(20.0, low=0)
     handover_cost: str = ranged("sum", words=("sum", "norm"))
-    delay_variation: float = ranged(0.0, low=0)
+    delay_variation: float = ranged(0.0, low=0, limit=100)
     max_spectral_efficiency: float | None = ranged(None, above=0, optional=True)
     failure_slots: int | None = ranged(None, kind=int, low=1, high=MAX_FAILURE_SLOTS, optional=True)
     failure_delay_slots: float = ranged(0.5, low=0, only=FAILS)
     block_slots: int = ranged(5, low=1, only={"law": ("volatile",)})
-    side_m: float = ranged(1500.0, above=0, only={"law": ("static", "volatile", "mobility", "urban")})
+    side_m: float = ranged(1500.0, above=0, limit=1e7, only={"law": ("static", "volatile", "mobility", "urban")})
     sites: tuple[tuple[float, ...], ...] = ranged((), kind=tuple, length=0, only=NETWORK)
     map_seed: int | None = ranged(0, low=0, optional=True, only=URBAN)
     grid_m: float | None = ranged(None, above=0, optional=True, only=URBAN)
     slot_samples: int = ranged(2, low=1, high=100, only=URBAN)
     motion: str = ranged("gauss_markov", words=MOTIONS, only=NETWORK)
-    mean_speed_mps: tuple[float, float] = ranged((1.0, 28.0), low=0, length=2, ascending=True, only=(MOVES, DRIVES))
-    speed_variance: tuple[float, float] = ranged((0.0, 14.0), low=0, length=2, ascending=True, only=(WALKS, DRIVES))
-    speed_floor_mps: float | None = ranged(None, optional=True, only=WALKS)
+    mean_speed_mps: tuple[float, float] = ranged(
+        (1.0, 28.0), low=0, limit=1e5, length=2, ascending=True, only=(MOVES, DRIVES)
+    )
+    speed_variance: tuple[float, float] = ranged(
+        (0.0, 14.0), low=0, limit=1e9, length=2, ascending=True, only=(WALKS, DRIVES)
+    )
+    speed_floor_mps: float | None = ranged(None, limit=1e5, optional=True, only=WALKS)
     motion_memory: float = ranged(0.5, low=0, below=1, only=(WALKS, DRIVES))
-    heading_sd: float = ranged(math.pi / 8, low=0, only=(WALKS, {"law": ("measured",), "tracks": ("plane",)}))
-    shadowing_db: float = ranged(6.0, low=0, only=MOBILITY)
+    heading_sd: float = ranged(
+        math.pi / 8, low=0, limit=100, only=(WALKS, {"law": ("measured",), "tracks": ("plane",)})
+    )
+    shadowing_db: float = ranged(6.0, low=0, limit=100, only=MOBILITY)
     shadowing_distance_m: float = ranged(50.0, above=0, only=ALONG_PATHS)
-    noise_figure_db: float = ranged(9.0, low=0, only=NETWORK)
+    noise_figure_db: float = ranged(9.0, low=0, limit=300, only=NETWORK)
     sinr_floor_db: float = ranged(-10.0, low=-60, high=60)
     sinr_ceiling_db: float = ranged(30.0, low=-60, high=60)
     map: str | None = ranged(None, kind=str, optional=True, only=MEASURED)
@@ -117,7 +123,7 @@ class CellAssociationParams:
             fits = self.grid_m is None or finest <= self.grid_m <= self.side_m
             require(fits, "grid_m", f"{finest:g} to {self.side_m:g} m at side_m = {self.side_m:g}", self.grid_m)
         if self.sites and self.law in ("mobility", "urban"):
-            wanted = "(x, y in [0, 1], GHz > 0, MHz > 0, dBm) per cell"
+            wanted = "(x, y in [0, 1], GHz and MHz in 1e-6..1e6, dBm in -300..300) per cell"
             require(all(map(_is_site, self.sites)), "sites", wanted, self.sites)
             count = len(self.sites)
             require(count == self.num_cells, "sites", f"num_cells = {self.num_cells} of them", count)
@@ -126,8 +132,8 @@ class CellAssociationParams:
 def _is_site(site: tuple[float, ...]) -> bool:
     if len(site) != 5 or not all(map(is_number, site)):
         return False
-    x, y, ghz, mhz, _ = site
-    return 0 <= x <= 1 and 0 <= y <= 1 and ghz > 0 and mhz > 0
+    x, y, ghz, mhz, dbm = site
+    return 0 <= x <= 1 and 0 <= y <= 1 and 1e-6 <= ghz <= 1e6 and 1e-6 <= mhz <= 1e6 and abs(dbm) <= 300
 
 
 _STATIC = CellAssociationParams(law="static", num_ues=100, num_cells=10, horizon=5000, handover_cost="norm")

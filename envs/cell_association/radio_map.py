@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,13 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from rangym.envs.errors import WrongValue
-from rangym.envs.files import whole
+from rangym.envs.errors import WrongValue, shown
+from rangym.envs.files import read_whole, whole
+from rangym.envs.params import is_number
 
 FORMAT = "rangym radio map 1"
 KINDS = ("measured", "recorded")
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 TRACK_QUANTILES = (0.05, 0.5, 0.95)
+FAR_DB, FAR_M, FAR_MHZ, FAR_S, LEAST = 300.0, 1e7, 1e5, 1e6, 1e-6
+"""Numbers beyond these are no radio map of the Earth."""
+KINDS_OF_ARRAYS = {"f": "real numbers", "i": "integers", "U": "texts"}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -60,28 +65,38 @@ class RadioMap:
     account: Mapping[str, float]
 
     def __post_init__(self) -> None:
+        if np.ndim(self.sinr_db) != 2 or np.ndim(self.track_location) != 1:
+            raise WrongValue("radio map: sinr_db (N, J) and track_location (S,) wanted, got other shapes")
         locations, cells = self.sinr_db.shape
         steps = len(self.track_location)
         wanted = {
-            "location_m": (locations, 2),
-            "cell_name": (cells,),
-            "cell_rat": (cells,),
-            "bandwidth_mhz": (cells,),
-            "cell_position_m": (cells, 2),
-            "track_position_m": (steps, 2),
-            "size_m": (2,),
+            "sinr_db": ((locations, cells), "f", (-FAR_DB, FAR_DB)),
+            "location_m": ((locations, 2), "f", (-FAR_M, FAR_M)),
+            "cell_name": ((cells,), "U", None),
+            "cell_rat": ((cells,), "i", (2, 5)),
+            "bandwidth_mhz": ((cells,), "f", (LEAST, FAR_MHZ)),
+            "cell_position_m": ((cells, 2), "f", (-FAR_M, FAR_M)),
+            "track_start": ((np.size(self.track_start),), "i", (0, steps)),
+            "track_position_m": ((steps, 2), "f", (-FAR_M, FAR_M)),
+            "track_location": ((steps,), "i", (0, locations - 1)),
+            "size_m": ((2,), "f", (0, FAR_M)),
         }
-        for field, shape in wanted.items():
-            if (got := getattr(self, field).shape) != shape:
-                raise WrongValue(f"radio map: {field} of shape {shape} wanted, got {got}")
+        for field, (shape, kind, ends) in wanted.items():
+            values = np.asarray(getattr(self, field))
+            if values.shape != shape or values.dtype.kind != kind or not values.size:
+                raise WrongValue(
+                    f"radio map: {field}: {KINDS_OF_ARRAYS[kind]} of shape {shape} wanted, got {values.dtype} of shape "
+                    f"{values.shape}"
+                )
+            if ends is not None:
+                _require_within(field, values[~np.isnan(values)] if field == "sinr_db" else values, *ends)
         if self.kind not in KINDS:
-            raise WrongValue(f"radio map: kind in {KINDS} wanted, got {self.kind!r}")
+            raise WrongValue(f"radio map: kind in {KINDS} wanted, got {shown(self.kind)}")
         if not (np.diff(self.track_start) > 0).all() or (self.track_start[0], self.track_start[-1]) != (0, steps):
             raise WrongValue(f"radio map: track_start rising from 0 to {steps} wanted, got {self.track_start}")
-        if steps == 0 or self.track_location.min() < 0 or self.track_location.max() >= locations:
-            raise WrongValue(f"radio map: track_location in 0..{locations - 1} wanted")
-        if not self.step_s > 0 or np.isinf(self.sinr_db).any():
-            raise WrongValue("radio map: step_s > 0 and sinr_db finite (or NaN out of coverage) wanted")
+        _require_within("step_s", np.array(self.step_s, dtype=float), LEAST, FAR_S)
+        if not isinstance(self.account, Mapping) or not all(map(is_number, self.account.values())):
+            raise WrongValue(f"radio map: account: numbers by name wanted, got {shown(self.account)}")
         for field in self.__dataclass_fields__:  # one map serves many traces, whose constants are these arrays
             if isinstance(values := getattr(self, field), np.ndarray):
                 values.setflags(write=False)
@@ -117,8 +132,13 @@ class RadioMap:
     @staticmethod
     def load(path: str | Path) -> RadioMap:
         """Read what `save` wrote; a torn or foreign file raises `ValueError` with its name."""
+        return RadioMap.parse(path, read_whole(path, "map"))
+
+    @staticmethod
+    def parse(path: str | Path, data: bytes) -> RadioMap:
+        """The map of what `save` wrote at ``path``."""
         try:
-            with np.load(path, allow_pickle=False) as archive:
+            with np.load(io.BytesIO(data), allow_pickle=False) as archive:
                 fields = {name: archive[name] for name in archive.files}
             if (got := str(fields.pop("format", "no format"))) != FORMAT:
                 raise WrongValue(f"{FORMAT!r} wanted, got {got!r}")
@@ -128,8 +148,6 @@ class RadioMap:
                 "account": json.loads(str(fields["account"])),
             }
             return RadioMap(**fields)
-        except FileNotFoundError:
-            raise
         except Exception as error:  # zipfile, zlib, NumPy and json each raise their own kind for a torn file
             raise WrongValue(
                 f"{path}: not a radio map as `rangym trace import` writes it ({type(error).__name__}: {error})"
@@ -167,6 +185,12 @@ class RadioMap:
             f"window: {size} km, lat {a['south_deg']}..{a['north_deg']}, lon {a['west_deg']}..{a['east_deg']}"
             f"; (50 m bin, cell) pairs: {a['pairs']}",
         ]
+
+
+def _require_within(field: str, values: NDArray, low: float, high: float) -> None:
+    inside = (values >= low) & (values <= high)  # not so for NaN
+    if not inside.all():
+        raise WrongValue(f"radio map: {field}: numbers in {low:g}..{high:g} wanted, got {values[~inside].flat[0]}")
 
 
 def _slashed(values: Iterable[float], form: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NotRequired, TypedDict
 
 import numpy as np
@@ -159,6 +160,13 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
         self.observation_space = Dict(fields)
         self._cells = np.arange(cells)
         self._load_cost = load_cost(ues)
+
+    @classmethod
+    def large_arrays(cls, params: CellAssociationParams) -> Sequence[Mapping[str, int]]:
+        return ({"horizon": params.horizon, "num_ues": params.num_ues, "num_cells": params.num_cells},)
+
+    def data_files(self) -> Sequence[Path]:
+        return (Path(self.params.map),) if self.params.map else ()
 
     def sample(self, rng: np.random.Generator) -> Trace:
         return self.sample_lanes([rng]).lane(0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, TypedDict
 
 import numpy as np
@@ -121,6 +121,10 @@ class NodePlacement(SystemModel[NodePlacementParams, PlacementState, PlacementDe
             "user_position_m": (ues, 2),  # m, in each slot
         }
         self.reveal = {"user_position_m": 0}
+
+    @classmethod
+    def large_arrays(cls, params: NodePlacementParams) -> Sequence[Mapping[str, int]]:
+        return ({"horizon": params.horizon, "num_ues": params.num_ues, "num_nodes": params.num_nodes},)
 
     def sample(self, rng: np.random.Generator) -> Trace:
         return scenario.sample(self.params, rng)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, NotRequired, TypedDict
 
 import numpy as np
@@ -134,6 +134,11 @@ class NomaAllocation(SystemModel[NomaAllocationParams, AllocationState, Allocati
         }
         self.reveal = {"gain": 0, "training_time_s": 0, "data_samples": 0, "scheduled": 0}
 
+    @classmethod
+    def large_arrays(cls, params: NomaAllocationParams) -> Sequence[Mapping[str, int]]:
+        sizes = {"horizon": params.horizon, "num_ues": params.num_ues, "num_subchannels": params.num_subchannels}
+        return (sizes,)
+
     def sample(self, rng: np.random.Generator) -> Trace:
         return scenario.sample(self.params, rng)
 
@@ -227,6 +232,10 @@ class NomaAllocation(SystemModel[NomaAllocationParams, AllocationState, Allocati
             "rounds_since_served": state["rounds_since_served"],
             "data_share": samples / np.maximum(samples.sum(axis=1, keepdims=True), 1),
         }
+
+    @property
+    def has_action_masks(self) -> bool:
+        return self.params.action == "native"
 
     def action_masks(self, state: AllocationState, public: Slot) -> NDArray:
         """Under `native`: users that are not scheduled can only choose "none"."""

@@ -17,15 +17,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rangym.envs.errors import WrongValue
-from rangym.envs.files import packed, whole, write_whole
+from rangym.envs.errors import UnreadableFile, WrongValue, shown
+from rangym.envs.files import packed, read_whole, whole, write_whole
 from rangym.envs.learning import gaussians
+from rangym.envs.params import Range
 from rangym.envs.qos_clustering.concepts import GROUPS
 from rangym.envs.qos_clustering.generator import Day
 
 FORMAT = 1
 FOLDER = Path(__file__).parent / "predictors"
 SHIPPED = ("small", "paper")
+FAR, NEAR, DIGITS = 1e9, 1e-20, 5
+"""No number of a trained network is larger, nothing that scales its inputs smaller, and no library has more digits."""
+DESCRIPTION = {"name": Range(kind=str), "label_delay": Range(kind=int, low=1, limit=10**6), "skip": Range(kind=bool)}
+"""What every description says, beside its format."""
 TARGETS = 9
 """Three means and the six entries of the Cholesky factor, as `rangym.envs.learning.gaussians.encode` orders them."""
 SINGLE_ARRAYS = ("target_mean", "target_scale", "head", "whitening", "theta0", "mean_gram")
@@ -150,14 +155,15 @@ class Predictor:
         return hashlib.sha256(pack(self)).hexdigest()
 
     def save(self, path: str | Path) -> Path:
-        """Write ``path`` with the suffixes .npz and .json; returns the former."""
-        path, data = Path(path), pack(self)
+        """Write the two `predictor_files` of ``path``; returns that of the arrays."""
+        data = pack(self)
         config = {**self.config, "format": FORMAT, "sha256": hashlib.sha256(data).hexdigest()}
-        with whole(path.with_suffix(".npz")) as arrays:  # written, but not renamed before its description is
-            arrays.write(data)
-            arrays.flush()
-            write_whole(path.with_suffix(".json"), (json.dumps(config, indent=1) + "\n").encode())
-        return path.with_suffix(".npz")
+        arrays, described = predictor_files(str(path))
+        with whole(arrays) as file:  # written, but not renamed before its description is
+            file.write(data)
+            file.flush()
+            write_whole(described, (json.dumps(config, indent=1) + "\n").encode())
+        return arrays
 
 
 def inputs_of(day: Day) -> NDArray:
@@ -169,30 +175,37 @@ def inputs_of(day: Day) -> NDArray:
 
 def load(name: str) -> Predictor:
     """The shipped predictor of that name, or the one in the file ``name``; anything else raises `ValueError`."""
+    arrays, described = predictor_files(name)
+    try:
+        return _parsed(arrays, read_whole(arrays, "predictor"), described, read_whole(described, "predictor"))
+    except UnreadableFile as error:
+        raise WrongValue(f"predictor: one of {list(SHIPPED)} or a file wanted, got {name!r} ({error})") from error
+
+
+def predictor_files(name: str) -> tuple[Path, Path]:
+    """The files of arrays and of their description of the predictor ``name``: one that is shipped, or a path with or
+    without the suffix of one of them."""
     path = FOLDER / name if name in SHIPPED else Path(name)
-    arrays, described = path.with_suffix(".npz"), path.with_suffix(".json")
-    for file in (arrays, described):
-        if not file.is_file():
-            raise WrongValue(f"predictor: one of {list(SHIPPED)} or a file wanted, got {name!r} ({file} is not there)")
-    # A file that is written anew is another predictor.
-    return _load(arrays, described, arrays.stat().st_mtime_ns, described.stat().st_mtime_ns)
+    stem = path.with_suffix("") if path.suffix in (".npz", ".json") else path
+    if not stem.name:
+        raise WrongValue(f"predictor: one of {list(SHIPPED)} or a file wanted, got {name!r}")
+    return stem.with_name(f"{stem.name}.npz"), stem.with_name(f"{stem.name}.json")
 
 
 @lru_cache(maxsize=8)
-def _load(arrays: Path, described: Path, *_modified: int) -> Predictor:
-    data = arrays.read_bytes()
+def _parsed(arrays: Path, data: bytes, described: Path, text: bytes) -> Predictor:
     try:
-        config = json.loads(described.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        config = json.loads(text.decode())
+    except (ValueError, RecursionError) as error:
         raise WrongValue(f"{described}: not a predictor ({type(error).__name__}: {error})") from error
     for key in ("format", "sha256"):
         if not isinstance(config, dict) or key not in config:
             raise WrongValue(f"{described}: the entry {key!r} is missing")
     if config["format"] != FORMAT:
-        raise WrongValue(f"{described}: format {FORMAT} wanted, got {config['format']!r}")
+        raise WrongValue(f"{described}: format {FORMAT} wanted, got {shown(config['format'])}")
     found = unpack(data, config, arrays)
     if (got := hashlib.sha256(data).hexdigest()) != config["sha256"]:
-        raise WrongValue(f"{arrays}: SHA-256 {config['sha256']} wanted, got {got}: not the file that was saved")
+        raise WrongValue(f"{arrays}: SHA-256 {shown(config['sha256'])} wanted, got {got}: not the file that was saved")
     return found
 
 
@@ -209,9 +222,11 @@ def pack(predictor: Predictor) -> bytes:
 
 def unpack(data: bytes, config: Mapping[str, object], path: Path) -> Predictor:
     """The predictor of what `pack` returned; ``path`` is named where it is something else."""
-    for key in ("name", "label_delay", "skip"):
-        if key not in config:
+    for key, allowed in DESCRIPTION.items():
+        if not isinstance(config, Mapping) or key not in config:
             raise WrongValue(f"{path}: the entry {key!r} of its description is missing")
+        if not allowed.allows(config[key]):
+            raise WrongValue(f"{path}: {key}: {allowed} wanted, got {shown(config[key])}")
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             found = {name: archive[name] for name in archive.files}
@@ -223,7 +238,8 @@ def unpack(data: bytes, config: Mapping[str, object], path: Path) -> Predictor:
 def _checked(found: Mapping[str, NDArray], config: Mapping[str, object], path: Path) -> Predictor:
     """The predictor of the arrays, whose names, shapes and numbers must fit together."""
     depth = sum(name.startswith("weight") for name in found)
-    counts = sorted(int(name.partition(".")[2]) for name in found if name.startswith("heads."))
+    sizes = (name.partition(".")[2] for name in found if name.startswith("heads."))
+    counts = sorted(int(size) for size in sizes if size.isdecimal() and len(size) < DIGITS)
     wanted = {
         "input_mean",
         "input_scale",
@@ -238,12 +254,14 @@ def _checked(found: Mapping[str, NDArray], config: Mapping[str, object], path: P
         values = found[name]
         if values.shape != shape:
             raise WrongValue(f"{path}: {name} of shape {shape} wanted, got {values.shape}")
-        if values.dtype.kind not in "fi" or not np.isfinite(values).all():
-            raise WrongValue(f"{path}: {name} of finite numbers wanted, got {values.dtype} with NaN or infinity")
+        if values.dtype.kind not in "fi" or not (np.abs(values) <= FAR).all():
+            raise WrongValue(
+                f"{path}: {name} of finite numbers wanted, got {values.dtype} with NaN, infinity or more than {FAR:g}"
+            )
         values.setflags(write=False)
     for name in ("input_scale", "target_scale"):
-        if found[name].min() <= 0:
-            raise WrongValue(f"{path}: {name} above 0 wanted, got {found[name].min()}")
+        if found[name].min() < NEAR:
+            raise WrongValue(f"{path}: {name} above 0 wanted, at least {NEAR:g}, got {found[name].min()}")
     for count in counts:
         group = found[f"head_of_group.{count}"]
         if group.dtype.kind != "i" or not ((group >= 0) & (group < count)).all():

@@ -16,15 +16,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rangym.envs.errors import WrongValue
-from rangym.envs.files import packed, write_whole
+from rangym.envs.errors import WrongValue, shown
+from rangym.envs.files import packed, read_whole, write_whole
+from rangym.envs.learning.gaussians import encode
+from rangym.envs.params import is_number
 from rangym.envs.qos_clustering.generator import MIN_ROWS, SAMPLE_ROWS, Day
-from rangym.envs.qos_clustering.predictor import Predictor, pack, unpack
+from rangym.envs.qos_clustering.predictor import TARGETS, Predictor, pack, unpack
 
 FORMAT = "rangym days 1"
 DEFAULT_HORIZON = 88
 ZIP = b"PK"
 """What an ``.npz`` file starts with."""
+FAR = 1e12
+"""No number of a log is larger, times in seconds since 1970 included."""
 ARRAYS = ("load", "mean", "covariance", "rows", "num_rows", "cell_position_m")
 
 
@@ -105,16 +109,14 @@ class RecordedDays:
 
 
 def load_days(path: str | Path) -> RecordedDays:
-    """Read what `RecordedDays.save` wrote, once per version of the file; a torn or foreign file raises `ValueError`."""
-    where = Path(path).resolve()
-    if where.is_dir():
+    """Read what `RecordedDays.save` wrote, once per content; a torn or foreign file raises `ValueError`."""
+    if Path(path).is_dir():
         raise _foreign(str(path), "a folder")
-    return _load(where, str(path), where.stat().st_mtime_ns)
+    return _parsed(str(path), read_whole(path, "days"))
 
 
 @lru_cache(maxsize=4)
-def _load(path: Path, given: str, _modified_ns: int) -> RecordedDays:
-    data = path.read_bytes()
+def _parsed(given: str, data: bytes) -> RecordedDays:
     if not data.startswith(ZIP):
         raise _foreign(given, "no .npz file")
     try:
@@ -124,7 +126,7 @@ def _load(path: Path, given: str, _modified_ns: int) -> RecordedDays:
         if (got := described.pop("format")) != FORMAT:
             raise WrongValue(f"{FORMAT!r} wanted, got {got!r}")
         config = described.pop("predictor")
-        predictor = unpack(found.pop("predictor").tobytes(), config, path)
+        predictor = unpack(found.pop("predictor").tobytes(), config, Path(given))
         days = RecordedDays(
             day=Day(group_weight=np.zeros((*found["load"].shape, 0)), **{n: found[n] for n in ARRAYS[:-1]}),
             kpis=tuple(described.pop("kpis")),
@@ -159,11 +161,30 @@ def _check(days: RecordedDays) -> None:
         "rows": (periods, cells, SAMPLE_ROWS, columns),
         "num_rows": (periods, cells),
     }
+    shapes["cell_position_m"] = (cells, 2)
+    if days.cells.shape != (cells,) or days.cells.dtype.kind != "U":
+        raise WrongValue(f"cells: a text for each of {cells} wanted, got {days.cells.dtype} of {days.cells.shape}")
     for name, shape in shapes.items():
-        values = getattr(days.day, name)
-        if values.shape != shape or not np.isfinite(values).all():
-            raise WrongValue(f"{name}: finite numbers of shape {shape} wanted, got shape {values.shape}")
-    if days.cell_position_m.shape != (cells, 2) or len(days.kpis) != 3 or days.columns[:3] != days.kpis:
-        raise WrongValue("cell_position_m, kpis, columns: (N, 2), three names and these first wanted")
+        values = days.cell_position_m if name == "cell_position_m" else getattr(days.day, name)
+        if values.shape != shape or values.dtype.kind not in "fiu":
+            raise WrongValue(f"{name}: numbers of shape {shape} wanted, got {values.dtype} of shape {values.shape}")
+        if not (np.abs(values) <= FAR).all():
+            raise WrongValue(f"{name}: finite numbers of at most {FAR:g} wanted, got {np.abs(values).max()}")
+    for name in ("period_s", "start_s"):
+        value = getattr(days, name)
+        if not is_number(value) or abs(value) > FAR or (name == "period_s" and value <= 0):
+            raise WrongValue(f"{name}: a number {'above 0 ' if name == 'period_s' else ''}wanted, got {shown(value)}")
+    if not all(isinstance(name, str) for name in (*days.kpis, *days.columns)):
+        raise WrongValue(f"kpis, columns: texts wanted, got {shown((days.kpis, days.columns))}")
+    if len(days.kpis) != 3 or days.columns[:3] != days.kpis:
+        raise WrongValue(f"kpis, columns: three names, and these first, wanted, got {shown((days.kpis, days.columns))}")
+    if not isinstance(days.account, Mapping) or not isinstance(days.notes, list):
+        raise WrongValue(f"account, notes: a dictionary and a list wanted, got {shown((days.account, days.notes))}")
+    if days.day.num_rows.dtype.kind not in "iu" or days.day.num_rows.min() < 0:
+        raise WrongValue(f"num_rows: counts wanted, got {days.day.num_rows.dtype} from {days.day.num_rows.min()}")
+    encode(days.day.mean, days.day.covariance)  # refuses what is no covariance
+    if days.predictor is not None and len(days.predictor.base.input_mean) != columns + TARGETS:
+        inputs = len(days.predictor.base.input_mean)
+        raise WrongValue(f"predictor: one of {columns + TARGETS} inputs for {columns} columns wanted, got {inputs}")
     for values in (days.day.load, days.day.mean, days.day.covariance, days.day.rows, days.cell_position_m):
         values.setflags(write=False)

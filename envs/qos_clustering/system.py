@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NotRequired, TypedDict
 
 import numpy as np
@@ -23,8 +25,9 @@ from rangym.envs.learning.heads import (
 )
 from rangym.envs.params import require
 from rangym.envs.qos_clustering import imported, scenario
-from rangym.envs.qos_clustering.params import SCENARIOS, QosClusteringParams
-from rangym.envs.qos_clustering.predictor import TARGETS, load
+from rangym.envs.qos_clustering.generator import PERIOD_S
+from rangym.envs.qos_clustering.params import FITTED, SCENARIOS, QosClusteringParams
+from rangym.envs.qos_clustering.predictor import TARGETS, load, predictor_files
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -191,6 +194,20 @@ class QosClustering(SystemModel[QosClusteringParams, ClusteringState, NDArray[np
         if self.params.adapts:
             shapes["features"] = rows
         return shapes
+
+    @classmethod
+    def large_arrays(cls, params: QosClusteringParams) -> Sequence[Mapping[str, int]]:
+        if params.imported:  # the sizes are those of the file
+            return ()
+        rows = {"num_vehicles": params.num_vehicles, "rows of a period": math.ceil(PERIOD_S / params.sampling_s)}
+        pairs = {"num_cells": params.num_cells, "cells": params.num_cells}
+        return ({"periods": params.periods, **rows}, {"periods": params.periods, **pairs})
+
+    def data_files(self) -> Sequence[Path]:
+        """The recorded days and the predictor."""
+        days = [Path(self.params.days)] if self.params.days else []
+        own = self.params.imported and self.params.predictor == FITTED
+        return [*days, *([] if own else predictor_files(self.params.predictor))]
 
     def sample(self, rng: np.random.Generator) -> Trace:
         return scenario.draw_trace(self.params, self.predictor, rng, keep=True)

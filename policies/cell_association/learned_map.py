@@ -7,9 +7,9 @@ from all cells, whatever was decided. ``urban_map.npz`` beside this module was l
 
 from __future__ import annotations
 
+import io
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -22,6 +22,7 @@ from scipy.ndimage import distance_transform_edt
 
 from rangym.envs.core import SystemVectorEnv, build
 from rangym.envs.errors import WrongValue
+from rangym.envs.files import packed, read_whole, write_whole
 from rangym.envs.physics.mobility import fold
 from rangym.policies.base import Task
 
@@ -58,36 +59,19 @@ class LearnedMap:
 
     def save(self, path: str | Path) -> None:
         """Write an ``.npz`` file, whole or not at all; values are rounded to float16, by at most .01 dB."""
-        path = Path(path)
-        part = path.with_name(f".{path.name}.part")
-        about = np.array(json.dumps(self.about))
-        with open(part, "wb") as file:
-            np.savez_compressed(file, sinr_db=self.sinr_db.astype(np.float16), side_m=self.side_m, about=about)
-        os.replace(part, path)
+        sinr_db, about = self.sinr_db.astype(np.float16), json.dumps(self.about)
+        write_whole(path, packed({"sinr_db": sinr_db, "side_m": self.side_m, "about": about}, compress=True))
 
     @staticmethod
     def load(path: str | Path) -> LearnedMap:
         """Read what `save` wrote; anything else raises `ValueError` with the file's name and what is wrong."""
-        try:
-            with np.load(path, allow_pickle=False) as archive:
-                sinr, side, about = (archive[name] for name in ("sinr_db", "side_m", "about"))
-                found = LearnedMap(sinr.astype(np.float32), float(side), json.loads(str(about)))
-        except FileNotFoundError:
-            raise
-        except Exception as error:  # zipfile, zlib, JSON and NumPy each raise their own kind for a foreign file
-            raise WrongValue(f"{path}: not a learned map ({type(error).__name__}: {error})") from error
-        shape = found.sinr_db.shape
-        if len(shape) != 3 or shape[1] != shape[2] or 0 in shape or not np.isfinite(found.sinr_db).all():
-            raise WrongValue(f"{path}: sinr_db: finite numbers of shape (J, n, n) wanted, got shape {shape}")
-        if not 0 < found.side_m < np.inf:
-            raise WrongValue(f"{path}: side_m: a length above 0 wanted, got {found.side_m}")
-        return found
+        return _parsed(str(path), read_whole(path, "map"))
 
 
 def learned_map(path: str | Path | None, task: Task) -> LearnedMap:
     """The map at ``path``, by default the shipped one, for a task of as many cells and the same area."""
     path = Path(path or SHIPPED)
-    found = _loaded(path, path.stat().st_mtime_ns)
+    found = LearnedMap.load(path)
     cells, side = task.box("load").shape[0], float(task.box("position_m").high.max())
     if (len(found.sinr_db), found.side_m) != (cells, side):
         have = f"{len(found.sinr_db)} cells in {found.side_m:g} m"
@@ -96,8 +80,20 @@ def learned_map(path: str | Path | None, task: Task) -> LearnedMap:
 
 
 @lru_cache(maxsize=8)
-def _loaded(path: Path, modified_ns: int) -> LearnedMap:
-    return LearnedMap.load(path)
+def _parsed(path: str, data: bytes) -> LearnedMap:
+    """The map in the content ``data`` of the file ``path``."""
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            sinr, side, about = (archive[name] for name in ("sinr_db", "side_m", "about"))
+            found = LearnedMap(sinr.astype(np.float32), float(side), json.loads(str(about)))
+    except Exception as error:  # zipfile, zlib, JSON and NumPy each raise their own kind for a foreign file
+        raise WrongValue(f"{path}: not a learned map ({type(error).__name__}: {error})") from error
+    shape = found.sinr_db.shape
+    if len(shape) != 3 or shape[1] != shape[2] or 0 in shape or not np.isfinite(found.sinr_db).all():
+        raise WrongValue(f"{path}: sinr_db: finite numbers of shape (J, n, n) wanted, got shape {shape}")
+    if not 0 < found.side_m < np.inf:
+        raise WrongValue(f"{path}: side_m: a length above 0 wanted, got {found.side_m}")
+    return found
 
 
 def learn_map(

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 import rangym  # noqa: F401
-from rangym import policies
+from rangym import WrongCall, policies
 from rangym.envs.core import SystemVectorEnv, Trace
+from rangym.envs.registration import OURS
 from rangym.policies import Knowledge, Task
 
 ID = "rangym/CellAssociation-v0"
@@ -175,3 +176,50 @@ def test_pickled_arrays_are_not_loaded(tmp_path):
     np.savez(path, **{"slots.sinr_db": np.array([{"code": "runs"}] * 3, dtype=object)})
     with pytest.raises(ValueError, match="not a trace file"):
         Trace.load(path)
+
+
+def test_policies_are_bound_below_wrappers_that_change_what_they_see_or_do():
+    env = gym.make(ID, scenario="tiny")
+    env.reset(seed=0)
+    assert policies.bind("max_sinr", env).predict(env.reset(seed=0)[0])[0].shape == (4,)
+    wrapped = {
+        "FlattenObservation": gym.wrappers.FlattenObservation(env),
+        "TransformObservation": gym.wrappers.TransformObservation(env, lambda seen: seen, env.observation_space),
+        "FrameStackObservation": gym.wrappers.FrameStackObservation(env, 2),
+        "TransformAction": gym.wrappers.TransformAction(env, lambda action: action, env.action_space),
+    }
+    for name, outer in wrapped.items():
+        with pytest.raises(TypeError, match=f"leave observations and actions as they are wanted, got {name}"):
+            policies.bind("max_sinr", outer)
+    policies.bind("max_sinr", gym.wrappers.RecordEpisodeStatistics(env))
+
+
+@pytest.mark.parametrize("env_id", OURS)
+def test_shells_have_masks_where_the_system_defines_them(env_id):
+    for env in (gym.make(env_id, scenario="tiny").unwrapped, gym.make_vec(env_id, num_envs=2, scenario="tiny")):
+        env.reset(seed=0)
+        assert hasattr(env, "action_masks") == env.unwrapped.system.has_action_masks
+        assert not hasattr(env, "action_masks") or env.action_masks().any()
+
+
+def test_sizes_that_no_memory_holds_are_refused_with_the_size():
+    with pytest.raises(WrongCall, match="horizon x num_ues x num_cells: at most .* GB .* 1,000,000 x 1,000,000 x 3"):
+        _make(num_ues=10**6, horizon=10**6)
+    with pytest.raises(WrongCall, match="num_ues: an integer of at least 1, of at most 1e.06 wanted, got 1000000000"):
+        _make(num_ues=10**9)
+    with pytest.raises(WrongCall, match="num_envs x horizon x num_ues x num_cells"):
+        gym.make_vec(ID, num_envs=10**9, scenario="tiny")
+
+
+def test_long_lists_of_names_are_shortened():
+    with pytest.raises(WrongCall, match="did you mean 'max_sinr'") as error:
+        policies.make("max_snr")
+    assert len(str(error.value)) < 200 and "in all" in str(error.value)
+
+
+def test_numbers_that_are_none_are_refused_and_escapes_are_shown():
+    with pytest.raises(WrongCall, match="ppo_shared:agent=1e999.* finite numbers wanted, got '1e999'"):
+        policies.make("ppo_shared:agent=1e999")
+    with pytest.raises(WrongCall, match="agent: a finite number wanted, got inf"):
+        policies.make("ppo_shared", agent=float("inf"))
+    assert str(WrongCall("a\x1b[31mb")) == "a\\x1b[31mb"

@@ -214,7 +214,7 @@ def test_command_resumes_and_shows(tmp_path, capsys):
     out.write_text("\n".join(lines[:4]) + "\n" + lines[4][:30])  # killed while it wrote the fifth row
     assert main(call) == 0
     again = capsys.readouterr()
-    assert "2 runs done" in again.out and "do not parse" in again.err
+    assert "2 runs done" in again.out and "are no rows of this command" in again.err
     assert again.out.split("\n\n")[1] == first.split("\n\n")[1]
     assert main(["federated", "--show", str(out)]) == 0
     assert capsys.readouterr().out.split("\n\n")[1] == first.split("\n\n")[1]

@@ -223,7 +223,7 @@ def test_command_resumes_and_shows(tmp_path, capsys):
     out.write_text("\n".join(lines[:7]) + "\n" + lines[7][:30])  # killed while it wrote the eighth row
     assert main(call) == 0
     again = capsys.readouterr()
-    assert "4 runs done" in again.out and "do not parse" in again.err
+    assert "4 runs done" in again.out and "are no rows of this command" in again.err
     assert again.out.split("\n\n")[1:3] == first.split("\n\n")[1:3]
     assert main(["orchestrate", "--show", str(out), "--target", "0.2,0.3"]) == 0
     assert capsys.readouterr().out.split("\n\n")[1:3] == first.split("\n\n")[1:3]

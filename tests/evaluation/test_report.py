@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from rangym.envs.errors import MissingExtra
-from rangym.evaluation import Results
+from rangym.evaluation import Benchmark, Results, evaluate
 from rangym.evaluation.report import write_html
 from rangym.evaluation.statistics import holm, paired_difference
 from rangym.evaluation.summary import aligned, detail_table, main_table, p_value, summarise, summarise_all, text_report
+from rangym.policies import Predictor
 
 CELL = "rangym/CellAssociation-v0"
 SCRIPT = "<script>alert('x')</script>"
@@ -194,3 +195,18 @@ def test_a_missing_extra_says_what_to_install(results, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "jinja2", None)
     with pytest.raises(MissingExtra, match=r"pip install 'rangym\[plot\]'"):
         write_html(results, tmp_path / "r.html", command="x")
+
+
+def test_names_are_shown_as_they_are_in_tables_and_pictures(tmp_path):
+    """Dollar signs begin no formula, and escape sequences reach neither a terminal nor a page."""
+
+    class Named:
+        def predict(self, observation, state=None, episode_start=None, deterministic=True):
+            return np.zeros(4, int), None
+
+    names = ("$x^2$", "$\\frac{", "red\x1b[31m")
+    results = evaluate([Predictor(Named(), name=name) for name in names], Benchmark(CELL, "tiny", range(2)))
+    page = write_html(results, tmp_path / "x.html", command="rangym \x1b[0m").read_text()
+    for text in (str(results), page):
+        assert "\x1b" not in text and "red\\x1b[31m" in text
+        assert "$x^2$" in text and "$\\frac{" in text

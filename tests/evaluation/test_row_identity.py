@@ -1,13 +1,19 @@
 """Rows are compared only where they belong together: same code behind a bound, same map, named policies."""
 
+import os
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from rangym import policies
+from rangym.baselines.agent import load_agents, save_agents
+from rangym.baselines.policy import SHIPPED
+from rangym.envs.cell_association.radio_map import RadioMap
+from rangym.envs.qos_clustering.predictor import load
 from rangym.evaluation import Benchmark, evaluate, identity, runner
-from rangym.evaluation.episode import episode_rng
+from rangym.evaluation.episode import episode_rng, make_env
 from rangym.evaluation.results import Results
 from rangym.evaluation.summary import summarise_all, text_report
 from rangym.policies import registry
@@ -116,3 +122,88 @@ def test_only_an_edit_of_the_syntax_tree_is_another_code(tmp_path, monkeypatch, 
     (tmp_path / "edited.py").write_text(text)
     (tmp_path / "near.py").write_text("x = 2\n")  # what it imports counts as much
     assert code() != before
+
+
+# Files ---------------------------------------------------------------------------------------------
+
+
+def agent_of(path, scale=1.0, constant=20.0):
+    """The first shipped agent, its weights scaled and its constant changed, saved at ``path``."""
+    first = load_agents(SHIPPED / "ppo_shared.npz")[0]
+    layers = [(np.float32(scale) * weight, bias) for weight, bias in first.network.layers]
+    network = replace(first.network, layers=layers)
+    config = {**first.config, "constants": {"handover_weight": constant}}
+    return save_agents(path, [replace(first, network=network, config=config)])
+
+
+@pytest.mark.parametrize("name", ["agent.npz", "agent", "run.1"])
+def test_an_agent_trained_anew_under_its_old_name_is_another_one_in_the_same_process(tmp_path, name):
+    benchmark, out = Benchmark(CELL, "small", range(1), {"horizon": 10}), tmp_path / "rows.jsonl"
+    path = agent_of(tmp_path / name)
+    stat = path.stat()
+
+    def reward():
+        return evaluate([f"ppo_shared:agent='{path}'"], benchmark, out=out, bounds=False)
+
+    first = reward()
+    agent_of(path, scale=-1.0)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # within a tick of the clock
+    second = reward()
+    assert second.computed == 1 and first.rewards("ppo_shared") != second.rewards("ppo_shared")
+    assert reward().computed == 0
+
+
+def test_the_constants_of_an_agent_are_part_of_its_rows(tmp_path):
+    hashes = set()
+    for constant in (20.0, 5.0):
+        path = agent_of(tmp_path / f"{constant}.npz", constant=constant)
+        as_object = policies.make("ppo_shared", agent=load_agents(path)[0])
+        hashes |= {identity.options_of(as_object)[1]["agent"], *identity.files_of([path]).values()}
+    assert len(hashes) == 4
+
+
+def test_two_files_of_one_name_are_both_hashed(tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "x.npz").write_text(folder)
+    paths = [tmp_path / folder / "x.npz" for folder in ("a", "b", "a")]
+    assert list(identity.files_of(paths)) == ["x.npz", "x.npz 2"]
+
+
+def test_a_model_is_hashed_by_content_or_not_at_all():
+    same = [b"".join(identity._bytes({"a": None, "b": [1, "x"]})) for _ in range(2)]
+    assert same[0] == same[1] != b"".join(identity._bytes({"a": 0, "b": [1, "x"]}))
+    with pytest.raises(ValueError, match="arrays, numbers and words wanted"):
+        list(identity._bytes(object()))
+
+
+def test_the_predictor_is_part_of_the_rows_with_and_without_its_suffix(tmp_path):
+    load("small").save(tmp_path / "mine")
+    for name in ("mine", "mine.npz"):
+        system = make_env("rangym/QosClustering-v0", "tiny", {"predictor": str(tmp_path / name)}).system
+        assert [path.name for path in system.data_files()] == ["mine.npz", "mine.json"]
+
+
+def test_a_map_written_anew_gives_other_traces_in_the_same_process(tmp_path):
+    path = tmp_path / "map.npz"
+    benchmark = Benchmark(CELL, "measured", range(1), {"map": str(path), "num_cells": 2, "num_ues": 2, "horizon": 3})
+    rewards = []
+    for level in (0.0, 10.0):
+        place = np.arange(8, dtype=np.float32).reshape(4, 2)
+        RadioMap(
+            kind="measured",
+            sinr_db=np.full((4, 2), level, np.float32),
+            location_m=place,
+            cell_name=np.array(["a", "b"]),
+            cell_rat=np.array([5, 4]),
+            bandwidth_mhz=np.array([20.0, 10.0]),
+            cell_position_m=np.zeros((2, 2)),
+            track_start=np.array([0, 4]),
+            track_position_m=place,
+            track_location=np.arange(4),
+            step_s=1.0,
+            size_m=np.array([10.0, 10.0]),
+            account={},
+        ).save(path)
+        rewards.append(float(evaluate(["max_sinr"], benchmark, bounds=False).rewards("max_sinr")[0]))
+    assert rewards[1] > rewards[0]

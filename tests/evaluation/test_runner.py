@@ -204,7 +204,7 @@ def test_seeds_in_words():
         (lambda: evaluate([], benchmark()), "at least one policy"),
         (lambda: evaluate(["random"], "tiny"), "benchmark: a Benchmark wanted, got str"),
         (lambda: benchmark(3), "seeds: a range or list of integers wanted, got 3"),
-        (lambda: Benchmark(CELL, "tiny", overrides=["x"]), "overrides: .* a dictionary wanted, got list"),
+        (lambda: Benchmark(CELL, "tiny", overrides=["x"]), "overrides: a dictionary wanted, got .'x'"),
         (lambda: evaluate(["random"], benchmark(), workers=1.5), "workers"),
         (lambda: evaluate(["nomodule:Mine"], benchmark()), "there is no module 'nomodule'"),
         (lambda: evaluate([Wary], benchmark()), r"got Wary; Wary\(\) is one"),

@@ -15,8 +15,10 @@ import numpy as np
 from rangym.envs.cefl_orchestration.training import AGGREGATIONS, TrainedRounds
 from rangym.envs.errors import WrongValue
 from rangym.evaluation import identity, studies
+from rangym.evaluation.forms import COUNT, DICTIONARY, FAILED, NUMBER, TEXT, form, holding, many
 from rangym.evaluation.grid import Job, Row, Stored, run_grid
 from rangym.evaluation.problems.cefl_orchestration.training_study import (
+    STAY,
     OrchestratedStudy,
     train_row,
     training_job,
@@ -36,6 +38,21 @@ Method = tuple[str, str]
 
 MATCHED = {"mean_iterations": "iterations", "mean_minibatch": "minibatch_share"}
 """Options of the FedNova policies, and the metric that each of them stands for."""
+
+
+CURVE = many(NUMBER, at_least=STAY)
+STUDY = {"scenario": TEXT, "overrides": DICTIONARY, "training": DICTIONARY, "rounds": COUNT}
+JOB = {"key": TEXT, "study": holding(STUDY), "policy": TEXT, "seed": COUNT}
+TRAINING = {"aggregation": TEXT, "learning_rate": NUMBER}
+CURVES = {name: CURVE for name in ("accuracy", "loss", "drift", "delay_s", "energy_j")}
+WORK = {metric: NUMBER for metric in MATCHED.values()}
+
+
+def orchestrated(row: Mapping[str, object]) -> str:
+    """What is wrong with a row of `orchestrate`: a training or the work of a policy, done or failed."""
+    trained = "aggregation" in row
+    own = {**JOB, **(TRAINING if trained else {})}
+    return form({**own, **(FAILED if "error" in row else {"seed_range": TEXT, **(CURVES if trained else WORK)})})(row)
 
 
 def run_job(job: Job) -> Row:
@@ -89,7 +106,8 @@ def orchestrate(
 
     def done(jobs: Sequence[Job], title: str) -> tuple[Stored, int]:
         known = {word: _identity(study, word) for word in {job["policy"] for job in jobs}}
-        return run_grid(run_job, [{**job, **known[job["policy"]]} for job in jobs], out, workers=workers, title=title)
+        all_jobs = [{**job, **known[job["policy"]]} for job in jobs]
+        return run_grid(run_job, all_jobs, out, workers=workers, title=title, form=orchestrated)
 
     asked = [work_job(study, word, seed) for word in model for seed in tuning_seeds]
     work, computed = done(asked, f"orchestrate, work of {match}")

@@ -57,7 +57,7 @@ def stored_report(stored: Stored, targets: Sequence[float] = TARGETS) -> str:
     """The tables of a results file, methods in the order of its rows."""
     rows = [row for row in stored.rows.values() if "aggregation" in row and "study" in row]
     if not rows:
-        raise WrongValue("rows of `rangym orchestrate` wanted, got none or others")
+        raise WrongValue(f"rows of `rangym orchestrate` wanted, got none or others; {stored.fault}")
     own = [row for row in rows if row["seed_range"] == "evaluation"]
     tuning = [row for row in rows if row["seed_range"] == "tuning"]
     return text_report(own, tuning, targets)

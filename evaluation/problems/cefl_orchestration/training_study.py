@@ -14,6 +14,7 @@ from rangym.envs.cefl_orchestration.training import TrainedRounds
 from rangym.envs.core import SystemEnv, Trace
 from rangym.envs.errors import WrongValue
 from rangym.envs.params import Overrides, check, ranged
+from rangym.evaluation import identity
 from rangym.evaluation.episode import Episode, episode_rng, make_env
 from rangym.evaluation.grid import Job, Row
 from rangym.evaluation.problems.cefl_orchestration import ENV_ID
@@ -115,7 +116,7 @@ def train(study: OrchestratedStudy, policy: str, aggregation: str, learning_rate
 
     key = json.dumps(asdict(study), sort_keys=True)
     with threadpool_limits(1):  # the matrices are small: threads cost more than they gain
-        played = _played(key, policy, seed)
+        played = _played(key, policy, seed, _files(study, policy))
         settings = {**study.training, "aggregation": aggregation, "learning_rate": learning_rate}
         env = TrainedRounds(study.env(**study.policy(policy).overrides), **settings)
         env.reset(options={"trace": played.trace})
@@ -144,7 +145,7 @@ def training_job(study: OrchestratedStudy, policy: str, aggregation: str, learni
 
 def work_row(*, study: Mapping[str, object], policy: str, seed: int) -> Row:
     """How hard a policy makes the units work in the episode of ``seed``: means over its rounds."""
-    found = _played(json.dumps(study, sort_keys=True), policy, seed)
+    found = _played(json.dumps(study, sort_keys=True), policy, seed, _files(study_of(study), policy))
     work = {"iterations": found.iterations, "minibatch_share": found.minibatch_share}
     return {"seed_range": seed_range(seed), "versions": versions(), **work}
 
@@ -171,13 +172,18 @@ class _Played:
 
 
 @functools.lru_cache(maxsize=64)  # an episode of the largest scenario takes half a megabyte
-def _played(study: str, word: str, seed: int) -> _Played:
+def _played(study: str, word: str, seed: int, files: str) -> _Played:
     shared = study_of(json.loads(study))
     policy = shared.policy(word)
     env = shared.env(**policy.overrides)
     steps = list(Episode(env, policy, episode_rng(policy, seed), seed=seed))
     work = (_short(np.mean([step.metrics[name] for step in steps])) for name in ("iterations", "minibatch_share"))
     return _Played(env.trace, np.stack([step.action for step in steps]), *work)
+
+
+def _files(study: OrchestratedStudy, word: str) -> str:
+    """The hashes of what the policy reads: an agent trained anew under the same name plays another episode."""
+    return json.dumps(identity.files_of(study.policy(word).data_files()))
 
 
 def _short(value: NDArray | np.floating) -> float:

@@ -21,7 +21,9 @@ import numpy as np
 
 from rangym.envs.errors import WrongValue
 from rangym.envs.learning.datasets import load_once
+from rangym.envs.params import Range
 from rangym.evaluation import studies
+from rangym.evaluation.forms import COUNT, DICTIONARY, FAILED, NUMBER, TEXT, form, holding, of
 from rangym.evaluation.grid import Job, Row, Stored, run_grid
 from rangym.evaluation.identity import code_of
 from rangym.evaluation.problems.noma_allocation.federated_training import (
@@ -37,6 +39,27 @@ from rangym.policies import registry
 
 LEARNING_RATES = (0.05, 0.1, 0.2, 0.5, 1.0)
 TUNED_ON = TUNING_SEEDS[:3]
+
+
+MAYBE_COUNT = of(Range(kind=int, low=1, optional=True))
+SIZES = {name: of(Range(kind=int, low=1)) for name in ("num_ues", "participants", "rounds")}
+STUDY = {"dataset": TEXT, "scenario": TEXT, "overrides": DICTIONARY, "num_clusters": MAYBE_COUNT, **SIZES}
+JOB = {
+    "key": TEXT,
+    "study": holding(STUDY),
+    "method": of(Range(kind=str, words=METHODS)),
+    "concentration": NUMBER,
+    "allocation": holding({"policy": TEXT, "access": TEXT}),
+    "learning_rate": NUMBER,
+    "seed": COUNT,
+}
+TRAINED = {"seed_range": TEXT, "num_clusters": COUNT}
+TRAINED |= {name: NUMBER for name in ("served", "energy_tx_j", "personal", "overall")}
+
+
+def trained(row: Mapping[str, object]) -> str:
+    """What is wrong with a row of `federated`: a training, done or failed."""
+    return form({**JOB, **(FAILED if "error" in row else TRAINED)})(row)
 
 
 def run_job(job: Job) -> Row:
@@ -86,7 +109,8 @@ def federated(
     code = code_of(__name__, *players)
 
     def done(jobs: Iterable[Job], title: str) -> tuple[Stored, int]:
-        return run_grid(run_job, [{**job, "code": code} for job in jobs], out, workers=workers, title=title)
+        all_jobs = [{**job, "code": code} for job in jobs]
+        return run_grid(run_job, all_jobs, out, workers=workers, title=title, form=trained)
 
     tuning = trials(study, methods, concentrations, learning_rates, tuning_seeds)
     tried, computed = done(tuning, "federated, learning rates")

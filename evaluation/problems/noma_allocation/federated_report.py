@@ -37,8 +37,8 @@ def text_report(rows: Iterable[Row], tuning_rows: Iterable[Row] = ()) -> str:
 def stored_report(stored: Stored) -> str:
     """The table of a results file."""
     rows = list(stored.rows.values())
-    if not rows or any("concentration" not in row for row in rows):
-        raise WrongValue("rows of `rangym federated` wanted, got none or others")
+    if not rows:
+        raise WrongValue(f"rows of `rangym federated` wanted, got none or others; {stored.fault}")
     return text_report(
         [row for row in rows if row["seed_range"] == "evaluation"],
         [row for row in rows if row["seed_range"] == "tuning"],

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from rangym.envs.errors import WrongCall
+from rangym.envs.errors import WrongCall, printable
 
 COMMANDS = {
     "list": ("rangym.cli.listing", "environments, scenarios and policies"),
@@ -32,7 +32,7 @@ class _Parser(argparse.ArgumentParser):
     """Says what was wrong in one line."""
 
     def error(self, message: str):
-        self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+        self.exit(2, f"{self.prog}: error: {printable(message)} (see {self.prog} --help)\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"\n{args.prog}: interrupted; {args.going_on(args)}", file=sys.stderr)
         return 130
     except (WrongCall, OSError) as error:  # what the caller can mend; everything else keeps its traceback
-        print(f"{args.prog}: error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"{args.prog}: error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
         return 2
 
 

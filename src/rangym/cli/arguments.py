@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import math
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from rangym.envs.errors import WrongValue
+from rangym.envs.errors import WrongValue, printable, shown
 from rangym.policies import words
 
 
 class HasProblems(Protocol):
-    """Results of any command: what makes them untrustworthy, and the lines of their file that do not parse."""
+    """Results of any command: what makes them untrustworthy, and the lines of their file that are no rows of it."""
 
     @property
     def problems(self) -> tuple[str, ...]: ...
@@ -54,6 +55,7 @@ def checkpoint_kept(args: argparse.Namespace, file: str) -> str:
 
 def env_id(name: str) -> str:
     """``"CellAssociation"``, ``"cell_association"``, the full id, or ``"my_module:lab/Mine-v0"`` -> the full id."""
+    from rangym.envs.params import listed as listed_names
     from rangym.envs.params import nearest
     from rangym.envs.registration import PROBLEMS, import_user, problem
 
@@ -65,7 +67,7 @@ def env_id(name: str) -> str:
         return problem(rest).env_id
     if _plain(rest) not in short:
         names = [full.partition("/")[2].partition("-")[0] for full in PROBLEMS]
-        raise WrongValue(f"--env: one of {', '.join(names)} wanted, got {name!r}{nearest(name, names)}")
+        raise WrongValue(f"--env: one of {listed_names(names, name)} wanted, got {shown(name)}{nearest(name, names)}")
     return short[_plain(rest)]
 
 
@@ -91,9 +93,12 @@ def listed_words(text: str) -> list[str]:
 def numbers(text: str, option: str) -> list[float]:
     """The numbers between commas."""
     try:
-        return [float(word) for word in listed_words(text)]
+        found = [float(word) for word in listed_words(text)]
     except ValueError:
-        raise WrongValue(f"{option}: numbers with commas between them wanted, got {text!r}") from None
+        found = [math.nan]
+    if not all(map(math.isfinite, found)):
+        raise WrongValue(f"{option}: numbers with commas between them, all finite, wanted, got {shown(text)}")
+    return found
 
 
 def policy_words(text: str) -> list[str]:
@@ -121,7 +126,10 @@ def grid(parts: Sequence[str]) -> dict[str, list[object]]:
     pairs = (part.partition("=") for part in parts)
     texts = {key.strip(): values for key, _, values in pairs}
     words.key_values(list(parts), "--grid:")  # refuses what is no KEY=VALUES
-    return {key: [words.literal(value) for value in words.split(values)] for key, values in texts.items()}
+    return {
+        key: [words.finite_literal(value, f"--grid: {key}") for value in words.split(values)]
+        for key, values in texts.items()
+    }
 
 
 def command_line() -> str:
@@ -131,14 +139,17 @@ def command_line() -> str:
 
 def print_problems(results: HasProblems, path: str | Path | None = None) -> int:
     """Say on stderr what is wrong with results; 1 if anything is."""
-    if results.torn:
-        lines = ", ".join(map(str, results.torn[:5])) + (", ..." if len(results.torn) > 5 else "")
-        print(
-            f"note: {len(results.torn)} line(s) of {path} do not parse and were skipped (line {lines})",
-            file=sys.stderr,
-        )
+    print_skipped(results.torn, path)
     for problem in results.problems[:20]:
-        print(f"PROBLEM: {problem}", file=sys.stderr)
+        print(f"PROBLEM: {printable(problem)}", file=sys.stderr)
     if len(results.problems) > 20:
         print(f"PROBLEM: ... and {len(results.problems) - 20} more", file=sys.stderr)
     return 1 if results.problems else 0
+
+
+def print_skipped(torn: Sequence[int], path: str | Path | None) -> None:
+    """Say on stderr which lines of a file were passed over."""
+    if torn:
+        lines = ", ".join(map(str, torn[:5])) + (", ..." if len(torn) > 5 else "")
+        note = f"note: {len(torn)} line(s) of {path} are no rows of this command and were skipped (line {lines})"
+        print(printable(note), file=sys.stderr)

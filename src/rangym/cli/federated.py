@@ -6,6 +6,7 @@ import argparse
 import inspect
 
 from rangym.cli import arguments
+from rangym.envs.errors import printable
 
 DESCRIPTION = """\
 Train one shared model (fedavg), one for each cluster of users with alike data (cfl), and one for
@@ -99,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
         workers=args.workers,
         out=args.out,
     )
-    print(text_report(results.rows, results.tuning_rows))
+    print(printable(text_report(results.rows, results.tuning_rows)))
     for method, concentration, rate in results.at_edge:
         print(f"note: {method}'s best rate at alpha {concentration:g}, {rate:g}, is at the edge of those tried")
     if args.out:
@@ -111,9 +112,12 @@ def _show(path: str) -> int:
     from pathlib import Path
 
     from rangym.evaluation.grid import read
+    from rangym.evaluation.problems.noma_allocation.federated import trained
     from rangym.evaluation.problems.noma_allocation.federated_report import stored_report
 
     if not Path(path).is_file():
         raise FileNotFoundError(f"--show: {path} is not there")
-    print(stored_report(read(path)))
+    stored = read(path, trained)
+    print(printable(stored_report(stored)))
+    arguments.print_skipped(stored.torn, path)
     return 0

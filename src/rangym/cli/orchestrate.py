@@ -6,6 +6,7 @@ import argparse
 import inspect
 
 from rangym.cli import arguments
+from rangym.envs.errors import printable
 
 DESCRIPTION = """\
 Train a small network as policies of CeflOrchestration decide - who holds which samples, how many
@@ -119,9 +120,12 @@ def _show(path: str, targets: list[float]) -> int:
     from pathlib import Path
 
     from rangym.evaluation.grid import read
+    from rangym.evaluation.problems.cefl_orchestration.orchestrate import orchestrated
     from rangym.evaluation.problems.cefl_orchestration.orchestrate_report import stored_report
 
     if not Path(path).is_file():
         raise FileNotFoundError(f"--show: {path} is not there")
-    print(stored_report(read(path), targets))
+    stored = read(path, orchestrated)
+    print(printable(stored_report(stored, targets)))
+    arguments.print_skipped(stored.torn, path)
     return 0

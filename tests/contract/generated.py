@@ -1,0 +1,46 @@
+"""What the tests of generated input share: values of every wrong kind, and the judgement of what a door does with them.
+
+A door passes with success or with a `rangym.WrongCall` whose text says what came; anything else is a failure.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+
+from hypothesis import strategies as st
+
+from rangym import WrongCall
+
+COUNTS: Counter[str] = Counter()
+"""Door -> inputs generated, and under ``(door, "refused")`` those refused."""
+
+EDGES = (0, -1, 1, 2, -0.0, 5e-324, 1e-300, 1e-9, 0.5, 1e9, 1e300, float("inf"), float("-inf"), float("nan"), 10**30)
+TEXTS = ("", " ", "small", "tiny", "None", "$x^2$", "\x1b[31m", "../..", "a" * 300, "1e999", "\x00", "\ud800")
+
+numbers = st.sampled_from(EDGES) | st.floats() | st.integers(-(10**9), 10**9) | st.sampled_from([10**400, -(10**4000)])
+texts = st.sampled_from(TEXTS) | st.text(max_size=12)
+scalars = st.none() | st.booleans() | numbers | texts | st.binary(max_size=3) | st.complex_numbers()
+anything = st.recursive(
+    scalars | st.just(object()),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.lists(inner, max_size=3).map(tuple)
+        | st.dictionaries(texts | st.integers(), inner, max_size=2)
+    ),
+    max_leaves=4,
+)
+
+
+def answered(door: str, call: Callable[[], object], *names: str) -> bool:
+    """Whether ``call`` succeeds; a refusal must be a clear one that holds one of ``names`` and says what came."""
+    COUNTS[door] += 1
+    try:
+        call()
+    except WrongCall as error:
+        COUNTS[f"{door}, refused"] += 1
+        text = str(error)
+        assert all(c.isprintable() or c == "\n" for c in text), text
+        assert any(word in text for word in ("wanted", "got", "unknown", "missing", "holds", "not a")), text
+        assert not names or any(name in text for name in names), (names, text)
+        assert len(text) < 3000, text
+        return False
+    return True
