@@ -6,7 +6,7 @@ import copy
 import functools
 import json
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,6 +66,37 @@ def evaluate(
     check_jobs((len(asked) + bounds) * max(len(tuple(benchmark.seeds)), len(benchmark.traces)), "policies x traces")
     if not asked:
         raise WrongValue("policies: at least one policy wanted, got none")
+    entrants = _entrants(asked, benchmark, keep=out is not None)
+    if against is not None and not any(is_named(label, against) for label in entrants.players):
+        raise WrongValue(f"against: one of {', '.join(entrants.players)} wanted, got {against!r}")
+    with ExitStack() as stack:
+        seeds: dict[int | str, Trace | str | None] = {seed: None for seed in benchmark.seeds}
+        if benchmark.traces:
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            seeds = _recorded(benchmark, entrants.system, Path(folder) if workers != 1 else None)
+        jobs = _jobs(entrants, benchmark, seeds, bounds)
+        found = problem(benchmark.env_id)
+        work = _Work(found, entrants.players, seeds)
+        title = f"{found.env_id.rpartition('/')[2]} {benchmark.scenario}"
+        stored, computed = run_grid(work, jobs, out, workers=workers, title=title, form=evaluated)
+    return Results.of(stored, computed)
+
+
+def jobs_of(benchmark: Benchmark) -> list[Job]:
+    """What `evaluate` runs for ``benchmark`` under the code as it is: the keys of these jobs are those of its rows."""
+    return _jobs(_entrants(benchmark.chosen(), benchmark, keep=True), benchmark, benchmark.seeds, bounds=True)
+
+
+@dataclass(frozen=True)
+class _Entrants:
+    """The policies of a table by their rows' names, what their rows are told apart by, and the system they meet."""
+
+    system: System
+    players: Mapping[str, Policy]
+    parts: Sequence[Job]
+
+
+def _entrants(asked: Iterable[str | Policy], benchmark: Benchmark, keep: bool) -> _Entrants:
     env_id = problem(benchmark.env_id).env_id
     system = make_env(env_id, benchmark.scenario, benchmark.overrides).system  # refuses wrong scenarios and parameters
     players: dict[str, Policy] = {}
@@ -74,29 +105,24 @@ def evaluate(
         policy = _policy(given, benchmark)
         registry.check_fits(policy, system)
         make_env(env_id, benchmark.scenario, {**benchmark.overrides, **policy.overrides})
-        part = _identity(policy, keep=out is not None)
+        part = _identity(policy, keep)
         label = words.spell(policy.name, part["options"])
         if label in players:
             raise WrongValue(f"policies: each once, got {label!r} twice (a name of its own tells objects apart)")
         players[label] = policy
         parts.append(part)
-    if against is not None and not any(is_named(label, against) for label in players):
-        raise WrongValue(f"against: one of {', '.join(players)} wanted, got {against!r}")
-    with ExitStack() as stack:
-        seeds: dict[int | str, Trace | str | None] = {seed: None for seed in benchmark.seeds}
-        if benchmark.traces:
-            folder = stack.enter_context(tempfile.TemporaryDirectory())
-            seeds = _recorded(benchmark, system, Path(folder) if workers != 1 else None)
-        where = _where(env_id, benchmark, system)
-        jobs: list[Job] = []
-        for seed in seeds:  # by seed, so that a process keeps the trace it has sampled
-            if bounds:
-                jobs.append({"row": "bound", **where, "code": _bound_code(system), "seed": seed})
-            jobs += [{"row": "episode", **where, **part, "seed": seed} for part in parts]
-        work = _Work(problem(env_id), players, seeds)
-        title = f"{env_id.rpartition('/')[2]} {benchmark.scenario}"
-        stored, computed = run_grid(work, jobs, out, workers=workers, title=title, form=evaluated)
-    return Results.of(stored, computed)
+    return _Entrants(system, players, parts)
+
+
+def _jobs(entrants: _Entrants, benchmark: Benchmark, seeds: Iterable[int | str], bounds: bool) -> list[Job]:
+    where = _where(problem(benchmark.env_id).env_id, benchmark, entrants.system)
+    code = _bound_code(entrants.system)
+    jobs: list[Job] = []
+    for seed in seeds:  # by seed, so that a process keeps the trace it has sampled
+        if bounds:
+            jobs.append({"row": "bound", **where, "code": code, "seed": seed})
+        jobs += [{"row": "episode", **where, **part, "seed": seed} for part in entrants.parts]
+    return jobs
 
 
 def _policy(given: str | Policy, benchmark: Benchmark) -> Policy:
