@@ -38,7 +38,7 @@ def film(
     slots: int | None = None,
 ) -> list[NDArray]:
     """Pictures (height, width, 3) uint8 after each of the first ``slots`` slots; the episode is that of `evaluate`."""
-    policy = registry.make(word, scenario=scenario) if isinstance(word, str) else word
+    policy = registry.make(word, scenario=scenario, env_id=env_id) if isinstance(word, str) else word
     env = make_env(env_id, scenario, {**overrides, **policy.overrides}, render_mode="rgb_array")
     registry.check_fits(policy, env.system)
     count = min(slots or env.system.horizon, env.system.horizon)

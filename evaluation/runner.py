@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from rangym.envs import registration
-from rangym.envs.core import System, Trace
-from rangym.envs.errors import WrongType, WrongValue, shown
+from rangym.envs.core import System, SystemEnv, Trace
+from rangym.envs.errors import WrongCall, WrongType, WrongValue, shown
 from rangym.envs.registration import Problem, problem
 from rangym.evaluation import cards, identity
 from rangym.evaluation.episode import make_env, played
@@ -25,7 +25,7 @@ from rangym.evaluation.protocol import Benchmark, seed_range
 from rangym.evaluation.results import Results, is_named
 from rangym.evaluation.versions import versions
 from rangym.policies import registry, words
-from rangym.policies.base import Policy
+from rangym.policies.base import Knowledge, Policy, Task
 
 
 def evaluate(
@@ -73,7 +73,9 @@ def evaluate(
     for given in asked:
         policy = _policy(given, benchmark)
         registry.check_fits(policy, system)
-        make_env(env_id, benchmark.scenario, {**benchmark.overrides, **policy.overrides})
+        env = make_env(env_id, benchmark.scenario, {**benchmark.overrides, **policy.overrides})
+        if benchmark.policies is not None or policies is not None:  # asked for by name
+            _check_starts(policy, env)
         part = _identity(policy, keep=out is not None)
         label = words.spell(policy.name, part["options"])
         if label in players:
@@ -102,7 +104,7 @@ def evaluate(
 def _policy(given: str | Policy, benchmark: Benchmark) -> Policy:
     """The policy of a word, or a copy of the object with the name and the overrides of its registry entry."""
     if isinstance(given, str):
-        return registry.make(given, scenario=benchmark.scenario)
+        return registry.make(given, scenario=benchmark.scenario, env_id=benchmark.env_id)
     if not isinstance(given, Policy):
         what = given.__name__ if isinstance(given, type) else type(given).__name__
         hint = "; Predictor(model, name='mine') makes a policy of it" if hasattr(given, "predict") else ""
@@ -114,6 +116,18 @@ def _policy(given: str | Policy, benchmark: Benchmark) -> Policy:
         if policy.name in (known := registry.entries()):
             policy.role, policy.overrides = known[policy.name].role, known[policy.name].overrides
     return policy
+
+
+def _check_starts(policy: Policy, env: SystemEnv) -> None:
+    """Refuse a policy whose options do not fit the scenario, as its reset says; an oracle's needs a trace and plans."""
+    if policy.knowledge is Knowledge.ORACLE:
+        return
+    try:
+        copy.deepcopy(policy).reset(Task.of(env, policy.knowledge), np.random.default_rng(0))
+    except WrongCall:
+        raise
+    except Exception:  # a fault of the policy's own: its jobs' rows say it, and where
+        return
 
 
 def _identity(policy: Policy, keep: bool) -> Job:

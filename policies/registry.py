@@ -115,24 +115,27 @@ def entry(word: str) -> Entry:
     return _entry(words.parse(word).name)
 
 
-def _entry(name: str) -> Entry:
+def _entry(name: str, env_id: str | None = None) -> Entry:
     known = entries()
     if name in known:
         return known[name]
     if ":" not in name:
-        wanted = f"one of {listed(known, name)}, or module:Class,"
-        raise WrongValue(f"policy: {wanted} wanted, got {shown(name)}{nearest(name, known)}")
+        fitting = entries(env_id)
+        wanted = f"one of {listed(fitting, name)}, or module:Class,"
+        close = nearest(name, fitting) or nearest(name, known)
+        raise WrongValue(f"policy: {wanted} wanted, got {shown(name)}{close}")
     return Entry(name, role="user", knowledge="")
 
 
-def make(word: str, *, scenario: str | None = None, **options: object) -> Policy:
+def make(word: str, *, scenario: str | None = None, env_id: str | None = None, **options: object) -> Policy:
     """A policy from its word, with options as keywords or in the word: ``make("lda:rounding=coupled")``.
 
     ``"a3"`` has the constructor's defaults, ``"a3:tuned"`` the options stored for ``scenario`` (an error where there
-    are none). The policy knows its ``name`` and the environment ``overrides`` of its entry.
+    are none). The policy knows its ``name`` and the environment ``overrides`` of its entry. Where there is no policy of
+    that name, the error lists those for ``env_id``.
     """
     asked = words.parse(word)
-    line = _entry(asked.name)
+    line = _entry(asked.name, env_id)
     stored = _tuned_options(asked, scenario) if asked.tuned else {}
     given = {**stored, **asked.options, **options}
     cls = line.policy_class
