@@ -54,8 +54,10 @@ def zero_policy(env_id: str, scenario: str) -> str:
     return card_of(problem(env_id).system_class)[0].zero_policy.get(scenario, "random")
 
 
-def benchmarks(full: bool = False) -> list[Benchmark]:
-    """The tables of every problem's card: the quick ones, then (``full``) all further ones that are published."""
+def benchmarks(which: str = "quick") -> list[Benchmark]:
+    """The ``quick`` tables of every problem's card, ``full``: and all further ones; or those that are ``published``."""
     cards = [cast(Card, resolve(p.card)) for p in PROBLEMS.values() if p.card is not None]
+    if which == "published":
+        return [table for card in cards for table in card.published or card.quick]
     quick = [table for card in cards for table in card.quick]
-    return quick + [table for card in cards for table in card.full if full]
+    return quick + [table for card in cards for table in card.full if which == "full"]

@@ -143,13 +143,15 @@ class Card:
     bound : ``"module:function"`` of the bound of a trace, ``(system, trace) -> rangym.evaluation.Bound``; None: none.
     zero_policy : the policy whose mean reward scores 0, by scenario; ``random`` where it is not listed.
     quick : tables of a benchmark of a minute or so.
-    full : further tables that are published.
+    full : further tables.
+    published : the tables that README is made from; empty: the quick ones.
     """
 
     bound: str | None = None
     zero_policy: Mapping[str, str] = field(default_factory=dict)
     quick: tuple[Benchmark, ...] = ()
     full: tuple[Benchmark, ...] = ()
+    published: tuple[Benchmark, ...] = ()
 
 
 def checked_seeds(given: Iterable[int], any_seed: bool) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ import copy
 import functools
 import json
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from rangym.envs import registration
-from rangym.envs.core import System, SystemEnv, Trace
+from rangym.envs.core import System, Trace
 from rangym.envs.errors import WrongCall, WrongType, WrongValue, shown
 from rangym.envs.registration import Problem, problem
 from rangym.evaluation import cards, identity
@@ -51,9 +51,9 @@ def evaluate(
 
     Raises
     ------
-    WrongValue, WrongType : unknown policy, option, scenario or parameter, a policy of another environment, or ``out``
-        with a policy object whose rows could not be told from others. An error inside a job does not raise: see
-        ``Results.problems``.
+    WrongValue, WrongType : unknown policy, option, scenario or parameter, a policy of another environment, one that
+        was asked for and whose reset refuses the scenario, or ``out`` with a policy object whose rows could not be told
+        from others. An error inside a job does not raise: see ``Results.problems``.
     """
     if not isinstance(benchmark, Benchmark):
         raise WrongType(f"benchmark: a Benchmark wanted, got {type(benchmark).__name__}")
@@ -66,6 +66,40 @@ def evaluate(
     check_jobs((len(asked) + bounds) * max(len(tuple(benchmark.seeds)), len(benchmark.traces)), "policies x traces")
     if not asked:
         raise WrongValue("policies: at least one policy wanted, got none")
+    entrants = _entrants(asked, benchmark, keep=out is not None)
+    if against is not None and not any(is_named(label, against) for label in entrants.players):
+        raise WrongValue(f"against: one of {', '.join(entrants.players)} wanted, got {against!r}")
+    if policies is not None or benchmark.policies is not None:  # of all that are registered some may not fit
+        for policy in entrants.players.values():
+            _check_starts(policy, benchmark)
+    with ExitStack() as stack:
+        seeds: dict[int | str, Trace | str | None] = {seed: None for seed in benchmark.seeds}
+        if benchmark.traces:
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            seeds = _recorded(benchmark, entrants.system, Path(folder) if workers != 1 else None)
+        jobs = _jobs(entrants, benchmark, seeds, bounds)
+        found = problem(benchmark.env_id)
+        work = _Work(found, entrants.players, seeds)
+        title = f"{found.env_id.rpartition('/')[2]} {benchmark.scenario}"
+        stored, computed = run_grid(work, jobs, out, workers=workers, title=title, form=evaluated)
+    return Results.of(stored, computed)
+
+
+def jobs_of(benchmark: Benchmark) -> list[Job]:
+    """What `evaluate` runs for ``benchmark`` under the code as it is: the keys of these jobs are those of its rows."""
+    return _jobs(_entrants(benchmark.chosen(), benchmark, keep=True), benchmark, benchmark.seeds, bounds=True)
+
+
+@dataclass(frozen=True)
+class _Entrants:
+    """The policies of a table by their rows' names, what their rows are told apart by, and the system they meet."""
+
+    system: System
+    players: Mapping[str, Policy]
+    parts: Sequence[Job]
+
+
+def _entrants(asked: Iterable[str | Policy], benchmark: Benchmark, keep: bool) -> _Entrants:
     env_id = problem(benchmark.env_id).env_id
     system = make_env(env_id, benchmark.scenario, benchmark.overrides).system  # refuses wrong scenarios and parameters
     players: dict[str, Policy] = {}
@@ -73,32 +107,25 @@ def evaluate(
     for given in asked:
         policy = _policy(given, benchmark)
         registry.check_fits(policy, system)
-        env = make_env(env_id, benchmark.scenario, {**benchmark.overrides, **policy.overrides})
-        if benchmark.policies is not None or policies is not None:  # asked for by name
-            _check_starts(policy, env)
-        part = _identity(policy, keep=out is not None)
+        make_env(env_id, benchmark.scenario, {**benchmark.overrides, **policy.overrides})
+        part = _identity(policy, keep)
         label = words.spell(policy.name, part["options"])
         if label in players:
             raise WrongValue(f"policies: each once, got {label!r} twice (a name of its own tells objects apart)")
         players[label] = policy
         parts.append(part)
-    if against is not None and not any(is_named(label, against) for label in players):
-        raise WrongValue(f"against: one of {', '.join(players)} wanted, got {against!r}")
-    with ExitStack() as stack:
-        seeds: dict[int | str, Trace | str | None] = {seed: None for seed in benchmark.seeds}
-        if benchmark.traces:
-            folder = stack.enter_context(tempfile.TemporaryDirectory())
-            seeds = _recorded(benchmark, system, Path(folder) if workers != 1 else None)
-        where = _where(env_id, benchmark, system)
-        jobs: list[Job] = []
-        for seed in seeds:  # by seed, so that a process keeps the trace it has sampled
-            if bounds:
-                jobs.append({"row": "bound", **where, "code": _bound_code(system), "seed": seed})
-            jobs += [{"row": "episode", **where, **part, "seed": seed} for part in parts]
-        work = _Work(problem(env_id), players, seeds)
-        title = f"{env_id.rpartition('/')[2]} {benchmark.scenario}"
-        stored, computed = run_grid(work, jobs, out, workers=workers, title=title, form=evaluated)
-    return Results.of(stored, computed)
+    return _Entrants(system, players, parts)
+
+
+def _jobs(entrants: _Entrants, benchmark: Benchmark, seeds: Iterable[int | str], bounds: bool) -> list[Job]:
+    where = _where(problem(benchmark.env_id).env_id, benchmark, entrants.system)
+    code = _bound_code(entrants.system)
+    jobs: list[Job] = []
+    for seed in seeds:  # by seed, so that a process keeps the trace it has sampled
+        if bounds:
+            jobs.append({"row": "bound", **where, "code": code, "seed": seed})
+        jobs += [{"row": "episode", **where, **part, "seed": seed} for part in entrants.parts]
+    return jobs
 
 
 def _policy(given: str | Policy, benchmark: Benchmark) -> Policy:
@@ -118,15 +145,17 @@ def _policy(given: str | Policy, benchmark: Benchmark) -> Policy:
     return policy
 
 
-def _check_starts(policy: Policy, env: SystemEnv) -> None:
+def _check_starts(policy: Policy, benchmark: Benchmark) -> None:
     """Refuse a policy whose options do not fit the scenario, as its reset says; an oracle's needs a trace and plans."""
     if policy.knowledge is Knowledge.ORACLE:
         return
+    overrides = {**benchmark.overrides, **policy.overrides}
+    env = make_env(problem(benchmark.env_id).env_id, benchmark.scenario, overrides)
     try:
         copy.deepcopy(policy).reset(Task.of(env, policy.knowledge), np.random.default_rng(0))
     except WrongCall:
         raise
-    except Exception:  # a fault of the policy's own: its jobs' rows say it, and where
+    except Exception:  # a fault of the policy's own: the rows of its jobs say what, and where
         return
 
 

@@ -9,7 +9,8 @@ import sys
 import pytest
 
 import rangym
-from rangym.cli import COMMANDS, main
+from rangym.cli import COMMANDS, bench, main
+from rangym.evaluation import Results
 from rangym.policies import names
 
 CELL = "rangym/CellAssociation-v0"
@@ -212,7 +213,7 @@ def small_bench(monkeypatch):
     from rangym.evaluation import Benchmark, cards
 
     tiny = Benchmark(CELL, "tiny", range(2), policies=("max_sinr", "random"), variants=("a3:offset_db=6",))
-    monkeypatch.setattr(cards, "benchmarks", lambda full: [tiny])
+    monkeypatch.setattr(cards, "benchmarks", lambda which: [tiny])
 
 
 def test_bench_runs_its_tables(tmp_path, capsys, small_bench):
@@ -225,6 +226,22 @@ def test_bench_runs_its_tables(tmp_path, capsys, small_bench):
     assert "\n0 jobs run" in capsys.readouterr().out
     assert call("bench", "--out", out, "--workers", "1", "--fresh") == 0
     assert "8 jobs run" in capsys.readouterr().out
+    assert call("bench", "--out", out, "--workers", "1", "--published") == 0
+    assert "README's rows: " in (text := capsys.readouterr().out) and "README's table" not in text
+    assert len(Results.load(tmp_path / "o" / "published.jsonl").episodes) == 6
+
+
+def test_bench_says_whether_the_published_rows_are_of_this_code(tmp_path, capsys, monkeypatch, small_bench):
+    monkeypatch.setattr(bench, "PUBLISHED", tmp_path / "kept.jsonl")
+    assert call("bench", "--out", str(tmp_path), "--workers", "1", "--published") == 0
+    lines = (tmp_path / "published.jsonl").read_text().splitlines()
+    (tmp_path / "kept.jsonl").write_text("\n".join(lines))
+    assert call("bench", "--out", str(tmp_path), "--workers", "1") == 0
+    assert "README's table was made by this code" in capsys.readouterr().out
+    changed = [line.replace('"key": "', '"key": "f', 1) for line in lines[:3]]
+    (tmp_path / "kept.jsonl").write_text("\n".join([*changed, *lines[3:]]))
+    assert call("bench", "--out", str(tmp_path), "--workers", "1") == 0
+    assert "by other code for 3 of these 8 rows" in capsys.readouterr().out
 
 
 def test_bench_without_the_plot_extra_prints_tables_and_what_to_install(tmp_path, capsys, monkeypatch, small_bench):
@@ -241,7 +258,7 @@ def test_bench_covers_every_environment_and_all_policies():
     from rangym.evaluation.cards import benchmarks
 
     assert {table.env_id for table in benchmarks() if table.policies is None} == set(OURS)
-    assert len(benchmarks(full=True)) > len(benchmarks())
+    assert len(benchmarks("full")) > len(benchmarks())
 
 
 def test_errors_that_the_caller_cannot_mend_keep_their_traceback(monkeypatch):

@@ -24,7 +24,7 @@ from rangym.evaluation.papers.reproduce import ROWS, measured
 from rangym.evaluation.papers.rows import Rows
 from rangym.evaluation.problems.cefl_orchestration.orchestrate import run_job as orchestrated
 from rangym.evaluation.problems.noma_allocation.federated import run_job as federated
-from rangym.evaluation.runner import plain
+from rangym.evaluation.runner import jobs_of, plain
 from rangym.evaluation.versions import versions
 from rangym.policies import make, words
 
@@ -137,6 +137,14 @@ def test_benchmark_rows_come_out_again(env_id):
         for kind in ("episode", "bound"):
             sample = [row for row in chosen if (row["scenario"], row["row"]) == (scenario, kind)]
             check(f"{env_id} {scenario} {kind}", [episode(row) for row in sample])
+
+
+def test_the_published_benchmark_is_made_by_this_code():
+    """Its rows are those that ``rangym bench --published`` would write now: none is missing, and none is left over."""
+    asked = {job_key(job) for table in cards.benchmarks("published") for job in jobs_of(table)}
+    kept = read(PUBLISHED / "bench.jsonl").rows.keys()
+    to_be_made, of_other_code = len(asked - kept), len(kept - asked)
+    assert (to_be_made, of_other_code) == (0, 0), "rangym bench --published"
 
 
 def test_federated_rows_come_out_again():

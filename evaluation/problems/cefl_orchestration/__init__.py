@@ -17,11 +17,13 @@ def _look_up(scenario: str) -> tuple[str, ...]:
     return (f"tuned_constant:constant={scenario},aggregator=lookup",)
 
 
+SMALL = Benchmark(ENV_ID, "small", variants=_look_up("small"), without=("priced", *GAP_AGENTS))
+
 CARD = Card(
     bound="rangym.evaluation.problems.cefl_orchestration.bound:bound",
     quick=(Benchmark(ENV_ID, "small", range(10), without=(*SLOW, *GAP_AGENTS), variants=_look_up("small")),),
     full=(
-        Benchmark(ENV_ID, "small", variants=_look_up("small"), without=("priced", *GAP_AGENTS)),
+        SMALL,
         Benchmark(
             ENV_ID,
             "small_fixed",
@@ -36,4 +38,5 @@ CARD = Card(
             without=("priced", *BANDIT_AGENTS, *GAP_AGENTS),
         ),
     ),
+    published=(SMALL,),
 )

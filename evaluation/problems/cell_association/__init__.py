@@ -9,15 +9,18 @@ PLACES = ("map_forecast", "ppo_place")
 """They need to see positions, which only `urban` shows."""
 LITERAL = ("lda:form=printed,gradient_at=sample,rounding=independent",)
 
+SMALL = Benchmark(ENV_ID, "small", without=("static_oracle", *PLACES), variants=LITERAL)
+# The flat agents see other fields in `urban` than they were trained for.
+URBAN = Benchmark(ENV_ID, "urban", without=("static_oracle", "ppo_flat", "ppo_maskable"), variants=LITERAL)
+
 CARD = Card(
     bound="rangym.evaluation.problems.cell_association.bound:bound",
     # In `measured` about 3 of 25 cells can be heard: any rule at all would score near 1 against random choice.
     # In `urban` links that fail drive it far below every rule.
     zero_policy={"measured": "max_sinr", "urban": "max_sinr"},
-    quick=(Benchmark(ENV_ID, "small", without=("static_oracle", *PLACES), variants=LITERAL),),
+    quick=(SMALL,),
     full=(
-        # The flat agents see other fields here than they were trained for.
-        Benchmark(ENV_ID, "urban", without=("static_oracle", "ppo_flat", "ppo_maskable"), variants=LITERAL),
+        URBAN,
         Benchmark(ENV_ID, "static", range(10), without=(*AGENTS, *PLACES), variants=LITERAL),
         Benchmark(ENV_ID, "volatile", range(10), without=("static_oracle", *AGENTS, *PLACES), variants=LITERAL),
         # `hindsight` takes 20 s a trace here, more than all others together.
@@ -25,4 +28,5 @@ CARD = Card(
             ENV_ID, "desk", range(10), without=("static_oracle", "hindsight", *AGENTS, *PLACES), variants=LITERAL
         ),
     ),
+    published=(SMALL, URBAN),
 )
