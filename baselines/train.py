@@ -9,7 +9,8 @@ from pathlib import Path
 from rangym.baselines.agent import load_agents
 from rangym.baselines.recipe import Recipe
 from rangym.baselines.recipes import RECIPES
-from rangym.envs.errors import MissingExtra, WrongValue
+from rangym.envs.errors import MissingExtra, WrongValue, shown
+from rangym.envs.params import count_of
 from rangym.evaluation.amounts import number
 from rangym.evaluation.places import new_folder
 
@@ -30,8 +31,8 @@ def train(recipe: Recipe, seed: int, out: str | Path, *, resume: bool = False, p
         SB3's own format, which can run code when it is read: only resume runs of your own.
     progress : show a progress bar.
     """
-    if seed < 0:
-        raise WrongValue(f"seed: an agent number of at least 0 wanted, got {seed}")
+    if count_of(seed) is None:
+        raise WrongValue(f"seed: an agent number of at least 0 wanted, got {shown(seed)}")
     try:
         from rangym.baselines.learner import Learner
     except ModuleNotFoundError as error:

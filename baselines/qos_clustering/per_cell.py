@@ -154,10 +154,9 @@ class CellsPpo(Sb3Policy):
 
     It knows the observation only, and of the kernel not even its values: cut and price of a slot reach it through where
     the others are. Heads that adapt, another price or another drift are not what it was trained for. It knows a head by
-    its number: heads of another library, as in ``imported``, are as many numbers to it but other heads. Nothing that it
-    observes tells them apart, so it plays there without a warning, and its rows say no more than how well it carries
-    over; train one for those days (`Recipe.scenario` and ``overrides``). Six settings were tried with one agent each on
-    tuning days (see `rangym.baselines.qos_clustering`), no evaluation day was looked at.
+    its number alone: in ``imported``, or with another predictor, as many heads are other ones. Nothing that is observed
+    tells, so it plays there without a warning, and its rows say how well it carries over, no more. Six settings were
+    tried with one agent each on tuning days (see `rangym.baselines.qos_clustering`), no evaluation day was looked at.
 
     Parameters
     ----------

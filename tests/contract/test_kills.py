@@ -168,6 +168,7 @@ def test_a_training_goes_on_from_where_it_was_killed(server, tmp_path):
     assert curve == sorted(set(curve)) and curve[0] == 0
 
 
+@pytest.mark.undisturbed  # compares with other processes
 def test_an_evaluation_with_two_workers_tears_loses_and_doubles_no_row(server, tmp_path):
     rng, out, content, began = random.Random(2), tmp_path / "rows.jsonl", b"", len(server.sessions)
     argv = ["evaluate", "max_sinr", "random", "--scenario", "tiny", "--set", "horizon=100", "--no-bounds"]
