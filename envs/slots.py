@@ -88,7 +88,7 @@ class Slots(Generic[P, S, D]):
         wanted, lane = space.dtype, self.system.action_space
         if given.shape[:1] != (self.lanes,):
             raise WrongValue(
-                f"action: {self.lanes} lanes of {lane} wanted (shape {space.shape}, {wanted}), "
+                f"action: {self.lanes} lane{'s' * (self.lanes > 1)} of {lane} wanted (shape {space.shape}, {wanted}), "
                 f"got shape {given.shape}, {given.dtype}"
             )
         if given.shape != space.shape or not np.can_cast(given.dtype, wanted, "same_kind"):
