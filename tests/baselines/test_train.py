@@ -16,12 +16,16 @@ from rangym.baselines.train import add_arguments, run, train
 
 SMALL = dict(num_envs=4, total_steps=1_500, scenario="tiny")
 
+NEEDS_ITS_SCENARIO = ("ppo_place",)
+"""It looks at a learned map, which only `urban` has."""
+
 
 def _recipe(name="ppo_shared", **changes):
     recipe = RECIPES[name]
     short = {"n_steps": 20} if recipe.algorithm != "SAC" else {"train_freq": 20, "gradient_steps": 2}
     kwargs = {**recipe.kwargs, **short, "batch_size": 80}
-    return dataclasses.replace(recipe, **{**SMALL, "kwargs": kwargs, **changes})
+    smaller = {"scenario": recipe.scenario} if name in NEEDS_ITS_SCENARIO else {}
+    return dataclasses.replace(recipe, **{**SMALL, "kwargs": kwargs, **smaller, **changes})
 
 
 def _config(path):
