@@ -131,7 +131,8 @@ def _jobs(entrants: _Entrants, benchmark: Benchmark, seeds: Iterable[int | str],
 def _policy(given: str | Policy, benchmark: Benchmark) -> Policy:
     """The policy of a word, or a copy of the object with the name and the overrides of its registry entry."""
     if isinstance(given, str):
-        return registry.make(given, scenario=benchmark.scenario, env_id=benchmark.env_id)
+        registry.entry(given, benchmark.env_id)  # refuses an unknown one with the names of the environment's own
+        return registry.make(given, scenario=benchmark.scenario)
     if not isinstance(given, Policy):
         what = given.__name__ if isinstance(given, type) else type(given).__name__
         hint = "; Predictor(model, name='mine') makes a policy of it" if hasattr(given, "predict") else ""

@@ -110,13 +110,12 @@ def names(env_id: str | None = None) -> list[str]:
     return [name for name in entries(env_id) if name != "sb3"]  # which needs a file
 
 
-def entry(word: str) -> Entry:
-    """The registry's line for a policy's word; ``"module:Class"`` gets one of its own."""
-    return _entry(words.parse(word).name)
+def entry(word: str, env_id: str | None = None) -> Entry:
+    """The registry's line for a policy's word; ``"module:Class"`` gets one of its own.
 
-
-def _entry(name: str, env_id: str | None = None) -> Entry:
-    known = entries()
+    Where there is no policy of that name, the error lists those for ``env_id``.
+    """
+    name, known = words.parse(word).name, entries()
     if name in known:
         return known[name]
     if ":" not in name:
@@ -127,15 +126,14 @@ def _entry(name: str, env_id: str | None = None) -> Entry:
     return Entry(name, role="user", knowledge="")
 
 
-def make(word: str, *, scenario: str | None = None, env_id: str | None = None, **options: object) -> Policy:
+def make(word: str, *, scenario: str | None = None, **options: object) -> Policy:
     """A policy from its word, with options as keywords or in the word: ``make("lda:rounding=coupled")``.
 
     ``"a3"`` has the constructor's defaults, ``"a3:tuned"`` the options stored for ``scenario`` (an error where there
-    are none). The policy knows its ``name`` and the environment ``overrides`` of its entry. Where there is no policy of
-    that name, the error lists those for ``env_id``.
+    are none). The policy knows its ``name`` and the environment ``overrides`` of its entry.
     """
     asked = words.parse(word)
-    line = _entry(asked.name, env_id)
+    line = entry(word)
     stored = _tuned_options(asked, scenario) if asked.tuned else {}
     given = {**stored, **asked.options, **options}
     cls = line.policy_class

@@ -147,10 +147,10 @@ TRACES = {
 POLICIES = {
     "unknown policy": (lambda: policies.make("max_snr"), "policy: one of .*'max_snr'; did you mean 'max_sinr'"),
     "unknown policy of a problem": (
-        lambda: policies.make("fix_aggregator", env_id="rangym/CeflOrchestration-v0"),
+        lambda: policies.entry("fix_aggregator", "rangym/CeflOrchestration-v0"),
         r"policy: one of fixed_aggregator, (?!.*(max_sinr|random_fixed)).*did you mean 'fixed_aggregator'",
     ),
-    "policy known elsewhere": (lambda: policies.make("bayes_filtr", env_id=ID), "did you mean 'bayes_filter'"),
+    "policy known elsewhere": (lambda: policies.entry("bayes_filtr", ID), "did you mean 'bayes_filter'"),
     "unknown option": (lambda: policies.make("a3:offset=3"), "a3: unknown option 'offset'; did you mean 'offset_db'"),
     "option without value": (lambda: policies.make("a3:offset_db"), "options are KEY=VALUE, got 'offset_db'"),
     "predict without task": (lambda: policies.make("max_sinr").predict({}), r"policy.bind\(Task.of"),

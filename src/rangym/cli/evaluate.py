@@ -91,7 +91,9 @@ def _row_of(against: str, asked: Sequence[str], benchmark: Benchmark) -> str:
     from rangym.evaluation.identity import options_of
     from rangym.policies import registry, words
 
-    made = [registry.make(word, scenario=benchmark.scenario, env_id=benchmark.env_id) for word in asked]
+    for word in asked:
+        registry.entry(word, benchmark.env_id)  # refuses an unknown one with the names of the environment's own
+    made = [registry.make(word, scenario=benchmark.scenario) for word in asked]
     rows = [words.spell(policy.name, options_of(policy)[0]) for policy in made]
     meant = {row for word, row in zip(asked, rows, strict=True) if against in (word, row)}
     meant = meant or {row for row in rows if against == row.partition(":")[0]}
