@@ -133,8 +133,9 @@ def test_command(tmp_path, capsys):
     assert f"ppo_shared:agent={tmp_path}/agent.npz" in capsys.readouterr().out
     with pytest.raises(ValueError, match="holds a run already"):
         run(parser.parse_args(words))
-    with pytest.raises(ValueError, match="--steps: at least 1 wanted, got 0"):
-        run(parser.parse_args([*words[:-2], "0"]))
+    with pytest.raises(SystemExit):
+        parser.parse_args([*words[:-2], "0"])
+    assert "--steps: an integer of at least 1 wanted, got 0" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         parser.parse_args(["ppo_share", "--out", "x"])
 
