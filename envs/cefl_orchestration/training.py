@@ -168,7 +168,7 @@ class TrainedRounds(gym.Wrapper, gym.utils.RecordConstructorArgs):
         p = self._system.params
         terms = {"learning": np.float64(-p.learning_weight * self._loss / REWARD_UNIT)}
         terms |= {name: value for name, value in info["terms"].items() if not name.startswith("learning")}
-        self._terms.append(terms)
+        self._terms.append({name: np.asarray(value) for name, value in terms.items()})
         self._accuracy.append(self.accuracy())
         trained = {"loss": self._loss, "accuracy": self._accuracy[-1], "drift": drift}
         metrics = {**info["metrics"], **{name: np.float64(value) for name, value in trained.items()}}
