@@ -1,5 +1,7 @@
 """CeflOrchestration's rules against decisions worked out by hand."""
 
+import json
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from rangym import policies
 from rangym.baselines.cefl_orchestration import AGENTS
 from rangym.envs.cefl_orchestration.system import RATES, CeflOrchestration
 from rangym.evaluation import Benchmark, evaluate
+from rangym.evaluation.problems.cefl_orchestration import mean_work
 from rangym.policies import Knowledge, Task, registry
 from rangym.policies.cefl_orchestration.observed import conditions
 from rangym.policies.cefl_orchestration.rules import counts_around
@@ -150,6 +153,21 @@ def test_fednova_is_tuned_to_the_mean_work_of_the_convex_reference(scenario):
         assert tuned.mean_minibatch == pytest.approx(means["minibatch_share"], rel=5e-3)
         assert tuned.aggregator == 0
         assert f"{name}:tuned" in Benchmark(ID, scenario, [0]).chosen()
+
+
+def test_the_command_of_the_tuned_options_adds_them_to_a_file(tmp_path, capsys):
+    file = tmp_path / "tuned.json"
+    file.write_text('{"fednova_dpu": {"small": {}}, "fednova_ue": "fednova_dpu"}')
+    mean_work.main(["--scenarios", "tiny", "--episodes", "2", "--rounds", "1", "--save", str(file)])
+    kept = json.loads(file.read_text())
+    assert kept["fednova_dpu"].keys() == {"small", "tiny"} and kept["fednova_ue"] == "fednova_dpu"
+    entry, first = kept["fednova_dpu"]["tiny"], []
+    for seed in (10_000, 10_001):
+        first.append(played("convex_reference", seed, "tiny")[2]["metrics"])
+    assert entry["options"]["mean_iterations"] == pytest.approx(np.mean([m["iterations"] for m in first]), rel=5e-3)
+    assert entry["options"]["mean_minibatch"] == pytest.approx(np.mean([m["minibatch_share"] for m in first]), rel=5e-3)
+    assert entry["seeds"] == "10000:10002" and entry["command"].endswith(f"--rounds 1 --save {file}")
+    assert str(entry["options"]) in capsys.readouterr().out
 
 
 def test_every_scenario_has_a_tuned_fednova():
