@@ -10,7 +10,7 @@ POLICIES = {
         "reference",
         "model",
     ),
-    "a3": Entry("rangym.policies.cell_association.rules:A3", "3GPP TS 38.331, event A3"),
+    "a3": Entry("rangym.policies.cell_association.rules:A3", "3GPP TS 38.331, event A3", knowledge="model"),
     "load_aware": Entry(
         "rangym.policies.cell_association.rules:LoadAware", "greedy proportional-fair choice in index order"
     ),

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rangym.envs.params import ranged
+from rangym.envs.cell_association.system import CellAssociation
+from rangym.envs.params import ranged, require
 from rangym.envs.physics.channel import shannon_rate_mbps
 from rangym.envs.physics.sharing import load_cost
-from rangym.policies.base import Observation, Policy, Task
+from rangym.policies.base import Knowledge, Observation, Policy, Task
+
+FILTER_COEFFICIENTS = (*range(10), 11, 13, 15, 17, 19)
+"""Those that TS 38.331 allows."""
+FILTER_PERIOD_S = 0.2
+"""The coefficient is that of a filter which is fed so often."""
 
 
 def log_rate(observation: Observation) -> NDArray:
@@ -48,17 +55,41 @@ class A3(Policy):
     held in ``time_to_trigger`` consecutive slots, the UE moves to the strongest neighbour for which it did. Since the
     handover follows the report at once, a triggered event never has to be left. The first slot takes the strongest
     cell.
+
+    Parameters
+    ----------
+    offset_db, hysteresis_db : margins in steps of .5 dB.
+    time_to_trigger : slots.
+    filter_coefficient : k of the layer-3 filter (5.5.3.2), which averages what is measured in dB: over 200 ms it keeps
+        the share 1 - 2^(-k/4) of the past, over a slot that share to the power slot_s / .2 s; 0: no filter.
     """
 
-    offset_db: float = ranged(3.0)
-    hysteresis_db: float = ranged(0.0, low=0)
+    knowledge: ClassVar[Knowledge] = Knowledge.MODEL  # the length of a slot
+
+    offset_db: float = ranged(3.0, low=-15, high=15)
+    hysteresis_db: float = ranged(0.0, low=0, high=15)
     time_to_trigger: int = ranged(2, low=1)
+    filter_coefficient: int = ranged(0, low=0, high=19)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("offset_db", "hysteresis_db"):
+            require((2 * getattr(self, name)) % 1 == 0, name, "a multiple of .5 dB", getattr(self, name))
+        k = self.filter_coefficient
+        require(k in FILTER_COEFFICIENTS, "filter_coefficient", f"one of {list(FILTER_COEFFICIENTS)}", k)
 
     def reset(self, task: Task, rng: np.random.Generator) -> None:
         self._slots_entered = np.zeros(ues_and_cells(task), dtype=np.int64)
+        self._kept = 0.0
+        if self.filter_coefficient:
+            slot_s = task.model(CellAssociation).params.slot_s
+            self._kept = (1 - 2 ** (-self.filter_coefficient / 4)) ** (slot_s / FILTER_PERIOD_S)
+        self._filtered_db: NDArray[np.float64] | None = None
 
     def act(self, observation: Observation) -> NDArray:
-        sinr_db, serving = observation["sinr_db"].astype(np.float64), observation["serving"] > 0
+        measured_db, serving = observation["sinr_db"].astype(np.float64), observation["serving"] > 0
+        past_db = measured_db if self._filtered_db is None else self._filtered_db
+        self._filtered_db = sinr_db = self._kept * past_db + (1 - self._kept) * measured_db
         if not serving.any():
             return sinr_db.argmax(axis=1)
         serving_db = sinr_db[serving][:, None]

@@ -145,6 +145,9 @@ def test_sticky_filtered_averages_the_log_rates():
         ("a3:time_to_trigger=0", "time_to_trigger"),
         ("a3:time_to_trigger=1.5", "time_to_trigger"),
         ("a3:offset_db=1e999", "offset_db"),
+        ("a3:offset_db=15.5", "offset_db: .* of at most 15"),
+        ("a3:offset_db=1.25", "offset_db: a multiple of .5 dB"),
+        ("a3:filter_coefficient=10", "filter_coefficient: one of"),
         ("sticky_optimum:lam=-1", "lam"),
         ("sticky_filtered:alpha=0", "alpha"),
         ("sticky_filtered:lam=1e999", "lam"),
@@ -213,3 +216,25 @@ def test_static_previous_slot_optimum_is_optimal_and_beats_max_sinr():
         assert mean_f(env, "slot_optimum", seed) == pytest.approx(oracle, abs=1e-12)
         assert mean_f(env, "max_sinr", seed) < oracle
         assert mean_f(env, "sticky_optimum", seed) > 0.9 * oracle
+
+
+def test_a3_filters_as_the_standard_says():
+    """By hand: k = 4 keeps 1/2 over 200 ms, and so (1/2)^5 = 1/32 over the slot of 1 s."""
+    policy = make("a3", offset_db=0.0, time_to_trigger=1, filter_coefficient=4)
+    ue = OneUe(policy, cells=2)
+    assert ue.step(8.0, 0.0) == 0
+    # 8/32 + 31/32 (0) = .25 dB beside 0/32 + 31/32 (.25) = .2421875 dB: the neighbour that is stronger now is not yet
+    assert ue.step(0.0, 0.25) == 0
+    np.testing.assert_array_equal(policy._filtered_db, [[0.25, 0.2421875]])
+    assert ue.step(0.0, 0.25) == 1  # .0078125 beside .2497558...
+    plain = OneUe(make("a3", offset_db=0.0, time_to_trigger=1), cells=2)
+    assert [plain.step(8.0, 0.0), plain.step(0.0, 0.25)] == [0, 1]
+
+
+def test_a3_without_the_filter_sees_the_measurement_bit_for_bit():
+    policy, rng = make("a3"), np.random.default_rng(0)
+    ue = OneUe(policy)
+    for _ in range(50):
+        measured = rng.normal(0, 10, 3).astype(np.float32)
+        ue.step(*measured)
+        np.testing.assert_array_equal(policy._filtered_db[0], measured.astype(np.float64))
