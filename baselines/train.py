@@ -9,9 +9,12 @@ from pathlib import Path
 from rangym.baselines.agent import load_agents
 from rangym.baselines.recipe import Recipe
 from rangym.baselines.recipes import RECIPES
-from rangym.envs.errors import MissingExtra, WrongValue
+from rangym.envs.errors import MissingExtra, WrongValue, shown
+from rangym.envs.params import count_of
+from rangym.evaluation.amounts import number
 from rangym.evaluation.places import new_folder
 
+MOST_STEPS = 10**12
 EXTRA = "training needs the extra 'rl': pip install 'rangym[rl]'"
 
 
@@ -28,8 +31,8 @@ def train(recipe: Recipe, seed: int, out: str | Path, *, resume: bool = False, p
         SB3's own format, which can run code when it is read: only resume runs of your own.
     progress : show a progress bar.
     """
-    if seed < 0:
-        raise WrongValue(f"seed: an agent number of at least 0 wanted, got {seed}")
+    if count_of(seed) is None:
+        raise WrongValue(f"seed: an agent number of at least 0 wanted, got {shown(seed)}")
     try:
         from rangym.baselines.learner import Learner
     except ModuleNotFoundError as error:
@@ -43,9 +46,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of ``rangym train``."""
     names = sorted(RECIPES)
     parser.add_argument("recipe", metavar="RECIPE", choices=names, help=f"what to train: {', '.join(names)}")
-    parser.add_argument("--seed", type=int, default=0, help="agent number k; it trains on seeds from 20,000 + 1,000 k")
+    parser.add_argument(
+        "--seed", type=number(int, low=0), default=0, help="agent number k; it trains on seeds from 20,000 + 1,000 k"
+    )
     parser.add_argument("--out", type=new_folder, required=True, help="folder of the run")
-    parser.add_argument("--steps", type=int, help="total steps, instead of the recipe's")
+    parser.add_argument(
+        "--steps", type=number(int, low=1, limit=MOST_STEPS), help="total steps, instead of the recipe's"
+    )
     parser.add_argument(
         "--resume",
         action="store_true",
@@ -59,8 +66,6 @@ def run(args: argparse.Namespace) -> int:
     """Train as told on the command line."""
     recipe = RECIPES[args.recipe]
     if args.steps is not None:
-        if args.steps < 1:
-            raise WrongValue(f"--steps: at least 1 wanted, got {args.steps}")
         recipe = dataclasses.replace(recipe, total_steps=args.steps)
     weights = train(recipe, args.seed, args.out, resume=args.resume, progress=not args.quiet)
     last = load_agents(weights)[0].config["curve"][-1]

@@ -50,7 +50,7 @@ def whole(path: str | Path) -> Iterator[BinaryIO]:
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:
-        if error.filename is None:  # a full disk, told by a file object
+        if error.filename is None and error.errno is not None:  # a full disk, told by a file object
             error.filename = str(path)
         raise
 

@@ -85,9 +85,13 @@ class Slots(Generic[P, S, D]):
     def _checked(self, action: ArrayLike) -> Array:
         """The batched action as a fresh array of the space's dtype: the caller's array never enters the state."""
         space, given = self.action_space, np.asarray(action)
-        wanted = space.dtype
+        wanted, lane = space.dtype, self.system.action_space
+        if given.shape[:1] != (self.lanes,):
+            raise WrongValue(
+                f"action: {self.lanes} lane{'s' * (self.lanes > 1)} of {lane} wanted (shape {space.shape}, {wanted}), "
+                f"got shape {given.shape}, {given.dtype}"
+            )
         if given.shape != space.shape or not np.can_cast(given.dtype, wanted, "same_kind"):
-            lane = self.system.action_space
             raise WrongValue(
                 f"action: {lane} wanted (shape {lane.shape}, {wanted}), got shape {given.shape[1:]}, {given.dtype}"
             )
@@ -96,7 +100,8 @@ class Slots(Generic[P, S, D]):
         if not inside.all():
             bad = tuple(np.argwhere(~inside)[0])
             place = ", ".join(str(i) for i in bad[1:])
-            raise WrongValue(f"action[{place}] = {cast[bad]} is outside {self.system.action_space}")
+            where = f" of lane {bad[0]}" if self.lanes > 1 else ""
+            raise WrongValue(f"action[{place}]{where} = {cast[bad]} is outside {lane}")
         return cast
 
     def action_masks(self) -> Array:

@@ -38,6 +38,8 @@ def film(
     slots: int | None = None,
 ) -> list[NDArray]:
     """Pictures (height, width, 3) uint8 after each of the first ``slots`` slots; the episode is that of `evaluate`."""
+    if isinstance(word, str):
+        registry.entry(word, env_id)  # refuses an unknown one with the names of the environment's own
     policy = registry.make(word, scenario=scenario) if isinstance(word, str) else word
     env = make_env(env_id, scenario, {**overrides, **policy.overrides}, render_mode="rgb_array")
     registry.check_fits(policy, env.system)

@@ -15,7 +15,7 @@ import numpy as np
 
 from rangym.envs import registration
 from rangym.envs.core import System, Trace
-from rangym.envs.errors import WrongType, WrongValue, shown
+from rangym.envs.errors import WrongCall, WrongType, WrongValue, shown
 from rangym.envs.registration import Problem, problem
 from rangym.evaluation import cards, identity
 from rangym.evaluation.episode import make_env, played
@@ -25,7 +25,7 @@ from rangym.evaluation.protocol import Benchmark, seed_range
 from rangym.evaluation.results import Results, is_named
 from rangym.evaluation.versions import versions
 from rangym.policies import registry, words
-from rangym.policies.base import Policy
+from rangym.policies.base import Knowledge, Policy, Task
 
 
 def evaluate(
@@ -51,9 +51,9 @@ def evaluate(
 
     Raises
     ------
-    WrongValue, WrongType : unknown policy, option, scenario or parameter, a policy of another environment, or ``out``
-        with a policy object whose rows could not be told from others. An error inside a job does not raise: see
-        ``Results.problems``.
+    WrongValue, WrongType : unknown policy, option, scenario or parameter, a policy of another environment, one that
+        was asked for and whose reset refuses the scenario, or ``out`` with a policy object whose rows could not be told
+        from others. An error inside a job does not raise: see ``Results.problems``.
     """
     if not isinstance(benchmark, Benchmark):
         raise WrongType(f"benchmark: a Benchmark wanted, got {type(benchmark).__name__}")
@@ -69,6 +69,9 @@ def evaluate(
     entrants = _entrants(asked, benchmark, keep=out is not None)
     if against is not None and not any(is_named(label, against) for label in entrants.players):
         raise WrongValue(f"against: one of {', '.join(entrants.players)} wanted, got {against!r}")
+    if policies is not None or benchmark.policies is not None:  # of all that are registered some may not fit
+        for policy in entrants.players.values():
+            _check_starts(policy, benchmark)
     with ExitStack() as stack:
         seeds: dict[int | str, Trace | str | None] = {seed: None for seed in benchmark.seeds}
         if benchmark.traces:
@@ -128,6 +131,7 @@ def _jobs(entrants: _Entrants, benchmark: Benchmark, seeds: Iterable[int | str],
 def _policy(given: str | Policy, benchmark: Benchmark) -> Policy:
     """The policy of a word, or a copy of the object with the name and the overrides of its registry entry."""
     if isinstance(given, str):
+        registry.entry(given, benchmark.env_id)  # refuses an unknown one with the names of the environment's own
         return registry.make(given, scenario=benchmark.scenario)
     if not isinstance(given, Policy):
         what = given.__name__ if isinstance(given, type) else type(given).__name__
@@ -140,6 +144,20 @@ def _policy(given: str | Policy, benchmark: Benchmark) -> Policy:
         if policy.name in (known := registry.entries()):
             policy.role, policy.overrides = known[policy.name].role, known[policy.name].overrides
     return policy
+
+
+def _check_starts(policy: Policy, benchmark: Benchmark) -> None:
+    """Refuse a policy whose options do not fit the scenario, as its reset says; an oracle's needs a trace and plans."""
+    if policy.knowledge is Knowledge.ORACLE:
+        return
+    overrides = {**benchmark.overrides, **policy.overrides}
+    env = make_env(problem(benchmark.env_id).env_id, benchmark.scenario, overrides)
+    try:
+        copy.deepcopy(policy).reset(Task.of(env, policy.knowledge), np.random.default_rng(0))
+    except WrongCall:
+        raise
+    except Exception:  # a fault of the policy's own: the rows of its jobs say what, and where
+        return
 
 
 def _identity(policy: Policy, keep: bool) -> Job:

@@ -110,18 +110,19 @@ def names(env_id: str | None = None) -> list[str]:
     return [name for name in entries(env_id) if name != "sb3"]  # which needs a file
 
 
-def entry(word: str) -> Entry:
-    """The registry's line for a policy's word; ``"module:Class"`` gets one of its own."""
-    return _entry(words.parse(word).name)
+def entry(word: str, env_id: str | None = None) -> Entry:
+    """The registry's line for a policy's word; ``"module:Class"`` gets one of its own.
 
-
-def _entry(name: str) -> Entry:
-    known = entries()
+    Where there is no policy of that name, the error lists those for ``env_id``.
+    """
+    name, known = words.parse(word).name, entries()
     if name in known:
         return known[name]
     if ":" not in name:
-        wanted = f"one of {listed(known, name)}, or module:Class,"
-        raise WrongValue(f"policy: {wanted} wanted, got {shown(name)}{nearest(name, known)}")
+        fitting = entries(env_id)
+        wanted = f"one of {listed(fitting, name)}, or module:Class,"
+        close = nearest(name, fitting) or nearest(name, known)
+        raise WrongValue(f"policy: {wanted} wanted, got {shown(name)}{close}")
     return Entry(name, role="user", knowledge="")
 
 
@@ -132,7 +133,7 @@ def make(word: str, *, scenario: str | None = None, **options: object) -> Policy
     are none). The policy knows its ``name`` and the environment ``overrides`` of its entry.
     """
     asked = words.parse(word)
-    line = _entry(asked.name)
+    line = entry(word)
     stored = _tuned_options(asked, scenario) if asked.tuned else {}
     given = {**stored, **asked.options, **options}
     cls = line.policy_class

@@ -153,7 +153,9 @@ class CellsPpo(Sb3Policy):
     """One PPO policy shared by all cells, trained on ``small``; acts for any number of cells, under the same library.
 
     It knows the observation only, and of the kernel not even its values: cut and price of a slot reach it through where
-    the others are. Heads that adapt, another price or another drift are not what it was trained for. Six settings were
+    the others are. Heads that adapt, another price or another drift are not what it was trained for. It knows a head by
+    its number alone: in ``imported``, or with another predictor, as many heads are other ones. Nothing that is observed
+    tells, so it plays there without a warning, and its rows say how well it carries over, no more. Six settings were
     tried with one agent each on tuning days (see `rangym.baselines.qos_clustering`), no evaluation day was looked at.
 
     Parameters

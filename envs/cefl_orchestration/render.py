@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,8 +30,11 @@ ENERGY_NAMES = ("UE offload", "BS offload", "UE compute", "DC compute", "aggrega
 PARTS = (("learning", PALETTE[0]), ("delay", PALETTE[3]), ("energy", PALETTE[1]))
 
 
-def draw(figure: Figure, system: CeflOrchestration, frame: Shown) -> None:
-    """Tiers on the left; timeline, energy and the objective over the rounds on the right."""
+def draw(figure: Figure, system: CeflOrchestration, frame: Shown, accuracy: Sequence[float] | None = None) -> None:
+    """Tiers on the left; timeline, energy and the objective over the rounds on the right.
+
+    ``accuracy`` is that of a trained model after each round, where ``frame.terms`` hold its loss.
+    """
     grid = figure.add_gridspec(3, 2, width_ratios=(1.25, 1), height_ratios=(1.7, 1, 1))
     cost = None
     if frame.decision is not None:
@@ -38,7 +42,7 @@ def draw(figure: Figure, system: CeflOrchestration, frame: Shown) -> None:
     _draw_tiers(figure.add_subplot(grid[:, 0]), system, frame, cost)
     _draw_timeline(figure.add_subplot(grid[0, 1]), system, frame, cost)
     _draw_energy(figure.add_subplot(grid[1, 1]), system, cost)
-    _draw_rounds(figure.add_subplot(grid[2, 1]), system, frame)
+    _draw_rounds(figure.add_subplot(grid[2, 1]), system, frame, accuracy)
 
 
 def _draw_tiers(axes: Axes, system: CeflOrchestration, frame: Shown, cost: RoundCost | None) -> None:
@@ -163,8 +167,8 @@ def _draw_energy(axes: Axes, system: CeflOrchestration, cost: RoundCost | None) 
     axes.set_title(f"energy {energy.sum():.0f} J", loc="left", fontsize=10)
 
 
-def _draw_rounds(axes: Axes, system: CeflOrchestration, frame: Shown) -> None:
-    """What the objective of each round is made of, and under the reward `gap` the gap after it."""
+def _draw_rounds(axes: Axes, system: CeflOrchestration, frame: Shown, accuracy: Sequence[float] | None) -> None:
+    """What the objective of each round is made of, and a trained model's accuracy, or the moving gap, after it."""
     from rangym.envs.cefl_orchestration.system import REWARD_UNIT
 
     p = system.params
@@ -179,16 +183,23 @@ def _draw_rounds(axes: Axes, system: CeflOrchestration, frame: Shown) -> None:
         axes.legend(
             loc="lower right", bbox_to_anchor=(1.02, 0.95), fontsize=7, frameon=False, ncols=3, columnspacing=1.0
         )
-    if p.reward == "gap" and p.learning_weight > 0:
+    if accuracy:
+        _line_over_bars(axes, rounds, np.array(accuracy), 1.0, f"accuracy {accuracy[-1]:.2f}")
+    elif accuracy is None and p.reward == "gap" and p.learning_weight > 0:
         learning = np.array([x["learning"] for x in frame.terms])
         gap = np.concatenate([[p.initial_gap], -REWARD_UNIT * learning / p.learning_weight])
-        twin = axes.twinx()
-        twin.plot([0, *rounds], gap, color=INK, linewidth=1.6, marker=".", markersize=4)
-        twin.set_ylim(0, 1.1 * gap.max())
-        twin.set_ylabel(f"gap {gap[-1]:.2f}", fontsize=8)
-        quiet(twin)
-        twin.spines["right"].set_visible(True)
+        _line_over_bars(axes, np.array([0, *rounds]), gap, 1.1 * gap.max(), f"gap {gap[-1]:.2f}")
     axes.set(xlim=(-0.5, system.horizon + 0.7), ylim=(0, 1.05 * bottom.max(initial=1.0)))
     axes.locator_params(axis="x", integer=True)
-    axes.set_title(f"J{mean}", loc="left", fontsize=10)
+    axes.set_title(f"J{'' if accuracy is None else ' as trained'}{mean}", loc="left", fontsize=10)
     axes.set_xlabel("round", fontsize=8)
+
+
+def _line_over_bars(axes: Axes, x: NDArray, y: NDArray, top: float, label: str) -> None:
+    """A line with an axis of its own on the right, from 0 to ``top``."""
+    twin = axes.twinx()
+    twin.plot(x, y, color=INK, linewidth=1.6, marker=".", markersize=4)
+    twin.set_ylim(0, top)
+    twin.set_ylabel(label, fontsize=8)
+    quiet(twin)
+    twin.spines["right"].set_visible(True)

@@ -173,6 +173,8 @@ class CeflOrchestration(SystemModel[CeflOrchestrationParams, OrchestrationState,
         for field in ("data_points", *RATES):
             _refuse(field, trace.slots[field] > 0.0, "above 0", trace.slots[field])
         _refuse("drift_per_s", trace.slots["drift_per_s"] >= 0.0, "of at least 0", trace.slots["drift_per_s"])
+        keys = trace.slots["minibatch_key"]
+        _refuse("minibatch_key", (keys >= 0) & (keys.dtype.kind in "iu"), "with integers of at least 0", keys)
         total = trace.slots["backhaul_bps"].sum(axis=1)  # (T + 2, S)
         fits = total <= self.network.dc_capacity_bps * (1.0 + CAPACITY_TOLERANCE)
         _refuse("backhaul_bps", fits, "with a sum within each DC's capacity", total)

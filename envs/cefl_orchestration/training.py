@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import gymnasium as gym
@@ -11,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from rangym.envs.cefl_orchestration.codings import Decision
 from rangym.envs.cefl_orchestration.samples import moved
 from rangym.envs.cefl_orchestration.system import REWARD_UNIT, CeflOrchestration
-from rangym.envs.core import SystemEnv
+from rangym.envs.core import Array, SystemEnv
 from rangym.envs.errors import WrongType, WrongValue
 from rangym.envs.learning.convergence import norm1, server_scale
 from rangym.envs.learning.datasets import NAMES, load_once
@@ -25,6 +26,7 @@ from rangym.envs.learning.federated import (
 )
 from rangym.envs.learning.partition import ClassPools, drifting_shares
 from rangym.envs.params import Overrides, check, derive, ranged, require
+from rangym.envs.rendering import picture
 
 AGGREGATIONS = ("normalised", "fedavg")
 """FedNova's average of changes by the steps they are worth, and the plain average of models."""
@@ -75,7 +77,8 @@ class TrainedRounds(gym.Wrapper, gym.utils.RecordConstructorArgs):
 
     Actions and observations are those of the environment, under each of its codings. The term ``learning``,
     -pi_1 loss / 100, replaces all learning terms, with the cross-entropy of the new model over the round's samples,
-    and the metric J follows it; the observed gap stays that of the bound. Metrics gain
+    and the metric J follows it; the observed gap stays that of the bound. So does the picture, which shows the accuracy
+    of each round beside J. Metrics gain
 
     - ``loss``, and ``accuracy`` of the new model on the test set;
     - ``drift``: what the loss of the model before the round rose by, because the samples changed.
@@ -105,10 +108,16 @@ class TrainedRounds(gym.Wrapper, gym.utils.RecordConstructorArgs):
         if not isinstance(env, gym.Env):
             raise WrongType(f"env: a single CeflOrchestration environment wanted, got {env!r}")
         shell = env.unwrapped
+        if _trained(env):
+            raise WrongType(f"env: a CeflOrchestration environment without TrainedRounds wanted, got {env}")
         if not (isinstance(shell, SystemEnv) and isinstance(shell.system, CeflOrchestration)):
             raise WrongType(f"env: a single CeflOrchestration environment wanted, got {shell}")
         if env.action_space != shell.action_space:
             raise WrongType(f"env: its own coding of actions wanted, {shell.action_space}, got {env.action_space}")
+        if env.render_mode != shell.render_mode:
+            raise WrongType(
+                f"env: its own render_mode {shell.render_mode!r} wanted, got {env.render_mode!r} of a wrapper"
+            )
         given: Overrides = settings
         gym.utils.RecordConstructorArgs.__init__(self, **given)
         gym.Wrapper.__init__(self, env)
@@ -132,13 +141,13 @@ class TrainedRounds(gym.Wrapper, gym.utils.RecordConstructorArgs):
         observation, info = self.env.reset(seed=seed, options=options)
         slots, s, data = self._shell.trace.slots, self.settings, self._data
         self._keys, self._points = slots["minibatch_key"], slots["data_points"]
-        if not (self._keys.dtype.kind in "iu" and (self._keys >= 0).all()):
-            raise WrongValue(f"trace: 'minibatch_key' with integers of at least 0 wanted, got {self._keys!r}")
         rounds, ues = self._points.shape
         shares = (rounds, ues, data.num_classes, s.concentration, s.drift_rate)
         self._shares = drifting_shares(*shares, self._rng(0, SHARES))
         self._model = self.network.initial(self._rng(0, MODEL)).astype(data.x_train.dtype)
         self._t = 0
+        self._terms: list[Mapping[str, Array]] = []
+        self._accuracy: list[float] = []
         samples, _ = self._drawn(0, self._rng(0, SAMPLES))
         self._loss = self._loss_over(samples)
         return observation, info
@@ -159,11 +168,22 @@ class TrainedRounds(gym.Wrapper, gym.utils.RecordConstructorArgs):
         p = self._system.params
         terms = {"learning": np.float64(-p.learning_weight * self._loss / REWARD_UNIT)}
         terms |= {name: value for name, value in info["terms"].items() if not name.startswith("learning")}
-        trained = {"loss": self._loss, "accuracy": self.accuracy(), "drift": drift}
+        self._terms.append({name: np.asarray(value) for name, value in terms.items()})
+        self._accuracy.append(self.accuracy())
+        trained = {"loss": self._loss, "accuracy": self._accuracy[-1], "drift": drift}
         metrics = {**info["metrics"], **{name: np.float64(value) for name, value in trained.items()}}
         metrics["J"] = -REWARD_UNIT * sum(value for name, value in terms.items() if name != "switching")
         reward = float(sum(terms.values()))
         return observation, reward, terminated, truncated, {**info, "terms": terms, "metrics": metrics}
+
+    def render(self) -> NDArray | None:
+        """The environment's picture, with J as it was trained and the accuracy of each round."""
+        if self.render_mode is None:
+            return None
+        from rangym.envs.cefl_orchestration.render import draw
+
+        frame = replace(self._shell._episode.frame(0), terms=self._terms)
+        return picture(lambda figure: draw(figure, self._system, frame, self._accuracy))
 
     def accuracy(self) -> float:
         """Share of the test set that the current model recognises."""
@@ -211,3 +231,12 @@ class TrainedRounds(gym.Wrapper, gym.utils.RecordConstructorArgs):
         constants = replace(self._system.params.learning, step_size=s.learning_rate, proximal=s.proximal)
         norms = norm1(steps, s.learning_rate, s.proximal)
         return normalised_average(self.model, models, weights, norms, float(server_scale(weights, steps, constants)))
+
+
+def _trained(env: gym.Env) -> bool:
+    """Whether one of the environment's wrappers trains already."""
+    while isinstance(env, gym.Wrapper):
+        if isinstance(env, TrainedRounds):
+            return True
+        env = env.env
+    return False

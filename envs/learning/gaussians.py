@@ -60,7 +60,7 @@ def hellinger_kernel(mean: ArrayLike, covariance: ArrayLike, form: str = "correc
     Bhattacharyya coefficient, in (0, 1] and 1 for equal Gaussians only; 1 - k is the squared Hellinger distance.
     ``form="printed"`` is the paper's exp(k), which is e, not 1, for equal Gaussians. Closed form for d = 3.
 
-    >>> float(hellinger_kernel([[0.0], [2.0]], [[[1.0]], [[1.0]]])[0, 1]) == math.exp(-4 / 8)
+    >>> math.isclose(hellinger_kernel([[0.0], [2.0]], [[[1.0]], [[1.0]]])[0, 1], math.exp(-4 / 8))
     True
     """
     if form not in FORMS:

@@ -317,8 +317,8 @@ def least_slot_cost(losses: ArrayLike, beta: float) -> NDArray:
     min over the non-empty sets U of heads of sum_i min_(c in U) l_ic + beta |U|: exact where only losses and heads in
     use cost. Equal heads count once; with more than 16 different ones sum_i min_c l_ic + beta, which is lower.
 
-    >>> least_slot_cost([[[0.0, 1.0], [1.0, 0.0]]], 0.1).tolist()
-    [0.2]
+    >>> least_slot_cost([[[0.0, 1.0], [1.0, 0.0]]], 0.25).tolist()
+    [0.5]
     """
     table = np.asarray(losses, dtype=np.float64)
     if table.ndim != 3 or 0 in table.shape or not np.isfinite(table).all():

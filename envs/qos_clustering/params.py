@@ -57,7 +57,7 @@ class QosClusteringParams:
     sampling_s: float = ranged(4.0, above=0, high=PERIOD_S / TOURS, only=GENERATED)
     map_seed: int = ranged(0, low=0, limit=2**63, only=GENERATED)
     drift: str = ranged("wander", words=DRIFTS)
-    concept_hold_h: float = ranged(8.0, above=0, least=0.01, only={"drift": ("wander",)})
+    concept_hold_h: float = ranged(8.0, low=0.01, only={"drift": ("wander",)})
     events: tuple[Event, ...] = ranged((), kind=tuple, length=0, only={"drift": ("events",)})
     days: str | None = ranged(None, kind=str, optional=True, only=IMPORTED)
     half: str = ranged("second", words=HALVES, only=IMPORTED)

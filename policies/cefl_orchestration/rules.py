@@ -73,7 +73,8 @@ class FednovaUe(Rule):
     """FedNova over the UEs: no data leave them.
 
     Clocks in the middle of their ranges, DCs at half speed, mini-batches of ``mean_minibatch``, and in each round new
-    counts of iterations, uniform around ``mean_iterations``: with equal counts FedNova is FedAvg.
+    counts of iterations around ``mean_iterations`` (`counts_around`): with equal counts FedNova is FedAvg. The options
+    tuned for a scenario are the means of CE-FL's decisions on the tuning seeds.
     """
 
     mean_minibatch: float = ranged(0.2, above=0, high=1)
@@ -87,8 +88,7 @@ class FednovaUe(Rule):
 
     def act(self, observation: Observation) -> NDArray:
         p, net = self._system.params, self._system.network
-        drawn = np.round(self._rng.uniform(1.0, 2.0 * self.mean_iterations - 1.0, p.num_ues + p.num_dcs))
-        counts = np.clip(drawn, 1, p.max_iterations)
+        counts = counts_around(self.mean_iterations, p.max_iterations, self._rng.random(p.num_ues + p.num_dcs))
         minibatch = max(self.mean_minibatch, p.min_minibatch)
         return self.native(
             observation,
@@ -117,3 +117,27 @@ class FednovaDpu(FednovaUe):
     @property
     def offloaded(self) -> float:
         return OFFLOADED
+
+
+def counts_around(mean: float, most: int, drawn: NDArray) -> NDArray:
+    """Whole counts in 1 .. ``most``, ``mean`` on average, from numbers ``drawn`` uniformly in [0, 1).
+
+    A count is a number x, uniform in the widest range around the mean that 1 and ``most`` allow, rounded up with the
+    probability of its fraction and else down, which keeps the mean: count <= k where x + u < k + 1 for a uniform u.
+    A mean above ``most`` is ``most``.
+
+    >>> counts_around(2.0, 6, np.array([0.0, 0.2, 0.3, 0.7, 0.8]))
+    array([1., 1., 2., 2., 3.])
+    """
+    mean = min(mean, float(most))
+    width = min(mean - 1.0, most - mean)
+    if width == 0.0:
+        return np.full(len(drawn), mean)
+
+    def area(to: NDArray) -> NDArray:
+        """The integral from minus infinity of the probability that u < z."""
+        return np.clip(to, 0.0, 1.0) ** 2 / 2.0 + np.maximum(to - 1.0, 0.0)
+
+    above = np.arange(2.0, most + 1.0)
+    at_most = (area(above - mean + width) - area(above - mean - width)) / (2.0 * width)
+    return 1.0 + (drawn[:, None] >= at_most).sum(axis=1)

@@ -325,6 +325,7 @@ def test_a_model_file_is_a_policy_and_comes_with_a_warning(model, tmp_path):
 # Recorded traces ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.undisturbed  # compares with other processes
 def test_recorded_traces_take_the_place_of_seeds(tmp_path):
     env = gym.make(CELL, scenario="tiny").unwrapped
     traces = []

@@ -23,6 +23,19 @@ def _started():
     return env
 
 
+def _lanes(id=ID, **kwargs):
+    env = SystemVectorEnv(gym.make(id, scenario="tiny", **kwargs).unwrapped.system, 3)
+    env.reset(seed=0)
+    return env
+
+
+def _one_wrong(env, lane, value):
+    """Its lowest action, but for one number of one lane."""
+    action = env.action_space.low.copy()
+    action[lane, 1] = value
+    return env.step(action)
+
+
 def _trace(**changes):
     """A valid trace of `tiny` with fields replaced (a function of the old value), removed (None) or added."""
     trace = _started().trace
@@ -91,6 +104,19 @@ ACTIONS = {
     "float cells": (lambda: _started().step(np.array([0.0, 1, 2, 0])), "int64.* got shape .*float64"),
     "no action": (lambda: _started().step(None), "action: MultiDiscrete"),
     "NaN": (lambda: _started().step(np.full(4, np.nan)), "float64"),
+    "too few lanes": (
+        lambda: _lanes().step(np.zeros((2, 4), int)),
+        r"3 lanes of MultiDiscrete.* wanted \(shape \(3, 4\), int64\), got shape \(2, 4\)",
+    ),
+    "no lanes": (lambda: _lanes().step(np.zeros(4, int)), r"3 lanes of .* got shape \(4,\)"),
+    "too few UEs in all lanes": (lambda: _lanes().step(np.zeros((3, 2), int)), r"\(shape \(4,\).* got shape \(2,\)"),
+    "negative cell of a lane": (lambda: _one_wrong(_lanes(), 2, -1), r"action\[1\] of lane 2 = -1 is outside"),
+    "NaN of a lane": (
+        lambda: _one_wrong(_lanes("rangym/NomaAllocation-v0", action="scores"), 1, np.nan),
+        r"action\[1\] of lane 1 = nan is outside Box",
+    ),
+    "reset options": (lambda: _make().reset(options={"trac": 0}), "'trace' wanted, got 'trac'; did you mean 'trace'"),
+    "reset options of lanes": (lambda: _lanes().reset(options={"trac": 0}), "did you mean 'trace'"),
     "before reset": (lambda: _make().step(np.zeros(4, int)), r"before reset\(\)"),
     "picture before reset": (lambda: _make(render_mode="rgb_array").render(), r"before reset\(\)"),
     "masks before reset": (lambda: _make().action_masks(), r"before reset\(\)"),
@@ -120,6 +146,11 @@ TRACES = {
 }
 POLICIES = {
     "unknown policy": (lambda: policies.make("max_snr"), "policy: one of .*'max_snr'; did you mean 'max_sinr'"),
+    "unknown policy of a problem": (
+        lambda: policies.entry("fix_aggregator", "rangym/CeflOrchestration-v0"),
+        r"policy: one of fixed_aggregator, (?!.*(max_sinr|random_fixed)).*did you mean 'fixed_aggregator'",
+    ),
+    "policy known elsewhere": (lambda: policies.entry("bayes_filtr", ID), "did you mean 'bayes_filter'"),
     "unknown option": (lambda: policies.make("a3:offset=3"), "a3: unknown option 'offset'; did you mean 'offset_db'"),
     "option without value": (lambda: policies.make("a3:offset_db"), "options are KEY=VALUE, got 'offset_db'"),
     "predict without task": (lambda: policies.make("max_sinr").predict({}), r"policy.bind\(Task.of"),

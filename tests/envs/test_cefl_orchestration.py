@@ -560,6 +560,7 @@ TRACES = {
     "negative rate": (("dc_to_dc_bps", (1, 0, 1), -1), "trace: 'dc_to_dc_bps' above 0 wanted, got -1.0"),
     "NaN rate": (("uplink_bps", (1, 0, 1), np.nan), "trace: field 'uplink_bps' holds NaN or infinity"),
     "negative drift": (("drift_per_s", 3, -1e-3), r"trace: 'drift_per_s' of at least 0 wanted, got -0.001 at \(3,\)"),
+    "negative key": (("minibatch_key", 2, -1), r"'minibatch_key' with integers of at least 0 wanted, got -1 at \(2,\)"),
     "lost BS": (("uplink_bps", (2, slice(None), 1), 0), "got BS 1 without any link to a UE in slot 2"),
     "BS without a DC": (("backhaul_bps", (0, 1), 0), "got BS 1 without any link to a DC in slot 0"),
     "more than the DC takes": (
@@ -574,6 +575,13 @@ def test_refused_traces(name):
     change, message = TRACES[name]
     with pytest.raises(ValueError, match=message):
         make().reset(options={"trace": changed(*change)})
+
+
+def test_keys_that_are_no_integers_are_refused():
+    trace = model().sample(np.random.default_rng(0))
+    keys = trace.slots["minibatch_key"].astype(np.float64)
+    with pytest.raises(ValueError, match="'minibatch_key' with integers of at least 0 wanted, got .* at "):
+        make().reset(options={"trace": Trace({}, {**trace.slots, "minibatch_key": keys})})
 
 
 def test_a_trace_of_another_network_is_refused():

@@ -8,7 +8,9 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 
+from rangym.envs.cefl_orchestration import training
 from rangym.envs.cefl_orchestration.codings import encode
 from rangym.envs.cefl_orchestration.samples import moved
 from rangym.envs.cefl_orchestration.training import TrainedRounds
@@ -295,6 +297,12 @@ def test_the_model_cannot_be_written_to_and_needs_a_reset():
         (lambda: None, "a single CeflOrchestration environment wanted, got None"),
         (lambda: gym.make_vec(ID, num_envs=2, scenario="tiny"), "a single CeflOrchestration"),
         (lambda: gym.wrappers.RescaleAction(gym.make(ID, scenario="tiny"), 0.0, 1.0), "its own coding of actions"),
+        (lambda: make(), "a CeflOrchestration environment without TrainedRounds wanted, got <TrainedRounds"),
+        (lambda: gym.wrappers.RecordEpisodeStatistics(make()), "a CeflOrchestration environment without TrainedRounds"),
+        (
+            lambda: gym.wrappers.RenderCollection(gym.make(ID, scenario="tiny", render_mode="rgb_array")),
+            "its own render_mode 'rgb_array' wanted, got 'rgb_array_list' of a wrapper",
+        ),
     ],
 )
 def test_another_environment_or_coding_is_refused(wrapped, says):
@@ -332,6 +340,42 @@ def test_a_trace_with_unusable_keys_is_refused():
     for keys in (-trace.slots["minibatch_key"], trace.slots["minibatch_key"].astype(float)):
         with pytest.raises(ValueError, match="'minibatch_key' with integers of at least 0"):
             env.reset(options={"trace": Trace(trace.constants, {**trace.slots, "minibatch_key": keys})})
+
+
+@pytest.mark.parametrize("scenario", ["small", "small_gap"])
+def test_the_picture_shows_what_was_trained(scenario, monkeypatch):
+    """The bars of a round add up to its J, with the loss in place of the bound; the line is the accuracy."""
+    figures = []
+    monkeypatch.setattr(training, "picture", lambda draw: figures.append(Figure()) or draw(figures[-1]))
+    env = make(scenario, overrides={"render_mode": "rgb_array", "horizon": 5})
+    with pytest.raises(RuntimeError, match="before reset"):
+        env.render()
+    metrics = []
+    for seed in (0, 1):  # nothing of the first episode stays
+        env.reset(seed=seed)
+        env.render()
+        assert not [twin for axes in figures[-1].axes for twin in axes.lines if axes.get_ylabel()]
+        metrics = [env.step(env.action_space.sample())[-1]["metrics"] for _ in range(3)]
+    env.render()
+    *_, bars, line = figures[-1].axes
+    stacked = np.array([[bar.get_height() for bar in part] for part in bars.containers])
+    assert stacked.shape == (3, 3)
+    np.testing.assert_allclose(stacked.sum(axis=0), [m["J"] for m in metrics], rtol=1e-12)
+    np.testing.assert_allclose(stacked[0], [20 * m["loss"] for m in metrics], rtol=1e-12)
+    (drawn,) = line.lines
+    assert drawn.get_xdata().tolist() == [1, 2, 3] and drawn.get_ydata().tolist() == [m["accuracy"] for m in metrics]
+    assert line.get_ylabel() == f"accuracy {metrics[-1]['accuracy']:.2f}" and bars.get_title("left").startswith("J as")
+
+
+def test_pictures_are_made_where_they_are_asked_for():
+    env = make()
+    env.reset(seed=0)
+    assert env.render() is None
+    plain = make(overrides={"render_mode": "rgb_array"})
+    plain.reset(seed=0)
+    plain.step(plain.action_space.sample())
+    shown, inner = plain.render(), plain.env.render()
+    assert shown.shape == inner.shape and shown.dtype == np.uint8 and not np.array_equal(shown, inner)
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")

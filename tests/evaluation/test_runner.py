@@ -191,6 +191,26 @@ def test_seeds_in_words():
 
 
 @pytest.mark.parametrize(
+    ("word", "name", "scenario", "says"),
+    [
+        ("fixed_aggregator:dc=3", "CeflOrchestration", "tiny", "dc: one of 0..1 wanted, got 3"),
+        ("tuned_constant:constant=paper", "CeflOrchestration", "tiny", "constant: .* numbers wanted"),
+        ("local_online", "QosClustering", "small", "local_online: heads that adapt"),
+        ("ppo_cells", "QosClustering", "tiny", "ppo_cells: trained on 'small' for"),
+    ],
+)
+def test_what_the_scenario_does_not_allow_is_refused_before_any_trace(word, name, scenario, says, monkeypatch):
+    monkeypatch.setattr("rangym.evaluation.runner.run_grid", lambda *_, **__: pytest.fail("jobs were started"))
+    with pytest.raises(ValueError, match=says):
+        evaluate(["random", word], Benchmark(f"rangym/{name}-v0", scenario, [0]))
+
+
+def test_a_table_of_all_policies_shows_what_one_of_them_refuses():
+    results = evaluate(None, Benchmark("rangym/QosClustering-v0", "tiny", [0]))
+    assert results.episodes and any("trained on 'small'" in problem for problem in results.problems)
+
+
+@pytest.mark.parametrize(
     ("call", "says"),
     [
         (lambda: benchmark([10_000]), "kept for tuning"),

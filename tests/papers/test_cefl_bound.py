@@ -46,6 +46,21 @@ def test_every_policy_stays_below_the_bound_and_the_reference_is_the_best():
         assert comparison.bound("lower").mean() <= comparison.bound().mean()
 
 
+@pytest.mark.parametrize("points", [50, 20_000, 100_000, 1_000_000])
+@pytest.mark.parametrize("scenario", ["small_fixed", "small"])
+def test_the_bound_holds_and_is_close_however_many_data_points_there_are(scenario, points):
+    """In seconds the programmes of many points were so badly scaled that the solver did not end."""
+    small = {"min_points": min(50, points), "horizon": 4 if scenario == "small_fixed" else 1}
+    for seed in range(3):
+        env = make_env(ID, scenario, {"mean_points": points, "action": "native", **small})
+        env.reset(seed=seed)
+        found = cards.bound(env.system, env.trace)
+        assert found.kind == "certified" and found.lower <= found.value < 0
+        assert found.lower >= found.value * ((1 + 0.002) if scenario == "small_fixed" else 1.35)
+        steps = list(Episode(env, policies.make("random"), np.random.default_rng(seed), env.trace))
+        assert np.mean([step.reward for step in steps]) <= found.value
+
+
 def test_the_references_decision_stepped_under_native_comes_near_the_bound():
     env = make_env(ID, "small_fixed", {"action": "native", "horizon": 4})
     env.reset(seed=0)

@@ -2,7 +2,7 @@
 
 import itertools
 import runpy
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -105,6 +105,36 @@ def test_what_is_almost_solved_makes_a_decision_and_proves_nothing(monkeypatch):
     assert almost.value == pytest.approx(exact.value, rel=1e-4) and almost.bound == -np.inf
     with pytest.raises(SolverError, match="AlmostSolved"):
         search_of(given).relaxed_bound(0)
+
+
+@pytest.mark.parametrize("slower", [1e-3, 1e3])
+@pytest.mark.parametrize("size", [(6, 3, 3, True), (20, 10, 5, False)])
+def test_the_unit_of_time_changes_nothing(size, slower):
+    """All that takes a second takes ``slower`` seconds, with the same energies and a price of delay to match."""
+    given = instances.problem(*size, seed=2)
+    network, old = given.network, given.conditions
+    powers = {f.name: getattr(network, f.name) / slower for f in fields(network) if f.name.endswith("_power_w")}
+    scaled = replace(
+        given,
+        network=replace(
+            network,
+            **powers,
+            capacitance=network.capacitance * slower**2,
+            machine_points_per_s=network.machine_points_per_s / slower,
+        ),
+        conditions={k: v if k == "data_points" else np.asarray(v) / slower for k, v in old.items()},
+        clock_low_hz=given.clock_low_hz / slower,
+        clock_high_hz=given.clock_high_hz / slower,
+        drift_per_s=given.drift_per_s / slower,
+        delay_weight=given.delay_weight / slower,
+    )
+    plain, slow = fixed_reference(given), fixed_reference(scaled)
+    assert scaled.cost(plain.decision | speeds(plain.decision, 1 / slower)) == pytest.approx(plain.value, rel=1e-12)
+    assert slow.value == pytest.approx(plain.value, rel=1e-7) and slow.bound == pytest.approx(plain.bound, rel=1e-7)
+
+
+def speeds(decision, factor):
+    return {name: decision[name] * factor for name in ("clock_hz", "points_per_s")}
 
 
 # The decision and the bound -------------------------------------------------------------------------------------------

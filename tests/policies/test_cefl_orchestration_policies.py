@@ -1,5 +1,7 @@
 """CeflOrchestration's rules against decisions worked out by hand."""
 
+import json
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -7,10 +9,12 @@ import pytest
 import rangym  # noqa: F401
 from rangym import policies
 from rangym.baselines.cefl_orchestration import AGENTS
-from rangym.envs.cefl_orchestration.system import RATES
+from rangym.envs.cefl_orchestration.system import RATES, CeflOrchestration
 from rangym.evaluation import Benchmark, evaluate
-from rangym.policies import Knowledge, Task
+from rangym.evaluation.problems.cefl_orchestration import mean_work
+from rangym.policies import Knowledge, Task, registry
 from rangym.policies.cefl_orchestration.observed import conditions
+from rangym.policies.cefl_orchestration.rules import counts_around
 
 ID = "rangym/CeflOrchestration-v0"
 
@@ -114,6 +118,60 @@ def test_fednova(name, share):
     np.testing.assert_allclose(d["ue_minibatch"], 0.2, rtol=1e-12)
     counts = np.concatenate([d["ue_iterations"], d["dc_iterations"]])
     assert set(counts) == {1, 2, 3} and d["aggregator"] == 2
+
+
+@pytest.mark.parametrize("mean", [1.17, 1.5, 2.0, 2.64, 3.5, 4.4, 5.9])
+def test_counts_are_whole_differ_and_keep_their_mean(mean):
+    """Against numbers drawn and rounded one by one."""
+    rng, most, number = np.random.default_rng(0), 6, 400_000
+    counts = counts_around(mean, most, rng.random(number))
+    assert set(counts) <= set(range(1, most + 1)) and len(set(counts)) > 1
+    assert counts.mean() == pytest.approx(mean, abs=4 * counts.std() / number**0.5)
+    width = min(mean - 1, most - mean)
+    rounded = np.floor(rng.uniform(mean - width, mean + width, number) + rng.random(number))
+    shares = [[(drawn == k).mean() for k in range(1, most + 1)] for drawn in (counts, rounded)]
+    np.testing.assert_allclose(*shares, atol=6 * (0.25 / number) ** 0.5)
+
+
+def test_counts_at_the_ends_and_of_the_default_mean():
+    drawn = np.random.default_rng(1).random(1000)
+    assert (counts_around(1.0, 6, drawn) == 1).all() and (counts_around(6.0, 6, drawn) == 6).all()
+    assert (counts_around(2.0, 1, drawn) == 1).all()
+    np.testing.assert_array_equal(counts_around(2.0, 6, drawn), np.round(1 + 2 * drawn))  # quarter, half, quarter
+
+
+@pytest.mark.parametrize("scenario", ["tiny", "small_fixed"])
+def test_fednova_is_tuned_to_the_mean_work_of_the_convex_reference(scenario):
+    """The stored options are the means of its evaluation on the tuning seeds, and the benchmark runs them."""
+    seeds = range(10_000, 10_006)
+    found = evaluate(["convex_reference"], Benchmark(ID, scenario, seeds, any_seed=True), bounds=False).comparison()
+    rows = found.rows["convex_reference"].values()
+    means = {name: np.mean([row["metrics"][name] for row in rows]) for name in ("iterations", "minibatch_share")}
+    for name in ("fednova_ue", "fednova_dpu"):
+        tuned = policies.make(f"{name}:tuned", scenario=scenario)
+        assert tuned.mean_iterations == pytest.approx(means["iterations"], rel=5e-3)
+        assert tuned.mean_minibatch == pytest.approx(means["minibatch_share"], rel=5e-3)
+        assert tuned.aggregator == 0
+        assert f"{name}:tuned" in Benchmark(ID, scenario, [0]).chosen()
+
+
+def test_the_command_of_the_tuned_options_adds_them_to_a_file(tmp_path, capsys):
+    file = tmp_path / "tuned.json"
+    file.write_text('{"fednova_dpu": {"small": {}}, "fednova_ue": "fednova_dpu"}')
+    mean_work.main(["--scenarios", "tiny", "--episodes", "2", "--rounds", "1", "--save", str(file)])
+    kept = json.loads(file.read_text())
+    assert kept["fednova_dpu"].keys() == {"small", "tiny"} and kept["fednova_ue"] == "fednova_dpu"
+    entry, first = kept["fednova_dpu"]["tiny"], []
+    for seed in (10_000, 10_001):
+        first.append(played("convex_reference", seed, "tiny")[2]["metrics"])
+    assert entry["options"]["mean_iterations"] == pytest.approx(np.mean([m["iterations"] for m in first]), rel=5e-3)
+    assert entry["options"]["mean_minibatch"] == pytest.approx(np.mean([m["minibatch_share"] for m in first]), rel=5e-3)
+    assert entry["seeds"] == "10000:10002" and entry["command"].endswith(f"--rounds 1 --save {file}")
+    assert str(entry["options"]) in capsys.readouterr().out
+
+
+def test_every_scenario_has_a_tuned_fednova():
+    assert registry.tuned("fednova_dpu").keys() == CeflOrchestration.scenarios.keys()
 
 
 def test_fednova_with_one_iteration_draws_no_other():

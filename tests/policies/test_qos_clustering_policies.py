@@ -1,5 +1,7 @@
 """QosClustering's policies: each rule against its formula, the oracles against replay, nothing beyond the bound."""
 
+import itertools
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -141,6 +143,23 @@ def test_the_plan_of_the_day_is_worth_what_it_says_and_beats_the_others():
         assert plan.converged and rewards.mean() == pytest.approx(-plan.cost / (20 * 4), rel=1e-6)
         for name in ("true_groups", "sticky_smoothed", "greedy_smoothed", "global_frozen"):
             assert episode(env, policies.make(name), seed)[2].mean() <= rewards.mean() + 1e-9
+
+
+@pytest.mark.parametrize("beta", [0.1, 3.0])
+def test_the_plan_of_the_day_is_worth_the_cheapest_labels_of_each_slot_at_least(beta):
+    """With dear heads no single cell gains by moving, from wherever the others are: all would have to move at once."""
+    env = make_env(beta=beta)
+    every = np.array(list(itertools.product(range(3), repeat=4)))
+    used = np.array([len(set(labels)) for labels in every])
+    for seed in range(3):
+        env.reset(seed=seed)
+        loss, kernel = (env.trace.slots[field][1:-1].astype(np.float64) for field in ("loss", "kernel"))
+        alone = loss[:, np.arange(4), every].sum(axis=2) + beta * used
+        labels = every[alone.argmin(axis=1)]
+        before = np.concatenate([np.zeros((1, 4), np.int64), labels[:-1]])
+        weights = weights_of(env.system)
+        cost = sum(slot_cost(labels[t], loss[t], kernel[t], before[t], weights) for t in range(20))
+        assert best_plan(env.system, env.trace).cost <= cost + 1e-9
 
 
 @pytest.mark.parametrize("form", [{}, {"kappa": 0.0}, {"lam": 0.0}, {"beta": 0.0}, {"library": "global"}])

@@ -59,11 +59,13 @@ def claims(rows: Rows) -> Iterator[Claim]:
         (ours, oma),
         "Scenario `tight`, OMA with equal time shares.",
     )
-    yield _faster(rows, "MBA-KKT makes clustered learning converge faster than R-F", "Fig. 3", (ours, plain))
+    yield _compared(
+        rows, "MBA-KKT makes clustered learning converge faster than R-F", "Fig. 3", (ours, plain), early=True
+    )
     for other, name in ((fedavg, "one model for all (FedAvg)"), (random, "random clusters")):
         yield _compared(rows, f"Clustered learning is more accurate than {name}", "Fig. 4", (cfl, other))
     for other, name in ((fedavg, "one model for all (FedAvg)"), (random, "random clusters")):
-        yield _faster(rows, f"Clustered learning converges faster than {name}", "Fig. 4", (cfl, other))
+        yield _compared(rows, f"Clustered learning converges faster than {name}", "Fig. 4", (cfl, other), early=True)
     drop = {
         kind: 100 * (_trained(rows, kind, DRAWN, cfl) - _trained(rows, kind, DRAWN, random)).mean() for kind in TESTED
     }
@@ -86,36 +88,22 @@ def _trained(rows: Rows, name: str, concentration: float, run: Run) -> NDArray:
     return rows.values("training", name, method=method, concentration=concentration, allocation=allocation)
 
 
-def _compared(rows: Rows, statement: str, where: str, runs: tuple[Run, Run], note: str = "") -> Claim:
-    """The first run's accuracy is higher than the second's."""
+def _compared(
+    rows: Rows, statement: str, where: str, runs: tuple[Run, Run], note: str = "", *, early: bool = False
+) -> Claim:
+    """The first run's accuracy is higher than the second's, at the end or early on."""
+
+    def accuracy(kind: str, concentration: float, run: Run) -> NDArray:
+        found = _trained(rows, f"{kind}_curve" if early else kind, concentration, run)
+        return 100 * (found[:, 0] if early else found)
 
     def reading(kind: str, concentration: float) -> Reading:
-        larger, smaller = (100 * _trained(rows, kind, concentration, run) for run in runs)
+        larger, smaller = (accuracy(kind, concentration, run) for run in runs)
         return order(f"{kind}, alpha {concentration:g}", larger, smaller, " %")
 
-    return Claim(
-        statement,
-        where,
-        "higher accuracy",
-        _whichever_then_all(reading),
-        " ".join(filter(None, (STAND_IN, note))),
-    )
-
-
-def _faster(rows: Rows, statement: str, where: str, runs: tuple[Run, Run]) -> Claim:
-    """The first run's accuracy is higher than the second's early on."""
-
-    def reading(kind: str, concentration: float) -> Reading:
-        larger, smaller = (100 * _trained(rows, f"{kind}_curve", concentration, run)[:, 0] for run in runs)
-        return order(f"{kind}, alpha {concentration:g}", larger, smaller, " %")
-
-    return Claim(
-        statement,
-        where,
-        "faster",
-        _whichever_then_all(reading),
-        f"Accuracy after {LAST_ROUNDS} rounds. {STAND_IN}",
-    )
+    notes = (f"Accuracy after {LAST_ROUNDS} rounds.", STAND_IN) if early else (STAND_IN, note)
+    wanted = "faster" if early else "higher accuracy"
+    return Claim(statement, where, wanted, _whichever_then_all(reading), " ".join(filter(None, notes)))
 
 
 def _whichever_then_all(reading: Callable[[str, float], Reading]) -> tuple[Reading, ...]:

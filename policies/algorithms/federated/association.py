@@ -72,7 +72,7 @@ class AssociationSearch:
         self._prices: dict[str, NDArray | float] = {
             **coefficients.prices,
             **learning.prices,
-            "A": learning.delay_price,
+            "A": learning.delay_price * coefficients.unit_s,
         }
 
     def relaxed_bound(self, aggregator: int) -> float:
@@ -178,8 +178,8 @@ class AssociationSearch:
         shape = conic_shape(c.ues, c.stations, c.centres, path_s.shape[1], shared_relay, self.learning.sliced)
         numbers: dict[str, NDArray | float] = self._numbers | {
             "allowed": allowed,
-            "path_time": path_s,
-            "centre_time": c.between_s[:, aggregator],
+            "path_time": path_s / c.unit_s,
+            "centre_time": c.between_s[:, aggregator] / c.unit_s,
         }
         prices = dict(self._prices)
         prices["I"] = path_price

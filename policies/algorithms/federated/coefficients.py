@@ -1,6 +1,7 @@
 """The numbers of a round's convex programme, scaled, and the way back from its solution to a decision.
 
-Data are measured in the mean size of a UE's data, times in seconds and everything that is paid in units of J. The
+Data are measured in the mean size of a UE's data, times in the mean time in which a UE's fastest clock works through
+so much, and everything that is paid in units of J: in seconds the solver would not end where data are many. The
 learning term is linear once the server's scale vartheta is a number; `Prices` holds what it is then.
 """
 
@@ -77,19 +78,21 @@ class Coefficients:
         share = network.dynamic_share
         peak_power = network.machine_power_w * network.machines
         cycles = network.cycles_per_point * self.unit
+        least_s = cycles / problem.clock_high_hz
+        self.unit_s = unit_s = float(least_s.mean())
         self.numbers: dict[str, NDArray | float] = {
             "points": self.points / self.unit,
-            "uplink_time": uplink_s,
-            "backhaul_time": backhaul_s,
-            "least_time": np.concatenate([cycles / problem.clock_high_hz, self.unit / machine_points]),
-            "most_time": cycles / problem.clock_low_hz,
-            "ue_energy": np.sqrt(energy["ue_compute"] * network.capacitance * cycles**3 / 2.0),
-            "centre_energy": np.sqrt(energy["dc_compute"] * share * peak_power) * self.unit / machine_points,
+            "uplink_time": uplink_s / unit_s,
+            "backhaul_time": backhaul_s / unit_s,
+            "least_time": np.concatenate([least_s, self.unit / machine_points]) / unit_s,
+            "most_time": cycles / problem.clock_low_hz / unit_s,
+            "ue_energy": np.sqrt(energy["ue_compute"] * network.capacitance * cycles**3 / 2.0) / unit_s,
+            "centre_energy": np.sqrt(energy["dc_compute"] * share * peak_power / unit_s) * self.unit / machine_points,
         }
         self.prices: dict[str, NDArray | float] = {
             "y": energy["ue_data"] * network.ue_power_w * uplink_s,
             "w": energy["bs_data"] * network.backhaul_power_w * backhaul_s,
-            "T": np.concatenate([np.zeros(self.ues), energy["dc_compute"] * (1.0 - share) * peak_power]),
+            "T": np.concatenate([np.zeros(self.ues), energy["dc_compute"] * (1.0 - share) * peak_power * unit_s]),
             "e": 1.0,
         }
 
@@ -165,7 +168,7 @@ class Coefficients:
         offload /= np.maximum(offload.sum(axis=1, keepdims=True), 1.0)
         forward = np.clip(solution["w"], 1e-15, None)
         forward = forward / forward.sum(axis=1, keepdims=True)
-        samples, time = np.maximum(solution["x"], 0.0) * self.unit, np.maximum(solution["T"], 1e-12)
+        samples, time = np.maximum(solution["x"], 0.0) * self.unit, np.maximum(solution["T"] * self.unit_s, 1e-12)
         received = ((offload * self.points[:, None]).sum(axis=0)[:, None] * forward).sum(axis=0)
         kept = np.maximum(self.points * (1.0 - offload.sum(axis=1)), 0.0)
         full = iterations * np.concatenate([kept, received])

@@ -86,23 +86,32 @@ def plan_heads(
 ) -> HeadPaths:
     """Paths of low cost for known losses (T, N, S) and kernels (T, N, N): an exact path of one cell after the other.
 
-    Starts from the descent of each slot, without migrations, on losses averaged over the three slots on either side.
-    ``before`` (N,) are the heads before the first slot, 0 where it is None. No optimum, but one that no policy without
-    the future comes near.
+    The better of two starts, each slot by itself: its descent without migrations on losses averaged over the three
+    slots on either side, and its labels of least loss and price of heads (the best of all with up to five heads), so
+    that the plan costs no more than these. ``before`` (N,) are the heads before the first slot, 0 where it is None. No
+    optimum, but one that no policy without the future comes near.
     """
     table, k = np.ascontiguousarray(losses, dtype=np.float64), np.ascontiguousarray(kernel, dtype=np.float64)
     if table.ndim != 3 or k.shape != (*table.shape[:2], table.shape[1]) or not np.isfinite(table).all():
         raise WrongValue(f"losses: finite (T, N, S) wanted, with kernels (T, N, N), got {table.shape} and {k.shape}")
-    slots, cells, _ = table.shape
-    first = np.zeros(cells, dtype=np.int64) if before is None else np.asarray(before, dtype=np.int64)
-    free = Weights(weights.lam, weights.beta, 0.0)
-    labels = np.stack([choose_heads(around.mean(axis=0), k[t], first, free) for t, around in _windows(table)])
+    first = np.zeros(table.shape[1], dtype=np.int64) if before is None else np.asarray(before, dtype=np.int64)
+    free, alone = Weights(weights.lam, weights.beta, 0.0), Weights(0.0, weights.beta, 0.0)
+    averaged = [choose_heads(around.mean(axis=0), k[t], first, free) for t, around in _windows(table)]
+    cheapest = [choose_heads(table[t], k[t], first, alone) for t in range(len(table))]
+    plans = [_swept(table, k, np.stack(start), first, weights, max_sweeps) for start in (averaged, cheapest)]
+    return min(plans, key=lambda plan: plan.cost)
+
+
+def _swept(
+    table: NDArray, kernel: NDArray, labels: NDArray, first: NDArray, weights: Weights, max_sweeps: int
+) -> HeadPaths:
+    """The paths that sweeps over the cells make of ``labels`` (T, N)."""
     sweeps, changed = 0, True
     while changed and sweeps < max_sweeps:
-        changed = _sweep(table, k, labels, first, weights.lam, weights.beta, weights.kappa)
+        changed = _sweep(table, kernel, labels, first, weights.lam, weights.beta, weights.kappa)
         sweeps += 1
     previous = np.concatenate([first[None], labels[:-1]])
-    cost = sum(slot_cost(labels[t], table[t], k[t], previous[t], weights) for t in range(slots))
+    cost = sum(slot_cost(labels[t], table[t], kernel[t], previous[t], weights) for t in range(len(table)))
     return HeadPaths(labels, cost, sweeps, not changed)
 
 

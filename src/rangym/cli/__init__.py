@@ -40,7 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
     if os.getcwd() not in sys.path:  # a user's module in this folder is found, but never in place of an installed one
         sys.path.append(os.getcwd())
-    args = _parser(argv).parse_args(argv)
+    args, unknown = _parser(argv).parse_known_args(argv)
+    if unknown:  # said by the command's own parser, whose help lists what there is
+        args.refuse(f"unrecognized arguments: {' '.join(unknown)}")
     try:
         return args.run(args) or 0
     except BrokenPipeError:  # `rangym list | head`: the reader has left
@@ -85,6 +87,6 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         going_on = getattr(module, "going_on", _nothing_kept)
-        command.set_defaults(run=module.run, going_on=going_on, prog=command.prog)
+        command.set_defaults(run=module.run, going_on=going_on, prog=command.prog, refuse=command.error)
         module.add_arguments(command)
     return parser

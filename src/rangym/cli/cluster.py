@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from rangym.envs.errors import WrongValue
-
 if TYPE_CHECKING:
     from rangym.evaluation.problems.qos_clustering.sharing_study import SharingStudy
 
@@ -26,11 +24,15 @@ EXAMPLE = """\
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from rangym.evaluation.amounts import number
+
     parser.add_argument("file", metavar="FILE.npz", help="days made by `rangym trace import --kind qos`")
     parser.add_argument("--predictor", metavar="FILE", help="one that `rangym pretrain --days` made (default: linear)")
-    parser.add_argument("--lam", type=float, default=0.002, help="weight of the cut (default: %(default)s)")
-    parser.add_argument("--beta", type=float, default=0.15, help="price of a predictor (default: %(default)s)")
-    parser.add_argument("--rho", type=float, default=0.03, help="ridge (default: %(default)s)")
+    weight = number(float, low=0)
+    parser.add_argument("--lam", type=weight, default=0.002, help="weight of the cut (default: %(default)s)")
+    parser.add_argument("--beta", type=weight, default=0.15, help="price of a predictor (default: %(default)s)")
+    ridge = number(float, above=0)
+    parser.add_argument("--rho", type=ridge, default=0.03, help="ridge (default: %(default)s)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -40,11 +42,6 @@ def run(args: argparse.Namespace) -> int:
     from rangym.evaluation.problems.qos_clustering.sharing_study import methods_for, samples_of_days, study
     from rangym.evaluation.progress import progress
 
-    for name in ("lam", "beta", "rho"):
-        if not getattr(args, name) >= 0 or (name == "rho" and args.rho == 0):
-            raise WrongValue(
-                f"--{name}: a number {'above' if name == 'rho' else 'of at least'} 0 wanted, got {getattr(args, name)}"
-            )
     days = load_days(args.file)
     samples = samples_of_days(days, predictor_for(days, args.predictor or FITTED, args.file))
     found = study(

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rangym.cli import arguments
 from rangym.envs.errors import WrongValue
 from rangym.envs.params import nearest
+
+if TYPE_CHECKING:
+    from rangym.evaluation import Benchmark
 
 DESCRIPTION = """\
 Run policies on the same traces and compare them: means, paired differences, bounds.
@@ -61,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         from rangym.evaluation.report import check_extra, write_html
 
         check_extra()
-    against = None if args.against is None else _row_of(args.against, args.policies, args.scenario)
+    against = None if args.against is None else _row_of(args.against, args.policies, benchmark)
     results = evaluate(
         args.policies,
         benchmark,
@@ -79,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     return arguments.print_problems(results, args.out)
 
 
-def _row_of(against: str, asked: Sequence[str], scenario: str) -> str:
+def _row_of(against: str, asked: Sequence[str], benchmark: Benchmark) -> str:
     """The row's name of the one asked policy that ``against`` means, said as it was asked, as its row, or by bare name.
 
     Refused before any episode is played.
@@ -87,7 +91,9 @@ def _row_of(against: str, asked: Sequence[str], scenario: str) -> str:
     from rangym.evaluation.identity import options_of
     from rangym.policies import registry, words
 
-    made = [registry.make(word, scenario=scenario) for word in asked]
+    for word in asked:
+        registry.entry(word, benchmark.env_id)  # refuses an unknown one with the names of the environment's own
+    made = [registry.make(word, scenario=benchmark.scenario) for word in asked]
     rows = [words.spell(policy.name, options_of(policy)[0]) for policy in made]
     meant = {row for word, row in zip(asked, rows, strict=True) if against in (word, row)}
     meant = meant or {row for row in rows if against == row.partition(":")[0]}

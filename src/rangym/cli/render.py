@@ -13,20 +13,24 @@ EXAMPLE = "  rangym render lda --scenario small --seed 0 --slots 100 --out lda.g
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from rangym.evaluation.amounts import number
     from rangym.evaluation.places import new_file
 
     parser.add_argument("policy", metavar="POLICY", help="see `rangym list`")
     arguments.add_environment(parser)
-    parser.add_argument("--seed", type=int, default=0, help="seed of the trace (default: %(default)s)")
-    parser.add_argument("--slots", type=int, default=100, help="at most so many slots (default: %(default)s)")
-    parser.add_argument("--fps", type=int, default=10, help="frames a second (default: %(default)s)")
+    parser.add_argument(
+        "--seed", type=number(int, low=0, limit=None), default=0, help="seed of the trace (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--slots", type=number(int, low=1), default=100, help="at most so many slots (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--fps", type=number(int, low=1, high=50), default=10, help="frames a second (default: %(default)s)"
+    )
     parser.add_argument("--out", type=new_file, required=True, metavar="FILE.gif", help="file to write")
 
 
 def run(args: argparse.Namespace) -> int:
-    for name in ("slots", "fps"):
-        if getattr(args, name) < 1:
-            raise WrongValue(f"--{name}: a number of at least 1 wanted, got {getattr(args, name)}")
     if not args.out.endswith(".gif"):
         raise WrongValue(f"--out: a file name ending in .gif wanted, got {args.out!r}")
     from rangym.evaluation.film import check_extra, film, write_gif

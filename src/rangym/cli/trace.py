@@ -37,6 +37,7 @@ QOS_ONLY = ("kpis", "columns", "period", "label_delay", *QOS_FLAGS)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from rangym.evaluation.amounts import number
     from rangym.evaluation.places import new_file
 
     parser.add_argument("action", choices=["import"], help="what to do")
@@ -46,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--kind", choices=["radio", "qos"], default="radio", help="what to make (default: %(default)s)")
     radio = parser.add_argument_group("--kind radio")
-    radio.add_argument("--cells", type=int, help="at most so many cells (default: 25)")
+    radio.add_argument("--cells", type=number(int, low=1), help="at most so many cells (default: 25)")
     qos = parser.add_argument_group("--kind qos")
     qos.add_argument("--kpis", metavar="A,B,C", help="the three KPIs (default: latency_ms,jitter_ms,rsrp_dbm)")
     qos.add_argument("--columns", metavar="OURS=THEIRS,...", help="what our columns are called there, in our units")
@@ -56,8 +57,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     qos.add_argument(
         "--jitter-is-sum", action="store_true", default=None, help="jitter is the sum over a row's packets"
     )
-    qos.add_argument("--period", type=float, metavar="S", help="seconds of a period (default: 900)")
-    qos.add_argument("--label-delay", type=int, metavar="H", help="periods predicted ahead (default: 4)")
+    seconds, periods = number(float, above=0), number(int, low=1)
+    qos.add_argument("--period", type=seconds, metavar="S", help="seconds of a period (default: 900)")
+    qos.add_argument("--label-delay", type=periods, metavar="H", help="periods predicted ahead (default: 4)")
     qos.add_argument(
         "--leave-out-sparse-cells",
         action="store_true",
