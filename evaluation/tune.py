@@ -1,4 +1,8 @@
-"""Options of a policy chosen on the tuning seeds, never on those that are published."""
+"""Options of a policy chosen on the tuning seeds, never on those that are published.
+
+One budget holds for every policy whose row is published: a grid of at most `BUDGET` points on 16 tuning seeds, wide
+enough that the best numbers stand inside it.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +27,8 @@ from rangym.evaluation.summary import Summary, summarise
 from rangym.policies import registry, words
 
 Options = dict[str, Any]
+BUDGET = 250
+"""The most points of a grid behind a published row."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +49,18 @@ class Tuning:
     @property
     def at_edge(self) -> list[str]:
         """Numeric options whose best value is the first or last tried: the optimum may lie outside the grid."""
-        return [
-            key
-            for key, values in self.grid.items()
-            if len(values) > 1
-            and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
-            and self.options[key] in (min(values), max(values))
-        ]
+        return edges(self.grid, self.options)
+
+
+def edges(grid: Mapping[str, Sequence[Any]], options: Mapping[str, object]) -> list[str]:
+    """The numeric options whose value is the first or last of the grid's."""
+    return [
+        key
+        for key, values in grid.items()
+        if len(values) > 1
+        and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+        and options[key] in (min(values), max(values))
+    ]
 
 
 def tune(

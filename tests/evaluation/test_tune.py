@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 
 import gymnasium as gym
 import pytest
@@ -9,9 +10,10 @@ import pytest
 from rangym import policies
 from rangym.envs.registration import OURS
 from rangym.evaluation import Benchmark, evaluate
+from rangym.evaluation.cards import benchmarks
 from rangym.evaluation.episode import make_env
 from rangym.evaluation.protocol import TUNING_SEEDS, parse_seeds
-from rangym.evaluation.tune import save, tune
+from rangym.evaluation.tune import BUDGET, edges, save, tune
 from rangym.policies import registry
 
 CELL = "rangym/CellAssociation-v0"
@@ -80,6 +82,29 @@ def test_shipped_options_are_what_they_say():
                 assert entry["command"].startswith("python -m rangym." if searched else f"rangym tune {policy}")
                 found += 1
     assert found >= 17
+
+
+ENDS = {("a3", "time_to_trigger"): 1}
+"""Best values that are the end of what the option allows."""
+RUNS_AWAY = {("wkhm", "small"): ["p", "q"]}
+"""WKHM is the better the less of the harmonic mean is left of it: smaller p and larger q gain for ever."""
+
+
+def test_published_options_were_found_within_the_budget_and_inside_their_grids():
+    tables = [(t.env_id, t.scenario) for t in benchmarks("published")]
+    grids = 0
+    for env_id, scenario in tables:
+        for policy, by_scenario in registry._stored(f"rangym.policies.{OURS[env_id][0]}").items():
+            entry = {} if isinstance(by_scenario, str) else by_scenario.get(scenario, {})
+            if "grid" not in entry:  # shared with another policy, or searched by a command of its own
+                continue
+            assert math.prod(map(len, entry["grid"].values())) <= BUDGET
+            assert len(parse_seeds(entry["seeds"])) == 16, (policy, scenario)
+            at_edge = edges(entry["grid"], entry["options"])
+            at_edge = [key for key in at_edge if ENDS.get((policy, key)) != entry["options"][key]]
+            assert at_edge == RUNS_AWAY.get((policy, scenario), []), (policy, scenario)
+            grids += 1
+    assert grids >= 17
 
 
 @pytest.mark.parametrize(
