@@ -1,7 +1,11 @@
 """Options of a policy chosen on the tuning seeds, never on those that are published.
 
-One budget holds for every policy whose row is published: a grid of at most `BUDGET` points on 16 tuning seeds, wide
-enough that the best numbers stand inside it.
+The budget of a published table, the same for every policy: at most `BUDGET` points of a grid, on the tuning seeds
+10000:10016, and the best value of an option is not the first or last of those tried unless the option's range ends
+there; a grid whose optimum does is moved and searched again. Options that buy computing time (evaluations, rounds,
+restarts, sites) or that name another algorithm (a form, a rule) may stay as they are. The constants of
+CeflOrchestration have a budget of their own: 4,000 evaluations on 20 tuning seeds
+(`rangym.evaluation.problems.cefl_orchestration.best_constants`).
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ from typing import Any
 
 from rangym.envs.errors import WrongValue
 from rangym.envs.files import write_whole
-from rangym.envs.params import Overrides
+from rangym.envs.params import Overrides, is_number, ranges
 from rangym.evaluation.grid import check_jobs
 from rangym.evaluation.identity import options_of
 from rangym.evaluation.protocol import TUNING_SEEDS, Benchmark, checked_seeds
@@ -27,8 +31,9 @@ from rangym.evaluation.summary import Summary, summarise
 from rangym.policies import registry, words
 
 Options = dict[str, Any]
-BUDGET = 250
-"""The most points of a grid behind a published row."""
+BUDGET = 256
+"""Points of a grid, times `SEEDS`."""
+SEEDS = TUNING_SEEDS[:16]
 
 
 @dataclass(frozen=True)
@@ -48,19 +53,24 @@ class Tuning:
 
     @property
     def at_edge(self) -> list[str]:
-        """Numeric options whose best value is the first or last tried: the optimum may lie outside the grid."""
-        return edges(self.grid, self.options)
+        """See `at_edge`."""
+        return at_edge(self.policy, self.grid, self.options)
 
 
-def edges(grid: Mapping[str, Sequence[Any]], options: Mapping[str, object]) -> list[str]:
-    """The numeric options whose value is the first or last of the grid's."""
-    return [
-        key
-        for key, values in grid.items()
-        if len(values) > 1
-        and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
-        and options[key] in (min(values), max(values))
-    ]
+def at_edge(policy: str, grid: Mapping[str, Sequence[object]], options: Mapping[str, object]) -> list[str]:
+    """Options whose best value is the first or last number tried: the optimum may lie outside the grid.
+
+    An end of the option's own range is no edge, as nothing lies beyond.
+    """
+    declared = ranges(registry.entry(policy).policy_class)
+    found = []
+    for key, values in grid.items():
+        numbers = [v for v in values if is_number(v)]
+        ends = (declared[key].low, declared[key].high) if key in declared else ()
+        tried = len(numbers) > 1 and options[key] in (min(numbers), max(numbers))
+        if tried and options[key] not in ends:
+            found.append(key)
+    return found
 
 
 def tune(
@@ -69,7 +79,7 @@ def tune(
     scenario: str,
     grid: Mapping[str, Sequence[Any]],
     *,
-    seeds: Iterable[int] = TUNING_SEEDS[:16],
+    seeds: Iterable[int] = SEEDS,
     overrides: Overrides | None = None,
     workers: int = 1,
     out: str | Path | None = None,

@@ -328,6 +328,25 @@ def test_real_map_handovers_of_max_sinr_per_km(real_map, noise, expected):
     assert handovers_per_km([sample(p, seed) for seed in range(8)]) == pytest.approx(expected, rel=0.15)
 
 
+def change_of_the_best_db(scenario, **overrides) -> float:
+    """Standard deviation of the change, from one slot to the next, of the SINR of each UE's best cell; 20 seeds."""
+    system = CellAssociation(dataclasses.replace(SCENARIOS[scenario], **overrides))
+    traces = [system.sample(np.random.default_rng(seed)) for seed in range(20)]
+    best = [trace.slots["sinr_db"].astype(np.float64).max(axis=2) for trace in traces]
+    return float(np.std(np.concatenate([np.diff(db, axis=0).ravel() for db in best])))
+
+
+@pytest.mark.parametrize("scenario, expected", [("small", 7.1), ("urban", 4.1)])
+def test_how_much_the_best_cell_changes_in_a_slot(scenario, expected):
+    """What README says of the scenarios."""
+    assert change_of_the_best_db(scenario) == pytest.approx(expected, abs=0.1)
+
+
+@pytest.mark.parametrize("noise, expected", [("slow", 1.4), ("raw", 4.3)])
+def test_how_much_the_best_cell_of_recorded_drives_changes(real_map, noise, expected):
+    assert change_of_the_best_db("measured", map=str(real_map), noise=noise) == pytest.approx(expected, abs=0.1)
+
+
 def episode(env, name, seed):
     """Mean g, HO per slot, and f in mode `norm` at gamma 20, of one episode."""
     policy = policies.make(name)
