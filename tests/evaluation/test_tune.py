@@ -108,8 +108,8 @@ EFFORT = {"count", "evaluations", "every", "kicks", "nodes", "rounds", "sites_pe
 """Options that buy computing time."""
 SAME = {"hysteresis_db"}
 """Adds to A3's ``offset_db`` and does nothing else."""
-OWN_BUDGET = {"tuned_constant"}
-"""4,000 evaluations on 20 tuning seeds: `best_constants`."""
+OWN_BUDGET = {"tuned_constant", "fednova_dpu"}
+"""4,000 evaluations on 20 tuning seeds: `best_constants`; and means of the reference's own decisions: `mean_work`."""
 
 RUNS_AWAY = {("wkhm", "small"): ["p", "q"], ("mpc_oracle", "small"): ["alpha"]}
 """WKHM gains for ever as p falls and q grows, the less of the harmonic mean is left of it: .02 from q = 256 to 4096.
