@@ -111,10 +111,8 @@ SAME = {"hysteresis_db"}
 OWN_BUDGET = {"tuned_constant", "fednova_dpu"}
 """4,000 evaluations on 20 tuning seeds: `best_constants`; and means of the reference's own decisions: `mean_work`."""
 
-RUNS_AWAY = {("wkhm", "small"): ["p", "q"], ("mpc_oracle", "small"): ["alpha"]}
-"""WKHM gains for ever as p falls and q grows, the less of the harmonic mean is left of it: .02 from q = 256 to 4096.
-The oracle of the way ahead gains the less it believes its estimate of velocities: nothing is known beyond the true way.
-"""
+RUNS_AWAY = {("wkhm", "small"): ["p", "q"]}
+"""WKHM gains for ever as p falls and q grows, the less of the harmonic mean is left of it: .02 from q = 256 to 4096."""
 
 
 def tunable(policy):
@@ -123,7 +121,9 @@ def tunable(policy):
     return {
         name
         for name, allowed in ranges(made).items()
-        if allowed.kind in (int, float) and allowed.is_used(made) and name not in EFFORT | SAME
+        if allowed.kind in (int, float)
+        and allowed.is_used(made)
+        and name not in EFFORT | SAME | UNUSED.get(policy, set())
     }
 
 
