@@ -108,6 +108,8 @@ EFFORT = {"count", "evaluations", "every", "kicks", "nodes", "rounds", "sites_pe
 """Options that buy computing time."""
 SAME = {"hysteresis_db"}
 """Adds to A3's ``offset_db`` and does nothing else."""
+UNUSED = {"mpc_oracle": {"alpha"}}
+"""The oracle sees the way ahead and estimates no velocities."""
 OWN_BUDGET = {"tuned_constant", "fednova_dpu"}
 """4,000 evaluations on 20 tuning seeds: `best_constants`; and means of the reference's own decisions: `mean_work`."""
 
