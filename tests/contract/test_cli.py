@@ -367,10 +367,13 @@ def test_what_trace_import_says_to_use_its_days_with_runs_as_it_stands(kpi_logs,
 def test_differences_are_to_the_policy_as_it_was_asked_for(capsys):
     command = ["evaluate", "max_sinr", "a3:tuned", "--scenario", "small", "--set", "horizon=3", "--seeds", "0:2"]
     label = {}
-    for against in ("max_sinr", "a3:tuned", "a3", "a3:offset_db=15,time_to_trigger=1"):
+    for against in ("max_sinr", "a3:tuned", "a3", "a3:filter_coefficient=11,offset_db=10,time_to_trigger=1"):
         assert main([*command, "--no-bounds", "--against", against]) == 0
         label[against] = re.search(r"difference: paired, to (\S+);", capsys.readouterr().out).group(1)
-    assert set(label.values()) == {"max_sinr", "a3:offset_db=15,time_to_trigger=1"} and label["max_sinr"] == "max_sinr"
+    assert (
+        set(label.values()) == {"max_sinr", "a3:filter_coefficient=11,offset_db=10,time_to_trigger=1"}
+        and label["max_sinr"] == "max_sinr"
+    )
 
 
 def test_a_wrong_policy_to_compare_with_is_refused_before_any_episode(monkeypatch, capsys):

@@ -110,7 +110,8 @@ def test_rangym_cluster_prints_methods_days_and_labels(two_days, capsys):
     labels = {line.split()[0]: line.split()[1:] for line in lines if line.startswith("c") and line[1].isdigit()}
     assert [labels[f"c{i}"][0] for i in range(4)] == ["0", "1", "0", "1"]
     assert [labels[f"c{i}"][3] for i in range(4)] == ["0", "1", "2", "3"]
-    assert main(["cluster", str(two_days), "--beta", "-1"]) == 2
+    with pytest.raises(SystemExit, match="2"):
+        main(["cluster", str(two_days), "--beta", "-1"])
     assert "--beta: a number of at least 0 wanted, got -1.0" in capsys.readouterr().err
 
 
