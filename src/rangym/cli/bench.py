@@ -19,7 +19,7 @@ write an HTML report. One scenario of each environment takes under three minutes
 a stopped run goes on where it was.
 
 --full runs every scenario that has a table, about an hour on two cores. --published runs the tables
-of README, about a quarter of an hour, and writes their rows alone into DIR/published.jsonl. --map adds
+of README, about ten minutes on two cores, and writes their rows alone into DIR/published.jsonl. --map adds
 the scenario `measured` on a radio map of yours (see `rangym trace import`)."""
 EXAMPLE = "  rangym bench\n  rangym bench --full --map map.npz --out results --workers 4"
 PUBLISHED = Path("published") / "bench.jsonl"
