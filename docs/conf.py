@@ -7,6 +7,7 @@ author = "rangym contributors"
 release = version = __version__
 
 extensions = ["myst_parser"]
+myst_enable_extensions = ["html_image"]  # README gives its pictures a width
 myst_heading_anchors = 4  # links to headings are checked, too
 
 html_theme = "furo"

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from rangym.envs.registration import OURS
 
 ROOT = Path(__file__).resolve().parents[2]
-LINK = re.compile(r"(!?\[[^\]]*\]\()([^)\s#]+)(#[^)\s]*)?(\))")
+LINK = re.compile(r"""(\]\(|<img src=")([^)"\s#]+)(#[^)\s]*)?([)"])""")
 FENCE = re.compile(r"(^```.*?^```$)", re.M | re.S)
 
 PAGES = {

@@ -15,7 +15,6 @@ CONTENTS = """
 self
 quickstart
 concepts
-faq
 ```
 
 ```{toctree}
