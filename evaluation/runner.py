@@ -60,7 +60,7 @@ def evaluate(
     check_workers(workers)
     if isinstance(policies, str | Policy):
         policies = [policies]
-    if policies is not None and not isinstance(policies, Iterable):
+    if policies is not None and (isinstance(policies, bytes) or not isinstance(policies, Iterable)):
         raise WrongType(f"policies: a list of words or Policy objects wanted, got {shown(policies)}")
     asked = benchmark.chosen() if policies is None else list(policies)
     check_jobs((len(asked) + bounds) * max(len(tuple(benchmark.seeds)), len(benchmark.traces)), "policies x traces")
