@@ -183,7 +183,9 @@ def test_evaluations(asked, benchmark, workers):
     answered("evaluate", lambda: evaluate(asked, table, bounds=False), "polic", came=asked)
     answered("evaluate", lambda: evaluate("max_sinr", benchmark), "benchmark", came=benchmark)
     if workers != 2 and not (isinstance(workers, int) and workers in (-1, *range(3, 10_001))):
-        answered("evaluate", lambda: evaluate("max_sinr", table, workers=workers, bounds=False), "workers", came=workers)
+        answered(
+            "evaluate", lambda: evaluate("max_sinr", table, workers=workers, bounds=False), "workers", came=workers
+        )
 
 
 @many
