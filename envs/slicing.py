@@ -124,15 +124,14 @@ class Slices:
             name: np.arange(end - math.prod(shape), end).reshape(shape)
             for (name, shape), end in zip(blocks.items(), ends, strict=True)
         }
-        entries: dict[str, NDArray[np.int64]] = {}
+        entries: list[tuple[str, NDArray[np.int64]]] = []
         for kind, count in self._kinds:
             own = [np.moveaxis(places[name], axis, 0).reshape(count, -1) for name, axis in kind.action.items()]
-            rows = np.concatenate(own, axis=1)
-            entries |= {f"{kind.name}_{i}": row for i, row in enumerate(rows)}
-        taken = np.sort(np.concatenate(list(entries.values())))
+            entries += [(f"{kind.name}_{i}", row) for i, row in enumerate(np.concatenate(own, axis=1))]
+        taken = np.sort(np.concatenate([row for _, row in entries]))
         if not np.array_equal(taken, np.arange(math.prod(self._native.shape))):
             raise WrongValue(f"slicing: every entry of {self._native} for exactly one agent wanted, got {taken}")
-        return entries
+        return dict(entries)
 
     def observe(self, observation: Mapping[str, Array]) -> dict[str, dict[str, Array]]:
         """Each agent's part of an observation, in arrays of its own."""
