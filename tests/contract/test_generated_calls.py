@@ -213,6 +213,7 @@ def test_registrations(env_id, system, entries):
     answered("register", lambda: register(system=system), "system")
     answered("register", lambda: register(policies=entries), "policies")
     answered("register", lambda: register(card=entries), "card")
+    answered("register", lambda: register(slicing=entries), "slicing")
 
 
 @many

@@ -18,9 +18,10 @@ from pettingzoo.utils import parallel_to_aec  # noqa: E402
 import rangym  # noqa: E402
 from rangym import WrongType, WrongValue  # noqa: E402
 from rangym.envs.cefl_orchestration.codings import blocks, encode  # noqa: E402
-from rangym.envs.core import SystemEnv  # noqa: E402
-from rangym.envs.registration import OURS, problem, resolve  # noqa: E402
+from rangym.envs.core import SystemEnv, SystemModel  # noqa: E402
+from rangym.envs.registration import OURS, PROBLEMS, problem, resolve  # noqa: E402
 from rangym.envs.slicing import Kind, Slices, Slicing  # noqa: E402
+from rangym.parallel import slicing_of  # noqa: E402
 from rangym.parallel_shell import SystemParallelEnv  # noqa: E402
 
 SYMBOLS = {
@@ -323,6 +324,49 @@ def test_a_slicing_shares_out_every_entry_once():
     kind = Kind(name="node", count="num_nodes", fields={})
     with pytest.raises(WrongValue, match="slicing: every entry of .* for exactly one agent wanted"):
         Slices(Slicing(kinds=(kind, kind)), params, env.observation_space, env.action_space)
+
+
+MINE = """
+from rangym.envs.node_placement.system import NodePlacement
+from rangym.envs.slicing import Kind, Slicing
+
+
+class Blind(NodePlacement):
+    pass
+
+
+class Heir(Blind):
+    pass
+
+
+class Torn(NodePlacement):
+    pass
+
+
+SLICING = Slicing(kinds=(Kind(name="drone", count="num_nodes", fields={"node_position_m": 0, "load": 0}),))
+"""
+
+
+def test_a_users_problem_has_agents_by_its_own_slicing_or_its_parents(tmp_path, monkeypatch):
+    (tmp_path / "blind_nodes.py").write_text(MINE)
+    monkeypatch.syspath_prepend(tmp_path)
+    for name, slicing in (("Blind", "SLICING"), ("Heir", None), ("Torn", "Blind")):
+        target = slicing and f"blind_nodes:{slicing}"
+        rangym.register(f"lab/{name}-v0", system=f"blind_nodes:{name}", slicing=target)
+    try:
+        for name in ("Blind", "lab/Heir-v0"):
+            observations, _ = rangym.parallel_env(name, scenario="tiny").reset(seed=0)
+            assert list(observations) == ["drone_0", "drone_1", "drone_2"]
+            assert "other_node_position_m" not in observations["drone_0"]
+        with pytest.raises(WrongValue, match="reward: 'shared' wanted, since Heir defines no reward for each agent"):
+            rangym.parallel_env("Heir", scenario="tiny", reward="own")
+        with pytest.raises(WrongType, match="slicing of lab/Torn-v0: a Slicing wanted, got "):
+            rangym.parallel_env("Torn")
+    finally:
+        for name in ("Blind", "Heir", "Torn"):
+            del PROBLEMS[f"lab/{name}-v0"], gym.registry[f"lab/{name}-v0"]
+    with pytest.raises(WrongValue, match="env_id: a problem registered with a slicing wanted, got SystemModel"):
+        slicing_of(SystemModel)
 
 
 def test_spaces_speak_the_native_actions_terms():
