@@ -224,6 +224,7 @@ def test_registrations(env_id, system, entries):
     answered("register", lambda: register(system=system), "system", came=system)
     answered("register", lambda: register(policies=entries), "policies", came=entries)
     answered("register", lambda: register(card=entries), "card", came=entries)
+    answered("register", lambda: register(slicing=entries), "slicing", came=entries)
 
 
 @many
