@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -56,21 +55,22 @@ def ink_on(color: Any) -> str:
     return "white" if 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.05 else "black"
 
 
-@dataclass
+@dataclass(eq=False)
 class _Panel:
-    """The axes that stand at a place of a figure, and which of their artists stand still under ``key``."""
+    """Axes that stand at one place of a figure under one key, and which of their artists stand still."""
 
-    key: Hashable
     axes: list[Axes]
+    title: Text
     still: set[Artist]
-    pixels: Any = field(default=None, compare=False)
+    pixels: Any = None
 
     def moving(self) -> list[Artist]:
         found = [artist for axes in self.axes for artist in axes.get_children() if artist not in self.still]
         return sorted(found, key=lambda artist: artist.get_zorder())
 
 
-_PANELS: WeakKeyDictionary[Figure, dict[Place, _Panel]] = WeakKeyDictionary()
+KEPT = 8
+"""So many panels of a place are kept, since limits come back."""
 
 
 def panel(
@@ -80,31 +80,40 @@ def panel(
     still: Callable[[Axes], object],
     pads_pt: tuple[float, float, float, float] = PADS_PT,
 ) -> Axes:
-    """The axes at ``place`` with what ``still`` draws into them, made anew where ``key`` has changed.
+    """The axes at ``place`` with what ``still`` draws into them, which must depend on nothing but ``key``.
 
     Whatever moved there in the last frame is gone. The pixels that stand still must lie inside ``place``, which no
     other panel may overlap; limits are frozen after ``still``, and the title on the left always moves.
     """
-    panels = _PANELS.setdefault(figure, {})
-    known = panels.get(place)
-    if known is not None and known.key == key:
-        title = _left_title(known.axes[0])
-        for artist in known.moving():
-            if artist is not title:
+    kept = _panels(figure).setdefault(place, {})
+    for shown in list(kept.values())[-1:]:
+        for artist in shown.moving():
+            if artist is not shown.title:
                 artist.remove()
-        return known.axes[0]
-    for axes in known.axes if known is not None else []:
-        axes.remove()
-    before = set(figure.axes)
+        for axes in shown.axes:
+            figure.delaxes(axes)
+    if key in kept:
+        kept[key] = again = kept.pop(key)
+        for axes in again.axes:
+            figure.add_axes(axes)
+        return again.axes[0]
     axes = figure.add_axes(_rectangle(figure, place, pads_pt))
-    title = _left_title(axes)
+    name = title(axes, "")
+    before = set(figure.axes)
     still(axes)
-    made = [axes, *(a for a in figure.axes if a not in before and a is not axes)]
+    made = [axes, *(a for a in figure.axes if a not in before)]
     for one in made:
         one.set_autoscale_on(False)
-    children = {child for one in made for child in one.get_children()}
-    panels[place] = _Panel(key, made, children - {title})
+    kept[key] = _Panel(made, name, {child for one in made for child in one.get_children()} - {name})
+    while len(kept) > KEPT:
+        del kept[next(iter(kept))]
     return axes
+
+
+def _panels(figure: Figure) -> dict[Place, dict[Hashable, _Panel]]:
+    """The panels of each place, the one that is shown last; they live in the figure, and so no longer than it."""
+    found: dict[Place, dict[Hashable, _Panel]] = vars(figure).setdefault("_rangym_panels", {})
+    return found
 
 
 def _rectangle(figure: Figure, place: Place, pads_pt: Sequence[float]) -> tuple[float, float, float, float]:
@@ -112,10 +121,6 @@ def _rectangle(figure: Figure, place: Place, pads_pt: Sequence[float]) -> tuple[
     width, height = POINTS_PER_INCH * figure.get_size_inches()
     left, bottom, right, top = np.array(place) + np.array(pads_pt) / (width, height, -width, -height)
     return left, bottom, right - left, top - bottom
-
-
-def _left_title(axes: Axes) -> Text:
-    return title(axes, axes.get_title("left"))
 
 
 class Picture:
@@ -137,17 +142,18 @@ class Picture:
         except ImportError as error:
             raise ImportError("rendering needs matplotlib: pip install 'rangym[plot]'") from error
         with plain_text():
-            if self._figure is None or self._figure not in _PANELS:
+            if self._figure is None or not _panels(self._figure):
                 self._figure = Figure(figsize=self.size_inches, dpi=self.dpi, layout="constrained")
                 self._canvas = FigureCanvasAgg(self._figure)
+                self._blank = None
             draw(self._figure)
-            if self._figure in _PANELS:
-                self._compose(self._figure, list(_PANELS[self._figure].values()))
+            if _panels(self._figure):
+                self._compose(self._figure)
             else:
                 self._canvas.draw()
         return np.asarray(self._canvas.buffer_rgba())[..., :3].copy()
 
-    def _compose(self, figure: Figure, panels: Sequence[_Panel]) -> None:
+    def _compose(self, figure: Figure) -> None:
         """The pixels of what stands still, made where they are missing, then what moves."""
         from matplotlib.transforms import Bbox, TransformedBbox
 
@@ -157,7 +163,8 @@ class Picture:
             figure.patch.draw(renderer)
             self._blank = canvas.copy_from_bbox(figure.bbox)
         canvas.restore_region(self._blank)
-        for place, one in _PANELS[figure].items():
+        shown = {place: list(kept.values())[-1] for place, kept in _panels(figure).items()}
+        for place, one in shown.items():
             if one.pixels is None:
                 for artist in (moving := one.moving()):
                     artist.set_visible(False)
@@ -167,9 +174,9 @@ class Picture:
                     artist.set_visible(True)
                 one.pixels = canvas.copy_from_bbox(TransformedBbox(Bbox.from_extents(*place), figure.transFigure))
         canvas.restore_region(self._blank)
-        for one in panels:
+        for one in shown.values():
             canvas.restore_region(one.pixels)
-        for one in panels:
+        for one in shown.values():
             for artist in one.moving():
                 artist.draw(renderer)
 
