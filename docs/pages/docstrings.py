@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import itertools
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -70,7 +71,7 @@ def markdown(docstring: str) -> str:
 
 
 def _things(body: Sequence[ast.stmt], lines: Sequence[str], prefix: str) -> Iterator[Thing]:
-    for node, after in zip(body, [*body[1:], None], strict=True):
+    for node, after in itertools.zip_longest(body, body[1:]):
         name = _name(node)
         if name is None or name.startswith("_"):
             continue

@@ -6,51 +6,21 @@ from pathlib import Path
 from pages.docstrings import Thing, exported, markdown, read, source
 from pages.links import FENCE, ROOT
 
+from rangym.envs.registration import OURS
+
 SECTIONS = {
-    "The front door": ("rangym", "rangym.envs.registration", "rangym.envs.errors"),
-    "Environments": (
-        "rangym.envs.core",
-        "rangym.envs.model",
-        "rangym.envs.trace",
-        "rangym.envs.params",
-        "rangym.envs.cell_association.radio_map",
-        "rangym.envs.cell_association.place",
-        "rangym.envs.noma_allocation.sequential",
-        "rangym.envs.cefl_orchestration.training",
-        "rangym.envs.qos_clustering.recorded_days",
-    ),
-    "Policies": ("rangym.policies", "rangym.policies.base", "rangym.policies.registry", "rangym.policies.predictor"),
-    "Evaluation": (
-        "rangym.evaluation",
-        "rangym.evaluation.protocol",
-        "rangym.evaluation.runner",
-        "rangym.evaluation.results",
-        "rangym.evaluation.statistics",
-        "rangym.evaluation.summary",
-        "rangym.evaluation.bounds",
-        "rangym.evaluation.cards",
-        "rangym.evaluation.causality",
-        "rangym.evaluation.check",
-        "rangym.evaluation.tune",
-        "rangym.evaluation.film",
-    ),
-    "Agents": (
-        "rangym.baselines.recipe",
-        "rangym.baselines.train",
-        "rangym.baselines.policy",
-        "rangym.baselines.agent",
-        "rangym.baselines.view",
-        "rangym.baselines.spaces",
-        "rangym.baselines.vec_adapter",
-        "rangym.baselines.learner",
-    ),
-}
-"""What users write against. Below it stand the algorithms and formulas, all of them."""
-PACKAGES = {
-    "Algorithms": "rangym.policies.algorithms",
+    "The front door": "rangym",
+    "Traces, systems, environments": "rangym.envs",
+    "Policies": "rangym.policies",
+    "Evaluation": "rangym.evaluation",
+    "Agents": "rangym.baselines",
+    "Algorithms": "rangym.policies.algorithms.*",
     "Physics": "rangym.envs.physics",
     "Federated and predictive learning": "rangym.envs.learning",
-}
+} | {name: f"rangym.envs.{folder}" for folder, name in OURS.values()}
+"""Title -> the package whose modules stand below it; with a star those of the packages in it."""
+ELSEWHERE = ("__main__", "kernel_cache", "system", "render")
+"""Modules without a page here: a system's docstring is the environment's page, and the others are not for users."""
 CODE = re.compile(r"(?<![\[`])`([A-Za-z_][\w.]*)`(?![\]`])")
 
 
@@ -58,7 +28,7 @@ class Index:
     """What the reference documents, so that its name in a text becomes a link."""
 
     def __init__(self) -> None:
-        self.sections = SECTIONS | {title: tuple(_modules(package)) for title, package in PACKAGES.items()}
+        self.sections = {title: _modules(package) for title, package in SECTIONS.items()}
         self.modules = [module for modules in self.sections.values() for module in modules]
         self.targets = {module: f"/reference/{module}.md" for module in self.modules}
         self.contents = {module: read(module) for module in self.modules}
@@ -82,8 +52,9 @@ class Index:
 
 
 def anchor(module: str, thing: Thing) -> str:
-    """Where links to a thing lead; Sphinx ignores the case, which tells some classes from functions."""
-    return f"{module}.{thing.name}" + "-class" * thing.code.startswith("class ")
+    """Where links to a thing lead; Sphinx ignores the case, so the kind is told by the ending."""
+    kinds = {"class": "-class", "def": "", "@property": "", "@cached_property": ""}
+    return f"{module}.{thing.name}{kinds.get(thing.code.split()[0], '-value')}"
 
 
 def write(folder: Path, index: Index) -> int:
@@ -118,8 +89,9 @@ def _entry(thing: Thing, module: str, index: Index, level: str) -> list[str]:
 
 
 def _modules(package: str) -> list[str]:
-    """The modules of a package, at any depth, but numba's kernels, which have no docstrings for users."""
-    folder = source(package).parent
-    files = sorted(folder.rglob("*.py"))
+    """A package's modules, itself first where it says something, without numba's kernels."""
+    folder = source(package.removesuffix(".*")).parent
+    files = sorted(folder.glob("*/*.py" if package.endswith(".*") else "*.py"))
     names = [".".join(file.relative_to(ROOT / "src").with_suffix("").parts) for file in files]
-    return [name for name in names if not name.endswith(("__init__", "_kernels"))]
+    named = [name.removesuffix(".__init__") for name in names if not name.endswith("_kernels")]
+    return [name for name in named if name.rpartition(".")[2] not in ELSEWHERE and read(name)[0]]
