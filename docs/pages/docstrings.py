@@ -80,7 +80,9 @@ def _things(body: Sequence[ast.stmt], lines: Sequence[str], prefix: str) -> Iter
         elif isinstance(node, ast.ClassDef):
             parts = tuple(_things(node.body, lines, f"{prefix}{name}."))
             yield Thing(prefix + name, _head(node, lines), ast.get_docstring(node) or "", parts)
-        elif isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) and isinstance(after.value.value, str):
+        elif (
+            isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) and isinstance(after.value.value, str)
+        ):
             code = ast.unparse(node)
             short = code if len(code) <= LONGEST_VALUE else f"{code.partition('=')[0]}= ..."
             yield Thing(prefix + name, short, inspect.cleandoc(after.value.value))

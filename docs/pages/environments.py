@@ -7,10 +7,10 @@ from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
+
 from pages.docstrings import markdown
 from pages.links import ROOT
 from pages.reference import Index
-
 from rangym.cli.listing import sizes
 from rangym.envs.core import System
 from rangym.envs.errors import WrongCall
@@ -30,7 +30,9 @@ def write(folder: Path, index: Index) -> int:
     (folder / "environments").mkdir(parents=True, exist_ok=True)
     for env_id, (name, _) in OURS.items():
         summaries = [summarise(c) for c in results.comparisons if c.env_id == env_id]
-        (folder / "environments" / f"{name}.md").write_text(index.linked(_page(env_id, name, summaries)), encoding="utf-8")
+        (folder / "environments" / f"{name}.md").write_text(
+            index.linked(_page(env_id, name, summaries)), encoding="utf-8"
+        )
     return len(OURS)
 
 
@@ -71,7 +73,11 @@ def spaces(system: System) -> tuple[str, str, str]:
     numbers = sum(int(np.prod(space.shape or ())) for space in fields.values())
     numbers += "time" not in fields  # which the shell adds
     count = len(fields) + ("time" not in fields)
-    return action(system.action_space), f"{count} fields, {numbers:,} numbers", "yes" if system.has_action_masks else "no"
+    return (
+        action(system.action_space),
+        f"{count} fields, {numbers:,} numbers",
+        "yes" if system.has_action_masks else "no",
+    )
 
 
 def action(space: gym.Space) -> str:
@@ -139,7 +145,9 @@ def parameter_table(env_id: str) -> str:
         value = getattr(small, field.name)
         used = known is None or known.is_used(small)
         shown = f"`{value!r}`" if used and len(repr(value)) < 60 else "see the source" if used else "not used"
-        rows.append([f"`{field.name}`", shown, "" if known is None else str(known), "" if known is None else known.usage()])
+        rows.append(
+            [f"`{field.name}`", shown, "" if known is None else str(known), "" if known is None else known.usage()]
+        )
     text = "Each overrides the scenario's value: `gym.make(..., NAME=VALUE)`, or `--set NAME=VALUE` on the command line.\n\n"
     return text + _table(["parameter", "in `small`", "allowed", "only with"], rows)
 

@@ -5,7 +5,6 @@ import shutil
 from pathlib import Path
 
 from pages.links import ROOT, relinked
-
 from rangym.evaluation.papers.paper import names
 
 PUBLISHED = ROOT / "evaluation" / "published"

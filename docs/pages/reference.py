@@ -5,7 +5,6 @@ from pathlib import Path
 
 from pages.docstrings import Thing, exported, markdown, read, source
 from pages.links import FENCE, ROOT
-
 from rangym.envs.registration import OURS
 
 SECTIONS = {
