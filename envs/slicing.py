@@ -152,7 +152,8 @@ class Slices:
             if name not in self._sliced:
                 yield name, np.repeat(values[None], count, axis=0)
             elif name in kind.fields:
-                rows = np.moveaxis(values, kind.fields[name], 0)
+                axis = kind.fields[name]
+                rows = np.moveaxis(values, axis, 0) if axis else values  # a view of most costs more than the copy
                 yield name, rows[:, None].copy() if rows.ndim == 1 else rows.copy()
                 if name in kind.others and count > 1:
                     yield f"other_{name}", rows[_others(count)]
