@@ -122,7 +122,10 @@ def _parsed(given: str, data: bytes) -> RecordedDays:
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             found = {name: archive[name] for name in archive.files}
-        described = json.loads(str(found.pop("described")))
+        text = str(found.pop("described"))
+        described = json.loads(text) if text.startswith("{") else text
+        if not isinstance(described, dict):
+            raise WrongValue(f"described: a dictionary wanted, got {shown(text)}")
         if (got := described.pop("format")) != FORMAT:
             raise WrongValue(f"{FORMAT!r} wanted, got {got!r}")
         config = described.pop("predictor")
