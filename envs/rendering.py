@@ -9,7 +9,7 @@ still depend on nothing but the frame. A system whose ``draw`` asks for no panel
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +85,7 @@ def panel(
     Whatever moved there in the last frame is gone. The pixels that stand still must lie inside ``place``, which no
     other panel may overlap; limits are frozen after ``still``, and the title on the left always moves.
     """
+    figure.set_layout_engine("none")  # places are given; an engine would warn that it has none to find
     kept = _panels(figure).setdefault(place, {})
     for shown in list(kept.values())[-1:]:
         for artist in shown.moving():
@@ -96,6 +97,7 @@ def panel(
         kept[key] = again = kept.pop(key)
         for axes in again.axes:
             figure.add_axes(axes)
+            axes.set_prop_cycle(None)
         return again.axes[0]
     axes = figure.add_axes(_rectangle(figure, place, pads_pt))
     name = title(axes, "")
@@ -237,6 +239,25 @@ def title(axes: Axes, text: str, pad_pt: float = 6.0) -> Text:
     """What is seen, over the upper left corner."""
     # Without a height matplotlib measures all ticks to find one, which takes half of the time of the axes.
     return axes.set_title(text, loc="left", fontsize=10, y=1.0, pad=pad_pt)
+
+
+def legend(axes: Axes, marks: Sequence[Mapping[str, Any]], **where: Any) -> None:
+    """What marks mean, without a frame: ``{"label": "handover", "color": FLASH}``, a line by default."""
+    from matplotlib.lines import Line2D
+
+    handles = [Line2D([], [], **mark) for mark in marks]
+    axes.legend(handles=handles, frameon=False, **{"fontsize": 8, **where})
+
+
+def disc(label: str, face: Any, edge: Any = "none", width: float = 1.8) -> dict[str, Any]:
+    """A disc or, with an edge, a ring in a `legend`."""
+    outline = {"markerfacecolor": face, "markeredgecolor": edge, "markeredgewidth": width if edge != "none" else 0.0}
+    return {"label": label, "linestyle": "none", "marker": "o", "markersize": 7.5, **outline}
+
+
+def bar(label: str, color: Any) -> dict[str, Any]:
+    """A bar in a `legend`."""
+    return {"label": label, "color": color, "linewidth": 5.0, "solid_capstyle": "butt"}
 
 
 def label(axes: Axes, x: float, y: float, text: str, color: Any) -> None:

@@ -9,7 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rangym.envs.cefl_orchestration.path import CriticalPath, critical_path
-from rangym.envs.rendering import FAINT, FLASH, INK, PALETTE, colors, panel, quiet, rectangles, span, title
+from rangym.envs.rendering import (
+    FAINT,
+    FLASH,
+    INK,
+    PALETTE,
+    bar,
+    colors,
+    disc,
+    legend,
+    panel,
+    quiet,
+    rectangles,
+    span,
+    title,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -93,10 +107,10 @@ def _still_tiers(axes: Axes, p: CeflOrchestrationParams) -> None:
             axes.text(x, UE_Y - 0.15, str(n), ha="center", va="top", fontsize=7, color=INK)
     for y, name in ((UE_Y, "UE"), (BS_Y, "BS"), (DC_Y, "DC")):
         axes.text(-0.03, y, name, ha="right", va="center", fontsize=9, color=INK)
-    axes.plot([], [], color=FLASH, linewidth=1.8, label="last vector in")
-    axes.plot([], [], color=FLASH, linewidth=1.8, linestyle="--", label="last model out")
-    axes.scatter([], [], s=110, marker="*", c=FLASH, edgecolors=INK, linewidths=0.8, label="aggregator")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=3, fontsize=8, frameon=False)
+    way = {"color": FLASH, "linewidth": 1.8}
+    marks = [way | {"label": "last vector in"}, way | {"label": "last model out", "linestyle": "--"}]
+    star = disc("aggregator", FLASH, INK, 0.8) | {"marker": "*", "markersize": 11}
+    legend(axes, [*marks, star], loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=3)
     note = "area: data trained on   width: data moved   dotted: way of a UE's vector"
     axes.text(0.5, -0.52, note, ha="center", fontsize=8, color=INK)
     axes.axis("off")
@@ -165,9 +179,9 @@ def _still_timeline(axes: Axes, p: CeflOrchestrationParams, top: float) -> None:
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("s", fontsize=8, labelpad=1)
     axes.axhline(p.num_ues - 0.5, color=FAINT, linewidth=0.8)
-    for color, name in BARS:
-        axes.bar([0], [0], color=color, label=name)
-    axes.legend(loc="lower center", bbox_to_anchor=(0.45, 0.96), fontsize=7, frameon=False, ncols=4, columnspacing=1.0)
+    bars = [bar(name, color) for color, name in BARS]
+    where = dict(loc="lower center", bbox_to_anchor=(0.45, 0.96), ncols=4, columnspacing=1.0)
+    legend(axes, bars, fontsize=7, **where)
 
 
 def _draw_energy(figure: Figure, cost: RoundCost | None) -> None:
@@ -213,10 +227,9 @@ def _draw_rounds(figure: Figure, system: CeflOrchestration, frame: Shown, accura
         axes.set(xlim=(-0.5, system.horizon + 0.7), ylim=(0, top))
         axes.locator_params(axis="x", integer=True)
         axes.set_xlabel("round", fontsize=8, labelpad=1)
-        for part, color in PARTS:
-            axes.bar([0], [0], color=color, label=part)
+        where = dict(loc="lower right", bbox_to_anchor=(1.02, 0.95), ncols=3)
         short = dict(handlelength=1.0, handletextpad=0.4, columnspacing=0.8)
-        axes.legend(loc="lower right", bbox_to_anchor=(1.02, 0.95), fontsize=7, frameon=False, ncols=3, **short)
+        legend(axes, [bar(part, color) for part, color in PARTS], fontsize=7, **where, **short)
         if line_top is not None:
             right = axes.secondary_yaxis(
                 "right", functions=(lambda v: v * line_top / top, lambda v: v * top / line_top)

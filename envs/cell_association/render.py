@@ -13,6 +13,7 @@ from rangym.envs.rendering import (
     INK,
     colors,
     label,
+    legend,
     load_bars,
     map_limits,
     network_map,
@@ -81,8 +82,8 @@ def _still_map(
 
         if (place := fixed_place(system.params)) is not None:
             _tint_strongest(axes, place, palette)
-    axes.plot([], [], color=FLASH, linewidth=2, label="handover")
-    axes.legend(loc="lower right", fontsize=8, frameon=False, bbox_to_anchor=(1.0, 0.98))
+    handover = {"label": "handover", "color": FLASH, "linewidth": 2.0}
+    legend(axes, [handover], loc="lower right", bbox_to_anchor=(1.0, 0.98))
 
 
 def _tint_strongest(axes: Axes, place: Place, palette: np.ndarray) -> None:

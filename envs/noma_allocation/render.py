@@ -15,7 +15,9 @@ from rangym.envs.rendering import (
     FLASH,
     INK,
     colors,
+    disc,
     label,
+    legend,
     map_limits,
     network_map,
     panel,
@@ -77,9 +79,8 @@ def _still_map(axes: Axes, radius_m: float) -> None:
     network_map(axes, map_limits(np.array([[-radius_m, -radius_m], [radius_m, radius_m]])))
     circle = np.linspace(0, 2 * np.pi, 200)
     axes.plot(*(radius_m / 1000 * np.stack([np.cos(circle), np.sin(circle)])), color=FAINT, linewidth=0.8)
-    axes.scatter([], [], s=70, c="white", edgecolors=FLASH, linewidths=1.8, label="misses the deadline")
-    axes.scatter([], [], s=70, c="white", edgecolors=FAINT, linewidths=1.8, label="no sub-channel")
-    axes.legend(loc="lower left", fontsize=8, frameon=False, bbox_to_anchor=(0.0, -0.02), ncols=2)
+    rings = [disc("misses the deadline", "white", FLASH), disc("no sub-channel", "white", FAINT)]
+    legend(axes, rings, loc="lower left", bbox_to_anchor=(0.0, -0.02), ncols=2)
 
 
 def _channels(

@@ -19,8 +19,10 @@ from rangym.envs.rendering import (
     INK,
     MUTED,
     colors,
+    disc,
     ink_on,
     label,
+    legend,
     map_limits,
     network_map,
     panel,
@@ -75,12 +77,10 @@ def _draw_map(figure: Figure, system: QosClustering, frame: View, head_colors: l
 
     def still(axes: Axes) -> None:
         network_map(axes, limits)
-        for g, name in enumerate(GROUPS if rings else ()):
-            axes.scatter([], [], s=60, facecolors="none", edgecolors=GROUP_COLORS[g], linewidths=2.2, label=name)
-        for c in range(len(head_colors)):
-            axes.scatter([], [], s=60, c=[head_colors[c]], label="global head" if c == 0 else f"head {c}")
-        legend = axes.legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), fontsize=7, frameon=False, ncols=4)
-        legend.borderaxespad = LEGEND_PAD
+        marks = [disc(name, "none", GROUP_COLORS[g], 2.2) for g, name in enumerate(GROUPS if rings else ())]
+        marks += [disc(f"head {c}" if c else "global head", color) for c, color in enumerate(head_colors)]
+        below = dict(loc="upper center", bbox_to_anchor=(0.5, 0.0), borderaxespad=LEGEND_PAD)
+        legend(axes, marks, fontsize=7, ncols=4, **below)
 
     axes = panel(figure, MAP, (limits, len(head_colors), rings), still, pads_pt=MAP_PADS_PT)
     big = 420.0 * 12 / max(len(place), 12)
@@ -119,7 +119,7 @@ def _still_losses(axes: Axes, num_cells: int, num_slots: int, head_colors: list)
     axes.set_xlabel("head", fontsize=8, labelpad=1)
     axes.set_ylabel("cell", fontsize=8, labelpad=1)
     quiet(axes)
-    title(axes, "smoothed loss (dark: low)")
+    title(axes, "loss, dark: low")
 
 
 def _draw_concepts(figure: Figure, system: QosClustering, frame: View, shown: int) -> None:
@@ -212,9 +212,8 @@ def _draw_density(figure: Figure, system: QosClustering, frame: View, shown: int
 def _still_density(axes: Axes, limits: tuple[float, float], curves: list) -> None:
     axes.set_xlim(limits)
     axes.set_yticks([])
-    for name, _, color in curves:
-        axes.plot([], [], color=color, linewidth=2.2 if color == FAINT else 1.8, label=name)
-    axes.legend(fontsize=7, frameon=False)
+    marks = [{"label": name, "color": color, "linewidth": 2.2 if color == FAINT else 1.8} for name, _, color in curves]
+    legend(axes, marks, fontsize=7, loc="upper right")
     if len(curves) < 3:
         text = "its prediction needs rows:\nobserve='statistics' or eta > 0"
         axes.text(0.02, 0.98, text, transform=axes.transAxes, va="top", fontsize=7, color=MUTED)
