@@ -83,7 +83,7 @@ def panel(
     """The axes at ``place`` with what ``still`` draws into them, which must depend on nothing but ``key``.
 
     Whatever moved there in the last frame is gone. The pixels that stand still must lie inside ``place``, which no
-    other panel may overlap; limits are frozen after ``still``, and the title on the left always moves.
+    other panel may overlap; limits are frozen after ``still``, and a `title` moves that it has not set.
     """
     figure.set_layout_engine("none")  # places are given; an engine would warn that it has none to find
     kept = _panels(figure).setdefault(place, {})
@@ -106,7 +106,8 @@ def panel(
     made = [axes, *(a for a in figure.axes if a not in before)]
     for one in made:
         one.set_autoscale_on(False)
-    kept[key] = _Panel(made, name, {child for one in made for child in one.get_children()} - {name})
+    fixed = {child for one in made for child in one.get_children()}
+    kept[key] = _Panel(made, name, fixed if name.get_text() else fixed - {name})
     while len(kept) > KEPT:
         del kept[next(iter(kept))]
     return axes
@@ -207,9 +208,20 @@ def span(values: ArrayLike, include: ArrayLike = ()) -> tuple[float, float]:
     low, high = (float(given.min()), float(given.max())) if len(given) else (0.0, 1.0)
     if high - low <= 1e-9 * max(abs(low), abs(high)):
         low, high = min(low, 0.0) if low else 0.0, max(high, 0.0) if high else 1.0
-    decade = 10.0 ** np.floor(np.log10((high - low) / 4))
-    step = next(m * decade for m in (1, 2, 2.5, 5, 10) if m * decade >= (high - low) / 4 * (1 - 1e-9))
+    step = _round_up((high - low) / 3)
     return float(np.floor(low / step + 1e-9) * step), float(np.ceil(high / step - 1e-9) * step)
+
+
+def top(values: ArrayLike) -> float:
+    """The end of an axis from 0 that holds all ``values``: 1, 2 or 5 times a power of ten, 1 without any."""
+    largest = float(np.max(values, initial=0.0))
+    return _round_up(largest) if largest > 0 else 1.0
+
+
+def _round_up(value: float) -> float:
+    """The least of 1, 2 and 5 times a power of ten that is no less than ``value``."""
+    decade = 10.0 ** np.floor(np.log10(value))
+    return float(next(m * decade for m in (1, 2, 5, 10) if m * decade >= value * (1 - 1e-9)))
 
 
 def map_limits(positions_m: NDArray) -> tuple[float, float, float, float]:
@@ -267,6 +279,18 @@ def label(axes: Axes, x: float, y: float, text: str, color: Any) -> None:
     )
 
 
+def dots(axes: Axes, positions: NDArray, **style: Any) -> None:
+    """Marks at ``positions`` (n, 2)."""
+    axes.scatter(positions[:, 0], positions[:, 1], **style)
+
+
+def lines(axes: Axes, ends: Sequence[Any] | NDArray, **style: Any) -> None:
+    """Broken lines [[(x, y), ...], ...] as one artist."""
+    from matplotlib.collections import LineCollection
+
+    axes.add_collection(LineCollection(list(ends), **style), autolim=False)
+
+
 def rectangles(
     axes: Axes, left: ArrayLike, bottom: ArrayLike, width: ArrayLike, height: ArrayLike, **style: Any
 ) -> PolyCollection:
@@ -279,7 +303,7 @@ def rectangles(
     corners = np.stack(
         [np.stack([x, y], 1), np.stack([x + w, y], 1), np.stack([x + w, y + h], 1), np.stack([x, y + h], 1)], 1
     )
-    found = PolyCollection(corners, **style)
+    found = PolyCollection(list(corners), **style)
     axes.add_collection(found, autolim=False)
     return found
 
