@@ -56,7 +56,7 @@ def radio_map(params: CellAssociationParams) -> RadioMap:
     """
     if not params.map:
         raise WrongValue(
-            "map: the file made by `rangym trace import LOGS --out FILE.npz` wanted for the law 'measured', "
+            "map: the file made by `rangym map import LOGS --out FILE.npz` wanted for the law 'measured', "
             f"got {params.map!r}"
         )
     found = _parsed(params.map, read_whole(params.map, "map"))

@@ -72,7 +72,7 @@ class CellAssociationParams:
     shadowing_db, shadowing_distance_m : standard deviation and decorrelation distance of the shadowing.
     noise_figure_db : receiver noise figure.
     sinr_floor_db, sinr_ceiling_db : the SINR is clipped to this range.
-    map : radio map file of ``measured``, made by ``rangym trace import``.
+    map : radio map file of ``measured``, made by ``rangym map import``.
     tracks : ``replay`` (UEs repeat recorded drives), ``road`` (Gauss-Markov speed along the recorded roads) or
         ``plane`` (Gauss-Markov motion in the plane, snapped to the nearest measured location).
     noise : fluctuation around the map: ``slow`` (2.7 dB, 25 s), ``raw`` (with the fast part) or ``none``.

@@ -150,7 +150,7 @@ class RadioMap:
             return RadioMap(**fields)
         except Exception as error:  # zipfile, zlib, NumPy and json each raise their own kind for a torn file
             raise WrongValue(
-                f"{path}: not a radio map as `rangym trace import` writes it ({type(error).__name__}: {error})"
+                f"{path}: not a radio map as `rangym map import` writes it ({type(error).__name__}: {error})"
             ) from error
 
     def summary(self) -> str:
@@ -168,14 +168,19 @@ class RadioMap:
             f"tracks: {len(self.track_start) - 1}, {len(self.track_location) * self.step_s:,.0f} s, "
             f"mean {mean:.1f} m/s, {_slashed(TRACK_QUANTILES, '{:.0%}')}: {spread} m/s",
         ]
-        return "\n".join([*self._origin(), *lines])
+        return "\n".join([*self._reading(), *self._origin(), *lines])
+
+    def _reading(self) -> list[str]:
+        """What became of the files' rows; names of several words are the reader's."""
+        read = {name: count for name, count in self.account.items() if name == "files" or " " in name}
+        return [f"{name}: {count:,}" for name, count in read.items()]
 
     def _origin(self) -> list[str]:
         size = " x ".join(f"{s / 1000:.3g}" for s in self.size_m)
         a = {name: f"{value:,.7g}" for name, value in self.account.items()}
         if self.kind == "recorded":
             return [
-                f"recorded time series: {a['rows']} rows of {a['ues']} UEs in steps of {self.step_s:g} s",
+                f"recorded time series: {a['rows']} rows kept, of {a['ues']} UEs in steps of {self.step_s:g} s",
                 f"area: {size} km" if self.size_m.any() else "area: no positions",
             ]
         return [

@@ -94,8 +94,8 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
     ## Arguments
     `scenario`: `small` (default: two macro and four small cells, ten vehicles), `tiny`, `urban` (the cells of `small`
     in a place, ten pedestrians and vehicles, links may fail), `static`, `volatile`, `desk`, `mobility` (alias
-    `paper`), `measured` (needs `map`, whose cells are its `num_cells`). Every field of `rangym.envs.cell_association.params.CellAssociationParams`
-    overrides the scenario's value:
+    `paper`), `measured` (needs `map`, whose cells are its `num_cells`). Every field of
+    `rangym.envs.cell_association.params.CellAssociationParams` overrides the scenario's value:
 
     >>> import gymnasium as gym
     >>> env = gym.make("rangym:rangym/CellAssociation-v0", scenario="small", handover_weight=4.0, handover_cost="norm")

@@ -193,9 +193,9 @@ LOGS = {
 FILES = {
     "no file of days": (
         lambda c: c.make(scenario="imported"),
-        "days: the file made by `rangym trace import LOGS --kind qos --out FILE.npz` wanted, got None",
+        "days: the file made by `rangym map import LOGS --kind qos --out FILE.npz` wanted, got None",
     ),
-    "torn file of days": (torn_days, r"days: .*torn\.npz: not a file as `rangym trace import --kind qos` writes it"),
+    "torn file of days": (torn_days, r"days: .*torn\.npz: not a file as `rangym map import --kind qos` writes it"),
     "foreign file of days": (
         lambda c: c.make(scenario="imported", days=str(FOLDER / "small.npz")),
         r"days: .*small\.npz: not a file as",

@@ -85,7 +85,7 @@ CONFIGURATION = {
     "sites do not match": (lambda: _make(scenario="small", num_cells=4), "sites: num_cells = 4 of them wanted, got 6"),
     "site without power": (lambda: _make(num_cells=2, sites=[[0, 0, 1, 1]] * 2), "sites: .* per cell"),
     "site outside": (lambda: _make(num_cells=2, sites=[[0, 2, 1, 1, 1]] * 2), r"sites: \(x, y in \[0, 1\]"),
-    "measured without a map": (lambda: _make(scenario="measured"), "rangym trace import LOGS --out FILE.npz"),
+    "measured without a map": (lambda: _make(scenario="measured"), "rangym map import LOGS --out FILE.npz"),
     "memory of one": (
         lambda: _make(motion_memory=1.0),
         "motion_memory: a number of at least 0 and below 1 wanted, got 1.0",
