@@ -159,6 +159,6 @@ def _recording(table: Table, columns: Mapping[str, str]) -> Recording:
         cell=found["cell"],
         sinr_db=found["sinr_db"],
         position=np.stack([found.get(name, np.full(len(rows), np.nan)) for name in position or METRES], axis=1),
-        in_degrees=position is DEGREES,
         bandwidth_mhz=found.get("bandwidth_mhz", np.full(len(rows), DEFAULT_BANDWIDTH_MHZ)),
+        in_degrees=np.full(len(rows), position is DEGREES),
     )

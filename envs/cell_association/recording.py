@@ -15,14 +15,13 @@ from rangym.envs.errors import WrongValue
 MAX_STEPS_PER_ROW = 100
 MAX_STEP_S = 100.0
 """Rows so far apart say nothing of a handover: their times are in milliseconds."""
-ARRAYS = ("time_s", "ue", "cell", "sinr_db", "position", "bandwidth_mhz")
 
 
 @dataclass(frozen=True, eq=False)
 class Recording:
     """The rows of one general log, arrays of n rows.
 
-    ``position`` (n, 2) is x and y in metres or, ``in_degrees``, longitude and latitude; NaN where there is none.
+    ``position`` (n, 2) is x and y in metres or, ``in_degrees`` (n,), longitude and latitude; NaN where there is none.
     """
 
     time_s: NDArray
@@ -31,7 +30,7 @@ class Recording:
     sinr_db: NDArray
     position: NDArray
     bandwidth_mhz: NDArray
-    in_degrees: bool = False
+    in_degrees: NDArray
 
 
 def build_recording(recordings: Sequence[Recording]) -> RadioMap:
@@ -41,12 +40,12 @@ def build_recording(recordings: Sequence[Recording]) -> RadioMap:
     (UE, cell, step) the last one holds. A cell without a row at a step does not cover it. The rows say nothing about
     the radio technology; cells count as 5G.
     """
-    rows = Recording(**{f: np.concatenate([getattr(r, f) for r in recordings]) for f in ARRAYS})
+    rows = Recording(*(np.concatenate([getattr(r, f) for r in recordings]) for f in Recording.__dataclass_fields__))
     cells, cell = np.unique(rows.cell, return_inverse=True)
     ues, ue = np.unique(rows.ue, return_inverse=True)
     if len(cells) < 2:
         raise WrongValue(f"recording: rows of at least 2 cells wanted, got only {cells[0]}")
-    position_m = _position_m(recordings, rows.position)
+    position_m = _position_m(rows)
     placed = ~np.isnan(position_m).any(axis=1)
     if placed.any() and (lost := np.setdiff1d(rows.ue, rows.ue[placed])).size:
         raise WrongValue(f"recording: a position of every UE or of none wanted, got none of {lost[0]}")
@@ -110,14 +109,14 @@ def _step(time_s: NDArray, ue: NDArray) -> float:
     return step_s
 
 
-def _position_m(recordings: Sequence[Recording], position: NDArray) -> NDArray:
+def _position_m(rows: Recording) -> NDArray:
     """Metres (n, 2) of all files' positions, from an origin of their own; NaN where there is none."""
-    placed = [r for r in recordings if not np.isnan(r.position).all()]
-    if not placed or not any(r.in_degrees for r in placed):
-        return position
-    if not all(r.in_degrees for r in placed):
+    in_degrees = rows.in_degrees[~np.isnan(rows.position).all(axis=1)]
+    if not in_degrees.any():
+        return rows.position
+    if not in_degrees.all():
         raise WrongValue("recording: x_m, y_m or latitude, longitude in all files wanted, got both")
-    at_deg = position[:, ::-1]
+    at_deg = rows.position[:, ::-1]
     latitude, longitude = np.nanmean(at_deg, axis=0)
     return metres_from(at_deg, (latitude, longitude))
 
