@@ -36,7 +36,7 @@ class Reading:
         check(self)
         if self.encoding is not None:
             try:
-                b"".decode(self.encoding)
+                "a".encode(self.encoding)
             except (LookupError, TypeError, ValueError) as error:
                 raise WrongValue(
                     f"encoding: the name of one, such as 'utf-16' or 'cp1252', wanted, got {shown(self.encoding)} "
