@@ -24,7 +24,7 @@ from rangym.envs.cell_association.recording import Recording, build_recording
 from rangym.envs.errors import WrongValue
 from rangym.envs.logs.files import Progress, tables
 from rangym.envs.logs.table import Reading, Table
-from rangym.envs.logs.values import names, numbers, texts, times, wholes
+from rangym.envs.logs.values import Kind, names, numbers, texts, times, wholes
 from rangym.envs.params import Range
 
 RAT_OF_MODE = {"5G": 5, "LTE": 4}
@@ -50,6 +50,7 @@ GNETTRACK = {
     "SNR": numbers(SINR_DB),
     "RAWCELLID": wholes(CELL_ID),
 }
+FORMATS = f"a general log has {', '.join(GENERAL)}, one of G-NetTrack Pro {', '.join(GNETTRACK)}"
 NAMES = (*GENERAL, *METRES, *DEGREES, *BANDWIDTH, *GNETTRACK)
 
 
@@ -94,7 +95,7 @@ def import_logs(
     for table in tables(path, progress=progress, reading=reading):
         first = first or table.name
         columns = _columns(table, reading)
-        if all(table.has(columns.get(name, name)) for name in GENERAL):
+        if _present(table, GENERAL, columns) >= _present(table, GNETTRACK, columns):
             recordings.append(_recording(table, columns))
         else:
             drives.append(_drive(table, columns))
@@ -116,11 +117,13 @@ def _columns(table: Table, reading: Reading) -> Mapping[str, str]:
     return reading.columns or {}
 
 
+def _present(table: Table, kinds: Mapping[str, Kind], columns: Mapping[str, str]) -> float:
+    """The share of a format's columns that a table has."""
+    return sum(table.has(columns.get(name, name)) for name in kinds) / len(kinds)
+
+
 def _drive(table: Table, columns: Mapping[str, str]) -> Drive:
-    table.require(
-        [columns.get(name, name) for name in GNETTRACK],
-        f"a general log has {', '.join(GENERAL)}, one of G-NetTrack Pro {', '.join(GNETTRACK)}",
-    )
+    table.require([columns.get(name, name) for name in GNETTRACK], FORMATS)
     rows = table.read(GNETTRACK, columns).coordinates("Longitude", "Latitude", unset=True)
     found = rows.values
     return Drive.of_rows(
@@ -136,13 +139,10 @@ def _drive(table: Table, columns: Mapping[str, str]) -> Drive:
 
 def _recording(table: Table, columns: Mapping[str, str]) -> Recording:
     """The rows with a cell and its SINR; the others say nothing."""
-
-    def among(kinds: Mapping[str, object]) -> bool:
-        return any(table.has(columns.get(name, name)) for name in kinds)
-
-    position = METRES if among(METRES) else DEGREES if among(DEGREES) else {}
+    table.require([columns.get(name, name) for name in GENERAL], FORMATS)
+    position = next((kinds for kinds in (METRES, DEGREES) if _present(table, kinds, columns)), {})
     table.require([columns.get(name, name) for name in position], "a position has two coordinates")
-    bandwidth = BANDWIDTH if among(BANDWIDTH) else {}
+    bandwidth = BANDWIDTH if _present(table, BANDWIDTH, columns) else {}
     rows = table.read({**GENERAL, **position, **bandwidth}, columns)
     if position:
         rows = rows.coordinates(*position, unset=position is DEGREES)

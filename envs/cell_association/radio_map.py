@@ -158,15 +158,16 @@ class RadioMap:
         covered = ~np.isnan(self.sinr_db)
         per_location = covered.sum(axis=1)
         sinr = _slashed(np.quantile(self.sinr_db[covered], QUANTILES), "{:.3g}")
-        speed = self.track_speed_mps()
-        mean, spread = speed.mean(), _slashed(np.quantile(speed, TRACK_QUANTILES), "{:.1f}")
+        speed, speeds = self.track_speed_mps(), ""
+        if speed.size:
+            spread = _slashed(np.quantile(speed, TRACK_QUANTILES), "{:.1f}")
+            speeds = f", mean {speed.mean():.1f} m/s, {_slashed(TRACK_QUANTILES, '{:.0%}')}: {spread} m/s"
         rats = [f"{n} {name}" for rat, name in ((5, "5G"), (4, "LTE")) if (n := (self.cell_rat == rat).sum())]
         lines = [
             f"cells: {self.num_cells} ({', '.join(rats)}); locations: {len(covered)}, with {per_location.mean():.2f} "
             f"cells each ({(per_location >= 2).mean():.0%} at least 2, {(per_location >= 3).mean():.0%} at least 3)",
             f"table: {covered.sum():,} entries, {_slashed(QUANTILES, '{:.0%}')}: {sinr} dB",
-            f"tracks: {len(self.track_start) - 1}, {len(self.track_location) * self.step_s:,.0f} s, "
-            f"mean {mean:.1f} m/s, {_slashed(TRACK_QUANTILES, '{:.0%}')}: {spread} m/s",
+            f"tracks: {len(self.track_start) - 1}, {len(self.track_location) * self.step_s:,.0f} s{speeds}",
         ]
         return "\n".join([*self._reading(), *self._origin(), *lines])
 

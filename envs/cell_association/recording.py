@@ -36,9 +36,9 @@ class Recording:
 def build_recording(recordings: Sequence[Recording]) -> RadioMap:
     """One track per UE, from its first to its last row.
 
-    Times fall on a grid whose step is the median distance of a UE's successive times; of several rows for the same
-    (UE, cell, step) the last one holds. A cell without a row at a step does not cover it. The rows say nothing about
-    the radio technology; cells count as 5G.
+    Times fall on a grid from each UE's first time on, whose step is the median distance of a UE's successive times; of
+    several rows for the same (UE, cell, step) the last one holds. A cell without a row at a step does not cover it. The
+    rows say nothing about the radio technology; cells count as 5G.
     """
     rows = Recording(*(np.concatenate([getattr(r, f) for r in recordings]) for f in Recording.__dataclass_fields__))
     cells, cell = np.unique(rows.cell, return_inverse=True)
@@ -51,20 +51,20 @@ def build_recording(recordings: Sequence[Recording]) -> RadioMap:
         raise WrongValue(f"recording: a position of every UE or of none wanted, got none of {lost[0]}")
 
     step_s = _step(rows.time_s, ue)
-    step = np.rint((rows.time_s - rows.time_s.min()) / step_s).astype(np.int64)
-    first = np.full(len(ues), np.iinfo(np.int64).max)
-    last = np.full(len(ues), -1)
-    np.minimum.at(first, ue, step)
+    first_s = np.full(len(ues), np.inf)
+    np.minimum.at(first_s, ue, rows.time_s)
+    step = np.floor((rows.time_s - first_s[ue]) / step_s + 0.5).astype(np.int64)
+    last = np.zeros(len(ues), np.int64)
     np.maximum.at(last, ue, step)
-    start = np.concatenate([[0], np.cumsum(last - first + 1)])
+    start = np.concatenate([[0], np.cumsum(last + 1)])
 
     if start[-1] > MAX_STEPS_PER_ROW * len(ue):
         raise WrongValue(
             f"recording: rows that follow each other in steps of {step_s:g} s wanted, got {len(ue)} rows scattered "
-            f"over {start[-1]} steps; is `time` in seconds?"
+            f"over {start[-1]} steps; is `time` in seconds, and has each drive of a UE a name of its own?"
         )
 
-    place = start[ue] + step - first[ue]
+    place = start[ue] + step
     sinr_db = np.full((start[-1], len(cells)), np.nan, np.float32)
     sinr_db[place, cell] = rows.sinr_db  # in row order, so the last row of a step holds
     bandwidth = np.zeros(len(cells))

@@ -113,7 +113,7 @@ class Table:
             close = nearest(missing[0], self.header)
             at = f"{self.name}: row {self.header_line}"
             raise WrongValue(
-                f"{at}: column {', '.join(missing)} missing{close}; {wanted}; others by columns (--columns)"
+                f"{at}: column {', '.join(missing)} missing{close}; {wanted}; other names by columns (--columns)"
             )
 
     def texts(self, column: str) -> list[str]:

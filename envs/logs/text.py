@@ -60,13 +60,12 @@ def _decoded(name: str, content: bytes, encoding: str | None) -> tuple[str, str]
     used = marked or encoding or "utf-8"
     try:
         text = content.decode(used).removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        row = content[: error.start].count(b"\n") + 1
+    except UnicodeError as error:
+        at = error.start if isinstance(error, UnicodeDecodeError) else 0
+        got = f"the byte 0x{content[at]:02x} ({error.reason})" if isinstance(error, UnicodeDecodeError) else str(error)
         advice = "" if marked or encoding else "; say its encoding (--encoding), such as cp1252 or utf-16-le"
-        raise WrongValue(
-            f"{name}: row {row}: text in {used} wanted, got the byte 0x{content[error.start]:02x} ({error.reason})"
-            f"{advice}"
-        ) from error
+        row = content[:at].count(b"\n") + 1
+        raise WrongValue(f"{name}: row {row}: text in {used} wanted, got {got}{advice}") from error
     if (at := text.find("\0")) >= 0:
         raise WrongValue(
             f"{name}: row {text.count(chr(10), 0, at) + 1}: text wanted, got a NUL byte; a torn or binary file, or one "

@@ -178,6 +178,14 @@ def test_a_general_csv_without_options_in_several_files(tmp_path):
     assert (m.bandwidth_mhz == 20).all() and not m.track_position_m.any()
 
 
+def test_ues_whose_clocks_are_half_a_step_apart_keep_all_their_rows(tmp_path):
+    rows = [f"{t + half},{ue},{cell},{t}\n" for ue, half in (("a", 0), ("b", 0.5)) for t in range(4) for cell in "pq"]
+    (tmp_path / "log.csv").write_text("time,ue,cell,sinr_db\n" + "".join(rows))
+    m = import_logs(tmp_path)
+    np.testing.assert_array_equal(m.sinr_db, [[t, t] for t in (0, 1, 2, 3) * 2])
+    assert m.track_start.tolist() == [0, 4, 8]
+
+
 def test_a_contradictory_general_csv_is_refused(tmp_path):
     (tmp_path / "log.csv").write_text(RECORDED.replace("140,0,5\n", "140,0,6\n", 1))
     with pytest.raises(ValueError, match="one bandwidth_mhz per cell wanted, got several for south"):

@@ -307,7 +307,7 @@ SHAPES = {
         "log.csv",
         text(";").replace("sinr_db", "sinr"),
         {},
-        r"row 1: column Timestamp.* missing.*time, ue, cell, sinr_db",
+        r"row 1: column sinr_db missing; did you mean 'sinr'\?; a general log has time, ue, cell, sinr_db",
     ),
     "a cut row": ("log.csv", text()[:-3], {}, r"row 5: 4 columns wanted, as in the header, got 3"),
     "an open quote": (
