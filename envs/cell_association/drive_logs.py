@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from rangym.envs.cell_association.map_builder import Drive, build_map
-from rangym.envs.cell_association.radio_map import RadioMap
+from rangym.envs.cell_association.radio_map import UNUSED, RadioMap
 from rangym.envs.cell_association.recording import Recording, build_recording
 from rangym.envs.errors import WrongValue
 from rangym.envs.logs.files import Progress, tables
@@ -151,7 +151,7 @@ def _recording(table: Table, columns: Mapping[str, str]) -> Recording:
     if not len(rows):
         raise WrongValue(f"{table.name}: a row with a cell and its SINR wanted, got none")
     used = {*(columns.get(name, name).casefold() for name in (*GENERAL, *position, *bandwidth))}
-    table.account.update(f"files with a column not used: {c}" for c in table.header if c and c.casefold() not in used)
+    table.account.update(UNUSED + c for c in table.header if c and c.casefold() not in used)
     found = rows.values
     return Recording(
         time_s=found["time"],

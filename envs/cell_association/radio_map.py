@@ -19,6 +19,8 @@ from rangym.envs.params import is_number
 
 FORMAT = "rangym radio map 1"
 KINDS = ("measured", "recorded")
+UNUSED = "files with a column not used: "
+"""The account's name for a column of the logs that nothing was made of, before its own."""
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 TRACK_QUANTILES = (0.05, 0.5, 0.95)
 FAR_DB, FAR_M, FAR_MHZ, FAR_S, LEAST = 300.0, 1e7, 1e5, 1e6, 1e-6
@@ -174,7 +176,9 @@ class RadioMap:
     def _reading(self) -> list[str]:
         """What became of the files' rows; names of several words are the reader's."""
         read = {name: count for name, count in self.account.items() if name == "files" or " " in name}
-        return [f"{name}: {count:,}" for name, count in read.items()]
+        unused = [name.removeprefix(UNUSED) for name in read if name.startswith(UNUSED)]
+        lines = [f"{name}: {count:,}" for name, count in read.items() if not name.startswith(UNUSED)]
+        return [*lines, *([f"columns not used: {', '.join(unused)}"] if unused else [])]
 
     def _origin(self) -> list[str]:
         size = " x ".join(f"{s / 1000:.3g}" for s in self.size_m)

@@ -37,7 +37,7 @@ def parse_text(name: str, content: bytes, reading: Reading) -> Table:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=True)
     try:
         for row in reader:
-            if not any(cell.strip() for cell in row) or (said and reader.line_num == 1):
+            if not any(map(str.strip, row)) or (said and reader.line_num == 1):
                 continue  # a blank line, or a spreadsheet's row of separators
             if not header:
                 header, header_line = [column.strip() for column in row], reader.line_num

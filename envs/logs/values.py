@@ -18,10 +18,13 @@ MISSING = frozenset(
     ("", "-", "--", "?", "\\n", "na", "n/a", "#n/a", "nan", "nil", "none", "null", "unknown", "unavailable")
 )
 """What logs write for a missing value, in any case of letters."""
-UNAVAILABLE = frozenset((2**31 - 1, 2**63 - 1))
-"""The numbers that Android gives for one."""
-_UNAVAILABLE = frozenset(map(str, UNAVAILABLE))
-NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:[.,][0-9]*)?|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?")
+UNAVAILABLE = frozenset(("2147483647", "9223372036854775807"))
+"""What Android gives for one, the largest integers; spreadsheets make 2147483647.0 of it."""
+_UNAVAILABLE = frozenset(map(float, UNAVAILABLE))
+_NUMBER = r"[+-]?(?:[0-9]+(?:MARK[0-9]*)?|MARK[0-9]+)(?:[eE][+-]?[0-9]+)?"
+NUMBER_WITH = {mark: re.compile(_NUMBER.replace("MARK", f"[{mark}]")) for mark in ".,"}
+"""By the decimal mark."""
+NUMBER = re.compile(_NUMBER.replace("MARK", "[.,]"))
 WHOLE = re.compile(r"[+-]?[0-9]+(?:[.,]0*)?")
 THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(?:[.,][0-9]{3})+")
 """A number whose comma or point may part thousands or decimals."""
@@ -45,7 +48,7 @@ def is_missing(text: str) -> bool:
     >>> [is_missing(text) for text in ("", "NaN", "N/A", "2147483647", "0")]
     [True, True, True, True, False]
     """
-    return text.casefold() in MISSING or text in _UNAVAILABLE
+    return text.casefold() in MISSING or text in UNAVAILABLE
 
 
 @dataclass(frozen=True)
@@ -70,14 +73,12 @@ def numbers(allowed: Range = ANY, *, optional: bool = True, unit: str = "") -> K
 
     def reader(mark: str) -> Reader:
         def read(text: str) -> float:
-            if is_missing(text):
-                if optional:
-                    return math.nan
-                raise Refused(wanted)
-            value = _number(text, mark, wanted)
-            if optional and value in UNAVAILABLE:
+            value = _number(text, mark)
+            if optional and (value in _UNAVAILABLE or value is None and is_missing(text)):
                 return math.nan
-            if not allowed.allows(value):
+            if value is None:
+                raise Refused(_with_mark(wanted, text, mark))
+            if not (math.isfinite(value) if allowed is ANY else allowed.allows(value)):  # the former is much faster
                 raise Refused(wanted)
             return value
 
@@ -95,7 +96,7 @@ def wholes(allowed: Range = ANY) -> Kind:
             return 0
         if not WHOLE.fullmatch(text) or not allowed.allows(value := int(re.split("[.,]", text)[0])):
             raise Refused(wanted)
-        return 0 if value in UNAVAILABLE else value
+        return 0 if value in _UNAVAILABLE else value
 
     return Kind(lambda _: read, 0)
 
@@ -128,11 +129,12 @@ def times() -> Kind:
         has_zone: list[bool] = []
 
         def read(text: str) -> float:
-            if NUMBER.fullmatch(text):
-                value = _number(text, mark, "seconds")
+            if (value := _number(text, mark)) is not None:
                 if not abs(value) < MAX_SECONDS:
                     raise Refused("seconds, not milliseconds,")
                 return value
+            if NUMBER.fullmatch(text):
+                raise Refused(_with_mark("seconds", text, mark))
             time = _moment(text)
             has_zone[:] = has_zone or [time.tzinfo is not None]
             if has_zone[0] != (time.tzinfo is not None):
@@ -144,15 +146,18 @@ def times() -> Kind:
     return Kind(reader, math.nan, has_decimals=True)
 
 
-def _number(text: str, mark: str, wanted: str) -> float:
-    """A number by the regular expression: Python's own reader takes ``1_0``, ``inf`` and other scripts' digits too."""
-    text = text.replace("\N{MINUS SIGN}", "-")
-    if not NUMBER.fullmatch(text):
-        raise Refused(wanted)
-    other = "." if mark == "," else ","
-    if other in text:
-        raise Refused(f"{wanted} with decimals after {mark!r}, as in other rows,")
-    return float(text.replace(mark, "."))
+def _number(text: str, mark: str) -> float | None:
+    """A number by its form, None for others: Python's reader takes ``1_0``, ``inf`` and other scripts' digits too."""
+    if "\N{MINUS SIGN}" in text:
+        text = text.replace("\N{MINUS SIGN}", "-")
+    if not NUMBER_WITH[mark].fullmatch(text):
+        return None
+    return float(text if mark == "." else text.replace(",", "."))
+
+
+def _with_mark(wanted: str, text: str, mark: str) -> str:
+    """What was wanted of a text that is none; of a number with the other decimal mark, this one."""
+    return f"{wanted} with decimals after {mark!r}, as in other rows," if NUMBER.fullmatch(text) else wanted
 
 
 def _moment(text: str) -> datetime:

@@ -46,6 +46,7 @@ def test_the_former_name_has_the_same_options(capsys):
 
 def test_options_reach_the_reader_and_what_became_of_the_rows_is_printed(tmp_path, capsys):
     text = SAMPLE.replace("time,ue,cell", "when,ue,eci").replace("bus", "büs") + "3,tram,north,bad,1,1\n4,tram,,2,1,1\n"
+    text = text.replace("y_m\n", "y_m,plmn,band\n").replace("0\n", "0,1,3\n").replace("1\n", "1,1,3\n")
     (tmp_path / "log.txt").write_bytes(text.replace(",", "\t").encode("cp1252"))
     call = ["trace", "import", str(tmp_path / "log.txt"), "--out", str(tmp_path / "map.npz")]
     assert main(call) == 2 and "--encoding), such as cp1252" in capsys.readouterr().err
@@ -55,7 +56,13 @@ def test_options_reach_the_reader_and_what_became_of_the_rows_is_printed(tmp_pat
     assert main(call) == 2 and "row 11, column sinr_db: " in capsys.readouterr().err
     assert main([*call, "--tolerance", "0.1"]) == 0
     out = capsys.readouterr().out
-    for line in ("files: 1", "rows read: 11", "files cp1252, separated by TAB: 1", "dropped: no cell or no SINR: 1"):
+    for line in (
+        "files: 1",
+        "rows read: 11",
+        "files cp1252, separated by TAB: 1",
+        "dropped: no cell or no SINR: 1",
+        "columns not used: plmn, band",
+    ):
         assert line in out.splitlines()
     assert "skipped: sinr_db: a number of at least -100 and of at most 100 dB or '-' wanted: 1\n" in out
     with pytest.raises(SystemExit):
