@@ -2,12 +2,16 @@
 
 import csv
 import io
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rangym.envs.cell_association.drive_logs import import_logs
+from rangym.envs.errors import WrongCall
 from rangym.envs.logs.table import Reading
 from rangym.envs.qos_clustering.kpi_logs import Options, read_logs
 
@@ -146,3 +150,50 @@ def test_positions_of_two_kinds_or_of_some_ues_are_refused(tmp_path):
     (tmp_path / "b.csv").write_text(f"{header},latitude,longitude\n" + rows.format(ue="b", x="", y=""))
     with pytest.raises(ValueError, match="a position of every UE or of none wanted, got none of b"):
         import_logs(tmp_path)
+
+
+CELLS = st.sampled_from(
+    ["0", "1", "2", "1,5", "1.5", "-3", "1e400", "nan", "", "p", "q", '"', "1_0", "51.5", "\0", "2147483647", "\n"]
+    + ["2020-01-01", "2020-01-01T00:00:00Z", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "é"]
+)
+HEADERS = st.sampled_from(
+    [
+        ("time", "ue", "cell", "sinr_db"),
+        ("time", "ue", "cell", "sinr_db", "x_m", "y_m"),
+        ("TIME", "ue", "cell", "sinr_db", "latitude", "longitude", "bandwidth_mhz"),
+        ("Timestamp", "Longitude", "Latitude", "NetworkMode", "RSRP", "SNR", "RAWCELLID"),
+        ("t_s", "flow_id", "cell_id", "latency_ms", "jitter_ms", "rsrp_dbm"),
+    ]
+)
+
+
+@settings(max_examples=300, deadline=None, database=None)
+@given(
+    header=HEADERS,
+    cells=st.lists(CELLS, min_size=7, max_size=7),
+    spoilt=st.lists(st.integers(0, 41), max_size=4),
+    separator=st.sampled_from(",;\t| "),
+    encoding=st.sampled_from(["utf-8", "utf-16", "utf-32", "latin-1"]),
+    said=st.sampled_from([None, "utf-8", "cp1252", "utf-16-le", "punycode"]),
+    tolerance=st.sampled_from([0.0, 0.3, 0.9]),
+)
+def test_whatever_a_file_holds_it_is_read_or_refused(header, cells, spoilt, separator, encoding, said, tolerance):
+    """Six rows of a log that is fine, with some cells changed: a map or days, or an error that the caller can mend."""
+    fine = {"ue": "a", "flow_id": "f", "NetworkMode": "LTE", "RSRP": "-90", "rsrp_dbm": "-90"}
+    rows = [[fine.get(n, "pq"[k % 2] if n in ("cell", "cell_id") else str(k + 1)) for n in header] for k in range(6)]
+    for place in spoilt:
+        rows[place % 6][place // 6 % len(header)] = cells[place % 7]
+    text = "\n".join(separator.join(row) for row in (header, *rows))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "log.csv"
+        path.write_bytes(text.encode(encoding, "replace"))
+        options = dict(encoding=said, tolerance=tolerance)
+        try:
+            if header[0] == "t_s":
+                kept = read_logs(path, Options(**options)).account["rows kept"]
+            else:
+                kept = import_logs(path, reading=Reading(**options)).account["rows"]
+        except WrongCall as refused:
+            assert str(refused) and len(str(refused)) < 700
+        else:
+            assert 0 <= kept <= 6
