@@ -301,7 +301,7 @@ def test_an_interrupt_promises_no_rows_where_none_are_kept(monkeypatch, tmp_path
     monkeypatch.setattr(runner, "run_grid", _interrupted)
     out = str(tmp_path / "x.jsonl")
     for argv, says in (
-        (["trace", "import", ".", "--kind", "qos", "--out", str(tmp_path / "days.npz")], "nothing was written"),
+        (["map", "import", ".", "--kind", "qos", "--out", str(tmp_path / "days.npz")], "nothing was written"),
         (["evaluate", "random", "--scenario", "tiny"], "nothing was kept; with --out finished rows are"),
         (["evaluate", "random", "--scenario", "tiny", "--out", out], f"finished rows are in {out}, and the same"),
         (["bench", "--out", str(tmp_path), "--fresh"], "the same command without --fresh goes on from them"),
@@ -310,8 +310,8 @@ def test_an_interrupt_promises_no_rows_where_none_are_kept(monkeypatch, tmp_path
         if argv[0] == "reproduce":
             monkeypatch.setattr("rangym.evaluation.papers.reproduce.run_grid", _interrupted)
         assert call(*argv) == 130
-        assert (err := capsys.readouterr().err).strip().startswith(f"rangym {argv[0]}")
-        assert ": interrupted; " in err and says in err
+        command = " ".join(argv[: 2 if argv[0] == "map" else 1])
+        assert f"rangym {command}: interrupted; " in (err := capsys.readouterr().err) and says in err
     assert not list(tmp_path.iterdir())
 
 
