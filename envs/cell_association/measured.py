@@ -23,6 +23,7 @@ cell positions are where a cell was measured, and no cell is 3G or 2G. Only abou
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from functools import lru_cache
 
@@ -55,20 +56,24 @@ def radio_map(params: CellAssociationParams) -> RadioMap:
     """
     if not params.map:
         raise WrongValue(
-            "map: the file made by `rangym trace import LOGS --out FILE.npz` wanted for the law 'measured', "
+            "map: the file made by `rangym map import LOGS --out FILE.npz` wanted for the law 'measured', "
             f"got {params.map!r}"
         )
     found = _parsed(params.map, read_whole(params.map, "map"))
-    if found.num_cells != params.num_cells:
+    if params.num_cells not in (None, found.num_cells):
         raise WrongValue(
-            f"num_cells: {found.num_cells} wanted, the cells of {params.map}, got {params.num_cells}; "
-            f"pass num_cells={found.num_cells}"
+            f"num_cells: {found.num_cells} wanted, the cells of {params.map}, got {params.num_cells}; leave it out"
         )
     if found.kind != "measured" and params.tracks != "replay":
         raise WrongValue(
             f"tracks: 'replay' wanted for a recorded map, which has no values elsewhere; got {params.tracks!r}"
         )
     return found
+
+
+def resolved(params: CellAssociationParams) -> CellAssociationParams:
+    """The parameters with as many cells as their map has; errors as `radio_map`."""
+    return dataclasses.replace(params, num_cells=radio_map(params).num_cells)
 
 
 _parsed = lru_cache(maxsize=8)(RadioMap.parse)

@@ -148,9 +148,9 @@ def _parsed(given: str, data: bytes) -> RecordedDays:
 
 def _foreign(given: str, got: str) -> WrongValue:
     """What is said of another file; of one that may be the logs themselves, how to import them."""
-    refusal = f"days: {given}: not a file as `rangym trace import --kind qos` writes it ({got})"
+    refusal = f"days: {given}: not a file as `rangym map import --kind qos` writes it ({got})"
     if not given.endswith(".npz"):
-        refusal += f"; logs have to be imported first: rangym trace import {given} --kind qos --out FILE.npz"
+        refusal += f"; logs have to be imported first: rangym map import {given} --kind qos --out FILE.npz"
     return WrongValue(refusal)
 
 
