@@ -32,7 +32,7 @@ def _draw_map(axes: Axes, system: CellAssociation, frame: Frame[AssociationState
     cells, path = frame.trace.constants["cell_position_m"], frame.trace.slots["user_position_m"]
     every = max(len(path) // 200, 1)
     network_map(axes, np.concatenate([cells, path[::every].reshape(-1, 2)]), f"slot {frame.t} of {system.horizon}")
-    if system.has_places:
+    if system.params.law == "urban":
         from rangym.envs.cell_association.place import fixed_place
 
         if (place := fixed_place(system.params)) is not None:
