@@ -30,6 +30,7 @@ cover a UE, so ``random`` is far below every policy: do not use it as the zero o
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from functools import lru_cache
 from pathlib import Path
@@ -75,16 +76,20 @@ def radio_map(params: CellAssociationParams) -> RadioMap:
         )
     file = map_file(params.map)
     found = _parsed(str(file), read_whole(file, "map"))
-    if found.num_cells != params.num_cells:
+    if params.num_cells not in (None, found.num_cells):
         raise WrongValue(
-            f"num_cells: {found.num_cells} wanted, the cells of {params.map}, got {params.num_cells}; "
-            f"pass num_cells={found.num_cells}"
+            f"num_cells: {found.num_cells} wanted, the cells of {params.map}, got {params.num_cells}; leave it out"
         )
     if found.kind == "recorded" and params.tracks != "replay":
         raise WrongValue(
             f"tracks: 'replay' wanted for a recorded map, which has no values elsewhere; got {params.tracks!r}"
         )
     return found
+
+
+def resolved(params: CellAssociationParams) -> CellAssociationParams:
+    """The parameters with as many cells as their map has; errors as `radio_map`."""
+    return dataclasses.replace(params, num_cells=radio_map(params).num_cells)
 
 
 _parsed = lru_cache(maxsize=8)(RadioMap.parse)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import cast
 
 from rangym.envs.params import check, is_number, ranged, require
 
+FROM_MAP = cast(int, None)
+"""The radio map says how many."""
 MAX_GRID_POINTS = 2000
 """Along a side of the map of ``urban``, where it takes 80 MB a cell."""
 LAWS = ("static", "volatile", "mobility", "urban", "measured")
@@ -46,7 +49,7 @@ class CellAssociationParams:
     law : where the SINR comes from: ``static`` and ``volatile`` (i.i.d. uniform), ``mobility`` (UEs moving through a
         3GPP network), ``urban`` (the same where line of sight and shadowing belong to the place, see
         `rangym.envs.cell_association.place`), ``measured`` (a radio map built from drive logs or by ray tracing).
-    num_ues, num_cells, horizon : sizes I, J, T.
+    num_ues, num_cells, horizon : sizes I, J, T. None, with the law ``measured`` alone: as many cells as the map has.
     slot_s : slot duration in seconds.
     handover_weight : gamma, the weight of the handover cost.
     handover_cost : ``sum`` (additive over handovers) or ``norm`` (the paper's square root of the sum).
@@ -77,7 +80,7 @@ class CellAssociationParams:
 
     law: str = ranged("mobility", words=LAWS)
     num_ues: int = ranged(10, low=1)
-    num_cells: int = ranged(6, low=2)
+    num_cells: int = ranged(6, low=2, optional=True)
     horizon: int = ranged(200, low=1)
     slot_s: float = ranged(1.0, above=0, limit=1e5, only={"law": ("mobility", "urban", "measured")})
     handover_weight: float = ranged(20.0, low=0)
@@ -115,6 +118,8 @@ class CellAssociationParams:
 
     def __post_init__(self) -> None:
         check(self)
+        cells = self.num_cells
+        require(self.law == "measured" or cells is not None, "num_cells", "a number, where no map brings one,", cells)
         floor, ceiling = self.sinr_floor_db, self.sinr_ceiling_db
         require(floor < ceiling, "sinr_floor_db, sinr_ceiling_db", "floor < ceiling", (floor, ceiling))
         if self.law == "urban":
@@ -139,7 +144,7 @@ def _is_site(site: tuple[float, ...]) -> bool:
 _STATIC = CellAssociationParams(law="static", num_ues=100, num_cells=10, horizon=5000, handover_cost="norm")
 _MOBILITY = CellAssociationParams(num_ues=1000, num_cells=25, horizon=10_000, handover_cost="norm")
 _CITY = CellAssociationParams(
-    law="measured", num_ues=40, num_cells=18, horizon=300, sinr_floor_db=-20.0, map="munich", noise="none"
+    law="measured", num_ues=40, num_cells=FROM_MAP, horizon=300, sinr_floor_db=-20.0, map="munich", noise="none"
 )
 
 SCENARIOS: dict[str, CellAssociationParams] = {
@@ -167,7 +172,7 @@ SCENARIOS: dict[str, CellAssociationParams] = {
     "desk": replace(_MOBILITY, num_ues=200, horizon=1000),
     "mobility": _MOBILITY,
     "paper": _MOBILITY,
-    "measured": CellAssociationParams(law="measured", num_ues=50, num_cells=25, horizon=600, sinr_floor_db=-20.0),
+    "measured": CellAssociationParams(law="measured", num_ues=50, num_cells=FROM_MAP, horizon=600, sinr_floor_db=-20.0),
     "munich": _CITY,
     "florence": replace(_CITY, map="florence"),
 }

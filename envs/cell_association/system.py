@@ -98,8 +98,9 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
     ## Arguments
     `scenario`: `small` (default: two macro and four small cells, ten vehicles), `tiny`, `urban` (the cells of `small`
     in a place, ten pedestrians and vehicles, links may fail), `static`, `volatile`, `desk`, `mobility` (alias
-    `paper`), `munich` and `florence` (ray-traced cities, 40 UEs, 18 cells), `measured` (needs `map`). Every
-    field of `rangym.envs.cell_association.params.CellAssociationParams` overrides the scenario's value:
+    `paper`), `munich` and `florence` (ray-traced cities, 40 UEs, 18 cells), `measured` (needs `map`, whose cells are its
+    `num_cells`). Every field of `rangym.envs.cell_association.params.CellAssociationParams` overrides the scenario's
+    value:
 
     >>> import gymnasium as gym
     >>> env = gym.make("rangym:rangym/CellAssociation-v0", scenario="small", handover_weight=4.0, handover_cost="norm")
@@ -125,6 +126,7 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
     }
 
     def __init__(self, params: CellAssociationParams):
+        params = _with_sizes(params)  # refuses a missing or unfitting map here rather than at the first reset
         self.params, self.horizon = params, params.horizon
         ues, cells = params.num_ues, params.num_cells
         self.has_coverage, self.delays_vary = False, params.delay_variation > 0
@@ -132,7 +134,7 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
         if params.law == "measured":
             from rangym.envs.cell_association.measured import radio_map
 
-            source = radio_map(params)  # refuses a missing or unfitting file here rather than at the first reset
+            source = radio_map(params)
             self.has_coverage = not source.covers_everything
             self.area_m = source.size_m if source.covers_everything else None
         self.delay_bound = delay_bound_slots(params)
@@ -174,7 +176,8 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
 
     @classmethod
     def large_arrays(cls, params: CellAssociationParams) -> Sequence[Mapping[str, int]]:
-        return ({"horizon": params.horizon, "num_ues": params.num_ues, "num_cells": params.num_cells},)
+        cells = _with_sizes(params).num_cells
+        return ({"horizon": params.horizon, "num_ues": params.num_ues, "num_cells": cells},)
 
     def data_files(self) -> Sequence[Path]:
         if not self.params.map:
@@ -281,6 +284,15 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
         from rangym.envs.cell_association.render import draw
 
         draw(figure, self, frame)
+
+
+def _with_sizes(params: CellAssociationParams) -> CellAssociationParams:
+    """The parameters with the number of cells, which a radio map brings."""
+    if params.law != "measured":
+        return params
+    from rangym.envs.cell_association.measured import resolved
+
+    return resolved(params)
 
 
 def _within(name: str, values: NDArray, low: float, high: float, unit: str) -> None:
