@@ -113,7 +113,7 @@ def sample(params: CellAssociationParams, rng: np.random.Generator) -> Trace:
     covered = ~np.isnan(sinr_db)
     if params.noise != "none" and source.kind != "recorded":
         sinr_db += fluctuation_db(params, sinr_db.shape, rng)
-    if source.covers_everything:
+    if source.city is not None:
         np.clip(sinr_db, params.sinr_floor_db, params.sinr_ceiling_db, out=sinr_db)
         return Trace(constants, {"sinr_db": sinr_db, **slots})
     low, high = np.clip(COVERED_SINR_DB, params.sinr_floor_db, params.sinr_ceiling_db)

@@ -121,11 +121,6 @@ class RadioMap:
     def num_cells(self) -> int:
         return self.sinr_db.shape[1]
 
-    @property
-    def covers_everything(self) -> bool:
-        """Whether every cell has a value in every place."""
-        return self.city is not None
-
     @cached_property
     def track_of_step(self) -> NDArray:
         """The track each step belongs to, (S,)."""

@@ -27,8 +27,8 @@ from rangym.envs.physics.channel import USER_HEIGHT_M
 if TYPE_CHECKING:
     from sionna.rt import Scene
 
-MIN_CARRIER_GHZ = 1.0
-"""Where the recommendation's materials begin."""
+CARRIERS_GHZ = (1.0, 40.0)
+"""Where the recommendation has numbers for walls of every material, brick included."""
 SCATTERING = 0.3
 """Share of the reflected amplitude that walls scatter: one assumption for all materials."""
 BATCH_RAYS = 4_000_000
@@ -56,26 +56,17 @@ def sionna() -> ModuleType:
     """The module ``sionna.rt``; `MissingExtra` says what to install, LLVM's library included."""
     try:
         import sionna.rt as rt
-    except ImportError as error:
-        if not (error.name or "").startswith(("sionna", "mitsuba", "drjit")):
-            raise
+    except ModuleNotFoundError as error:
         raise MissingExtra(f"ray tracing needs the package {error.name}: pip install 'rangym[raytrace]'") from error
-    except Exception as error:  # Dr.Jit raises where it does not find LLVM
-        raise _no_llvm(error) from error
-    import drjit
-
-    if not (drjit.has_backend(drjit.JitBackend.LLVM) or drjit.has_backend(drjit.JitBackend.CUDA)):
-        raise _no_llvm(None)
+    except Exception as error:  # Dr.Jit's own, where it does not find LLVM
+        if "LLVM" not in str(error):
+            raise
+        found = f"{LLVM}={os.environ[LLVM]}" if LLVM in os.environ else f"no {LLVM}"
+        raise MissingExtra(
+            f"ray tracing on a CPU needs LLVM's shared library, got {found}: install it (Debian and Ubuntu: libllvm19) "
+            f"and name it: export {LLVM}=/usr/lib/x86_64-linux-gnu/libLLVM.so.19.1"
+        ) from error
     return rt
-
-
-def _no_llvm(error: Exception | None) -> MissingExtra:
-    found = f"{LLVM}={os.environ[LLVM]}" if LLVM in os.environ else f"no {LLVM}"
-    return MissingExtra(
-        f"ray tracing on a CPU needs LLVM's shared library, 17 or newer, got {found}: install it (Debian and Ubuntu: "
-        f"libllvm19) and name it: export {LLVM}=/usr/lib/x86_64-linux-gnu/libLLVM.so.19.1"
-        + (f" ({error})" if error else "")
-    )
 
 
 def load_scene(name: str) -> Scene:
@@ -87,7 +78,7 @@ def load_scene(name: str) -> Scene:
     UnreadableFile, ValueError : no such scene, or not one that Sionna RT reads.
     """
     rt = sionna()
-    own = sorted(word for word in vars(rt.scene) if isinstance(getattr(rt.scene, word), str) and word[0] != "_")
+    own = sorted(word for word, file in vars(rt.scene).items() if isinstance(file, str) and file.endswith(".xml"))
     if name not in own and not Path(name).is_file():
         raise UnreadableFile(f"SCENE: a scene file or one of {', '.join(own)} wanted, got {shown(name)}")
     try:
@@ -97,6 +88,12 @@ def load_scene(name: str) -> Scene:
     for material in scene.radio_materials.values():
         material.scattering_coefficient = SCATTERING
     return scene
+
+
+def middle_m(scene: Scene) -> tuple[float, float]:
+    """The middle of the scene, (x, y) in metres."""
+    middle = scene.mi_scene.bbox().center()
+    return float(middle.x), float(middle.y)
 
 
 def roof_heights(scene: Scene, window: Window) -> NDArray[np.float64]:
@@ -186,12 +183,6 @@ def trace(
     keep : file that holds the gains so far after every batch; a run that was cut off goes on from there.
     bar : makes the iterator over the batches, such as a progress bar, from their number.
     """
-    low = cells.carrier_ghz < MIN_CARRIER_GHZ
-    if low.any():
-        raise WrongValue(
-            f"carriers: at least {MIN_CARRIER_GHZ:g} GHz wanted, where the materials of ITU-R P.2040 begin, "
-            f"got {cells.carrier_ghz[low][0]:g}"
-        )
     batches = -(-rays // BATCH_RAYS)
     what = json.dumps([window.centre_m, window.size_m, depth, rays, *(a.tolist() for a in cells.radio())])
     done, total = _kept(keep, what, (len(cells.name), *window.shape))

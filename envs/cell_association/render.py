@@ -37,6 +37,12 @@ def _draw_map(axes: Axes, system: CellAssociation, frame: Frame[AssociationState
 
         if (place := fixed_place(system.params)) is not None:
             _tint_strongest(axes, place, palette)
+    city = system.city
+    if city is not None:
+        from rangym.envs.cell_association.render_city import draw_buildings, draw_cells
+
+        draw_buildings(axes, city)
+        draw_cells(axes, city, cells, palette)
     cells, users = cells / 1000, path[frame.t] / 1000
     serving, crowd = frame.state["serving"], system.params.num_ues > 100
     served = serving >= 0
@@ -59,11 +65,17 @@ def _draw_map(axes: Axes, system: CellAssociation, frame: Frame[AssociationState
         linewidths=1.6,
         zorder=5,
     )
-    axes.scatter(cells[:, 0], cells[:, 1], s=150, marker="^", c=list(palette), edgecolors=INK, linewidths=0.9, zorder=6)
-    for j, (x, y) in enumerate(cells):
-        axes.annotate(str(j), (x, y), textcoords="offset points", xytext=(7, 5), fontsize=8, color=INK, zorder=7)
+    if city is None:
+        _draw_sites(axes, cells, palette)
     axes.plot([], [], color=FLASH, linewidth=2, label=f"handover ({int(moved.sum())} in this slot)")
     axes.legend(loc="upper right", fontsize=8, frameon=False, bbox_to_anchor=(1.0, 1.08))
+
+
+def _draw_sites(axes: Axes, cells_km: np.ndarray, palette: np.ndarray) -> None:
+    x, y = cells_km.T
+    axes.scatter(x, y, s=150, marker="^", c=list(palette), edgecolors=INK, linewidths=0.9, zorder=6)
+    for j, at in enumerate(cells_km):
+        axes.annotate(str(j), at, textcoords="offset points", xytext=(7, 5), fontsize=8, color=INK, zorder=7)
 
 
 def _tint_strongest(axes: Axes, place: Place, palette: np.ndarray) -> None:

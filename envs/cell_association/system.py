@@ -21,6 +21,8 @@ from rangym.envs.physics.sharing import load_cost
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from rangym.envs.cell_association.city import City
+
 PING_PONG_SLOTS = 5
 WEAK_TARGET_DB = -8.0
 MAX_BANDWIDTH_MHZ = 100.0
@@ -98,7 +100,7 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
     ## Arguments
     `scenario`: `small` (default: two macro and four small cells, ten vehicles), `tiny`, `urban` (the cells of `small`
     in a place, ten pedestrians and vehicles, links may fail), `static`, `volatile`, `desk`, `mobility` (alias
-    `paper`), `munich` and `florence` (ray-traced cities, 40 UEs, 18 cells), `measured` (needs `map`, whose cells are its
+    `paper`), `munich` and `florence` (ray-traced cities, 40 UEs, 18 cells), `measured` (needs `map`, which brings
     `num_cells`). Every field of `rangym.envs.cell_association.params.CellAssociationParams` overrides the scenario's
     value:
 
@@ -131,12 +133,13 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
         ues, cells = params.num_ues, params.num_cells
         self.has_coverage, self.delays_vary = False, params.delay_variation > 0
         self.area_m = np.full(2, params.side_m) if params.law == "urban" else None
+        self.city: City | None = None
         if params.law == "measured":
             from rangym.envs.cell_association.measured import radio_map
 
             source = radio_map(params)
-            self.has_coverage = not source.covers_everything
-            self.area_m = source.size_m if source.covers_everything else None
+            self.city, self.has_coverage = source.city, source.city is None
+            self.area_m = source.size_m if source.city else None
         self.delay_bound = delay_bound_slots(params)
         self.action_space = MultiDiscrete([cells] * ues)
         fields: dict[str, Space] = {
