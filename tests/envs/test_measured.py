@@ -289,7 +289,7 @@ def test_there_are_as_many_cells_as_the_map_has(road_map):
 def test_mistakes_are_refused(road_map, tmp_path):
     with pytest.raises(ValueError, match="num_cells: 4 wanted, the cells of .*road_map.npz, got 7; leave it out"):
         sample(params(road_map, num_cells=7))
-    with pytest.raises(ValueError, match="map: the file made by `rangym trace import .* got None"):
+    with pytest.raises(ValueError, match="map: the file made by `rangym map import .* got None"):
         sample(dataclasses.replace(params(road_map), map=None))
     with pytest.raises(FileNotFoundError, match=r"nowhere\.npz"):
         sample(params(tmp_path / "nowhere.npz"))

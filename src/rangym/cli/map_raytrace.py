@@ -134,7 +134,7 @@ def _command(args: argparse.Namespace) -> str:
         "window": args.window and ",".join(f"{n:g}" for n in args.window),
         "sites": args.sites if args.sites == "auto" else Path(args.sites).name,
         "carriers": ",".join(f"{n:g}" for n in args.carriers),
-        "rays": f"{args.rays:g}",
+        "rays": f"{args.rays / 1e6:g}e6",
         "depth": args.depth,
         "tracks": args.tracks,
         "walkers": f"{args.walkers:g}",
