@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -67,6 +68,11 @@ def sionna() -> ModuleType:
             f"and name it: export {LLVM}=/usr/lib/x86_64-linux-gnu/libLLVM.so.19.1"
         ) from error
     return rt
+
+
+def version() -> str:
+    """Name and version of the tracer."""
+    return f"Sionna RT {metadata.version('sionna-rt')}"
 
 
 def load_scene(name: str) -> Scene:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import shlex
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 
 from rangym.envs.errors import WrongValue
@@ -109,7 +108,7 @@ def run(args: argparse.Namespace) -> int:
         keep=Path(args.keep) if args.keep else None,
         bar=lambda total: progress(range(total), total, "tracing rays"),
     )
-    about = {"scene": Path(args.scene).stem, "tracer": f"Sionna RT {version('sionna-rt')}", "command": _command(args)}
+    about = {"scene": Path(args.scene).stem, "tracer": raytrace.version(), "command": _command(args)}
     account = {"rays": args.rays, "depth": args.depth, "x_m": x, "y_m": y, "scattering": raytrace.SCATTERING}
     found = build_city(traced, outdoor, window, cells, tracks, about, account)
     found.save(args.out)
