@@ -66,10 +66,11 @@ def _draw_map(
     dots(axes, users, s=10 if crowd else 36, c=shade, edgecolors="white", linewidths=0.4, zorder=4)
     size, width = (40, 0.8) if crowd else (130, 1.6)
     dots(axes, users[moved], s=size, facecolors="none", edgecolors=FLASH, linewidths=width, zorder=5)
-    size = 190 if len(cells) <= 10 else 380
-    dots(axes, cells, s=size, marker="^", c=list(palette), edgecolors=INK, linewidths=0.9, zorder=6)
-    for j, (x, y) in enumerate(cells):
-        label(axes, x, y, str(j), palette[j])
+    if system.city is None:
+        size = 190 if len(cells) <= 10 else 380
+        dots(axes, cells, s=size, marker="^", c=list(palette), edgecolors=INK, linewidths=0.9, zorder=6)
+        for j, (x, y) in enumerate(cells):
+            label(axes, x, y, str(j), palette[j])
     title(axes, f"slot {frame.t} of {system.horizon}, {int(moved.sum())} handovers")
 
 
@@ -77,11 +78,17 @@ def _still_map(
     axes: Axes, system: CellAssociation, limits: tuple[float, float, float, float], palette: np.ndarray
 ) -> None:
     network_map(axes, limits)
-    if system.has_places:
+    if system.params.law == "urban":
         from rangym.envs.cell_association.place import fixed_place
 
         if (place := fixed_place(system.params)) is not None:
             _tint_strongest(axes, place, palette)
+    if system.city is not None:
+        from rangym.envs.cell_association.measured import radio_map
+        from rangym.envs.cell_association.render_city import draw_buildings, draw_cells
+
+        draw_buildings(axes, system.city)
+        draw_cells(axes, system.city, radio_map(system.params).cell_position_m, palette)
     handover = {"label": "handover", "color": FLASH, "linewidth": 2.0}
     legend(axes, [handover], loc="lower right", bbox_to_anchor=(1.0, 0.98))
 
