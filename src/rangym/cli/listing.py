@@ -52,5 +52,5 @@ def sizes(params) -> str:
     counts = [f"{v} {k.removeprefix('num_')}" for k, v in fields.items() if k.startswith("num_") and v is not None]
     words = [f"{fields['horizon']} slots"] if fields.get("horizon") is not None else []
     words += [str(fields[k]) for k in ("law",) if k in fields]
-    words += [f"needs {k}" for k in ("map", "days") if k in fields and fields[k] is None]
+    words += [f"needs {k}" if fields[k] is None else f"{k} {fields[k]}" for k in ("map", "days") if k in fields]
     return ", ".join(counts + words)
