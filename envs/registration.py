@@ -180,7 +180,7 @@ def _register(found: Problem) -> None:
     if found.env_id not in gym.registry:
         gym.register(
             id=found.env_id,
-            entry_point="rangym.envs.core:SystemEnv",
-            vector_entry_point="rangym.envs.core:SystemVectorEnv",
+            entry_point="rangym.envs.entry_points:single",
+            vector_entry_point="rangym.envs.entry_points:lanes",
             kwargs={"system": found.system},
         )

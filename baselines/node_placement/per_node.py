@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from rangym.baselines.node_placement.features import NODE_FEATURES, OTHER_FEATURES, NodeFeatures
 from rangym.baselines.node_placement.tracking import LaneTracker
 from rangym.baselines.policy import FlatPolicy, Sb3Policy
-from rangym.baselines.spaces import FlattenVectorObservation
-from rangym.baselines.view import UNBOUNDED, EpisodicView, final_observations
+from rangym.baselines.view import UNBOUNDED, EpisodicView
 from rangym.envs.core import SystemVectorEnv, Trace
 from rangym.envs.errors import WrongValue
+from rangym.envs.flat import FlatVectorObservation
+from rangym.envs.infos import final_observations
 from rangym.envs.node_placement.system import NodePlacement
 from rangym.policies.base import Knowledge, Observation, Task
 
@@ -183,7 +184,7 @@ class DirectPpo(_NodesPpo):
 class _FlatNodes(FlatPolicy):
     @classmethod
     def view(cls, env: SystemVectorEnv) -> VectorEnv:
-        return FlattenVectorObservation(PairedReward(env))
+        return FlatVectorObservation(PairedReward(env))
 
 
 class FlatNodesPpo(_FlatNodes):
