@@ -16,7 +16,8 @@ from minari.data_collector import EpisodeBuffer
 from rangym import policies
 from rangym.evaluation import Benchmark, evaluate
 
-os.environ["MINARI_DATASETS_PATH"] = tempfile.mkdtemp()  # leave this line out to keep the data set in ~/.minari
+folder = tempfile.TemporaryDirectory()
+os.environ["MINARI_DATASETS_PATH"] = folder.name  # leave this out to keep the data set in ~/.minari
 
 ENV_ID, SCENARIO, NAME = "rangym:rangym/CellAssociation-v0", "tiny", "rangym/cell-association/mixed-v0"
 WORDS = ["random", "max_sinr", "a3", "lda"]

@@ -13,23 +13,20 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecMonitor
 
-from rangym.baselines.spaces import FlattenObservation, FlattenVectorObservation
-from rangym.baselines.vec_adapter import VectorAdapter
+import rangym
 from rangym.evaluation import Benchmark, evaluate
 from rangym.policies import Predictor
 
 ENV_ID, SCENARIO = "rangym:rangym/CellAssociation-v0", "tiny"
 
 torch.set_num_threads(1)
-lanes = gym.make_vec(ENV_ID, num_envs=64, scenario=SCENARIO)
-env = VecMonitor(VectorAdapter(FlattenVectorObservation(lanes)))
+lanes = gym.make_vec(ENV_ID, num_envs=64, scenario=SCENARIO, flat=True, autoreset_mode="SameStep")
+env = VecMonitor(rangym.Sb3VecEnv(lanes))
 model = PPO("MlpPolicy", env, n_steps=20, batch_size=320, n_epochs=5, gamma=0.9, learning_rate=1e-3, seed=20_000)
 model.learn(40_960)
 print(evaluate([Predictor(model, name="mine", flat=True), "random"], Benchmark(ENV_ID, SCENARIO, range(20))))
 
-listed = make_vec_env(
-    ENV_ID, n_envs=64, seed=20_000, env_kwargs={"scenario": SCENARIO}, wrapper_class=FlattenObservation
-)
+listed = make_vec_env(ENV_ID, n_envs=64, seed=20_000, env_kwargs={"scenario": SCENARIO, "flat": True})
 speed = {}
 for name, vector in (("native lanes", env), ("a list of environments", listed)):
     vector.reset()

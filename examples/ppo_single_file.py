@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from rangym.baselines.spaces import FlattenVectorObservation
 from rangym.evaluation import Benchmark, evaluate
 from rangym.policies import Predictor
 
@@ -70,7 +69,8 @@ class Agent(nn.Module):
 def train(args):
     torch.manual_seed(args.seed)
     rng = np.random.default_rng(args.seed)
-    envs = FlattenVectorObservation(gym.make_vec(args.env_id, num_envs=args.num_envs, scenario=args.scenario))
+    kind = {"scenario": args.scenario, "flat": True, "autoreset_mode": "SameStep"}
+    envs = gym.make_vec(args.env_id, num_envs=args.num_envs, **kind)
     inputs, choices = envs.single_observation_space.shape[0], envs.single_action_space.nvec.tolist()
     agent = Agent(inputs, choices)
     optimizer = torch.optim.Adam(agent.parameters(), lr=args.learning_rate, eps=1e-5)

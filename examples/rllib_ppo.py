@@ -9,20 +9,18 @@ Takes 60 s. Needs RLlib: pip install "ray[rllib]"
 """
 
 import gymnasium as gym
-import numpy as np
 import ray
 import torch
 from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.core.columns import Columns
 from ray.tune.registry import register_env
 
-from rangym.baselines.spaces import FlattenObservation
 from rangym.evaluation import Benchmark, evaluate
 from rangym.policies import Predictor
 
 ENV_ID, SCENARIO = "rangym:rangym/CeflOrchestration-v0", "tiny"  # rounds of federated learning, 4 an episode
 
-register_env("orchestration", lambda config: FlattenObservation(gym.make(ENV_ID, scenario=config["scenario"])))
+register_env("orchestration", lambda config: gym.make(ENV_ID, flat=True, **config))
 config = (
     PPOConfig()
     .environment("orchestration", env_config={"scenario": SCENARIO})
@@ -35,15 +33,14 @@ config = (
 class Mean:
     """The middle of the module's distribution, under the name that `Predictor` asks for."""
 
-    def __init__(self, module, space):
-        self.module, self.space = module, space
+    def __init__(self, module):
+        self.module = module
 
     def predict(self, observation, state=None, episode_start=None, deterministic=True):
         with torch.no_grad():
             found = self.module.forward_inference({Columns.OBS: torch.as_tensor(observation)[None]})
-        middle = found[Columns.ACTION_DIST_INPUTS][0, : self.space.shape[0]].numpy()
-        low, high = self.space.low, self.space.high
-        return np.clip(low + (middle + 1) / 2 * (high - low), low, high), state  # RLlib acts within [-1, 1]
+        middle, _ = found[Columns.ACTION_DIST_INPUTS][0].chunk(2)
+        return middle.clamp(-1, 1).numpy(), state
 
 
 if __name__ == "__main__":
@@ -51,8 +48,7 @@ if __name__ == "__main__":
     for iteration in range(10):
         result = algorithm.train()
         print(f"{iteration}: {result['env_runners']['episode_return_mean'] / 4:.2f} per slot")
-    space = gym.make(ENV_ID, scenario=SCENARIO).action_space
-    mine = Predictor(Mean(algorithm.get_module(), space), name="mine", flat=True)
+    mine = Predictor(Mean(algorithm.get_module()), name="mine", flat=True)
     print(evaluate([mine, "random"], Benchmark(ENV_ID, SCENARIO, range(10))))
     algorithm.stop()
     ray.shutdown()

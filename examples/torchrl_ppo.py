@@ -3,17 +3,15 @@
 Takes 30 s. Needs TorchRL: pip install torchrl
 """
 
-import gymnasium as gym
 import torch
 from tensordict.nn import TensorDictModule
 from torch import nn
 from torchrl.collectors import Collector
-from torchrl.envs import GymWrapper
+from torchrl.envs import GymEnv
 from torchrl.modules import NormalParamExtractor, ProbabilisticActor, TanhNormal, ValueOperator
 from torchrl.objectives import ClipPPOLoss
 from torchrl.objectives.value import GAE
 
-from rangym.baselines.spaces import FlattenObservation
 from rangym.evaluation import Benchmark, evaluate
 from rangym.policies import Predictor
 
@@ -21,9 +19,9 @@ ENV_ID, SCENARIO = "rangym:rangym/CeflOrchestration-v0", "tiny"  # rounds of fed
 
 torch.set_num_threads(1)
 torch.manual_seed(20_000)
-env = GymWrapper(FlattenObservation(gym.make(ENV_ID, scenario=SCENARIO)))
+env = GymEnv(ENV_ID, scenario=SCENARIO, flat=True, device="cpu")  # observation and action in [-1, 1]
 env.set_seed(20_000)
-space, inputs = env.action_spec.space, env.observation_spec["observation"].shape[-1]
+inputs = env.observation_spec["observation"].shape[-1]
 
 
 def network(outputs, *last):
@@ -35,7 +33,6 @@ actor = ProbabilisticActor(
     TensorDictModule(location, in_keys=["observation"], out_keys=["loc", "scale"]),
     in_keys=["loc", "scale"],
     distribution_class=TanhNormal,
-    distribution_kwargs={"low": space.low, "high": space.high},
     return_log_prob=True,
 )
 critic = ValueOperator(network(1), in_keys=["observation"])
@@ -61,7 +58,7 @@ class Mean:
     @torch.no_grad()
     def predict(self, observation, state=None, episode_start=None, deterministic=True):
         middle, _ = location(torch.as_tensor(observation))
-        return (space.low + (middle.tanh() + 1) / 2 * (space.high - space.low)).numpy(), state
+        return middle.tanh().numpy(), state
 
 
 print(evaluate([Predictor(Mean(), name="mine", flat=True), "random"], Benchmark(ENV_ID, SCENARIO, range(10))))

@@ -108,7 +108,7 @@ def test_every_example_shows_what_it_says(name, tmp_path, pytestconfig):
         pytest.skip(f"needs {package}")
     done = subprocess.run(
         [sys.executable, EXAMPLES / f"{name}.py"],
-        cwd=tmp_path, env={**os.environ, "OMP_NUM_THREADS": "1", "TMPDIR": str(tmp_path)},
+        cwd=tmp_path, env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True, text=True, timeout=120 + 10 * stated_s(name),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
