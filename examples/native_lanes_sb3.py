@@ -23,7 +23,7 @@ torch.set_num_threads(1)
 lanes = gym.make_vec(ENV_ID, num_envs=64, scenario=SCENARIO, flat=True, autoreset_mode="SameStep")
 env = VecMonitor(rangym.Sb3VecEnv(lanes))
 model = PPO("MlpPolicy", env, n_steps=20, batch_size=320, n_epochs=5, gamma=0.9, learning_rate=1e-3, seed=20_000)
-model.learn(40_960)
+model.learn(30_720)
 print(evaluate([Predictor(model, name="mine", flat=True), "random"], Benchmark(ENV_ID, SCENARIO, range(20))))
 
 listed = make_vec_env(ENV_ID, n_envs=64, seed=20_000, env_kwargs={"scenario": SCENARIO, "flat": True})

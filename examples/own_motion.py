@@ -3,7 +3,7 @@
 Trains run along a straight line through the cells. Policies come with the parent, and so does its certified bound,
 since `sample` alone is new. In this folder, `python -m rangym evaluate a3 lda --env own_motion:lab/Railway-v0` takes it
 too.
-Takes 10 s. Needs rangym alone.
+Takes 5 s. Needs rangym alone.
 """
 
 import numpy as np

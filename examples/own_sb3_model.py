@@ -1,7 +1,7 @@
 """A model of stable-baselines3, trained as usual, in the table beside rules and the bound.
 
 Training starts at seed 20000: `make_vec_env(..., seed=0)` would learn the very traces that the table is made from.
-Takes 15 s. Needs the extra `rl`: pip install -e ".[rl]"
+Takes 10 s. Needs the extra `rl`: pip install -e ".[rl]"
 """
 
 import torch

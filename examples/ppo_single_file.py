@@ -1,7 +1,7 @@
 """PPO in one file, in CleanRL's style: the whole algorithm to read and to change, on native lanes, with torch alone.
 
 The trained network meets rules and the bound in the table, through a `predict` of a few lines.
-Takes 15 s. Needs torch: pip install torch
+Takes 10 s. Needs torch: pip install torch
 """
 
 from dataclasses import dataclass

@@ -5,7 +5,7 @@ RLlib pins Gymnasium (1.2.2 at Ray 2.60), so it gets a virtual environment of it
     python3 -m venv rllib && rllib/bin/pip install "ray[rllib]" torch==2.13.0 -e .
     rllib/bin/python examples/rllib_ppo.py
 
-Takes 60 s. Needs RLlib: pip install "ray[rllib]"
+Takes 50 s. Needs RLlib: pip install "ray[rllib]"
 """
 
 import gymnasium as gym
