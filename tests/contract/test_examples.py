@@ -2,12 +2,14 @@
 
 import ast
 import importlib.util
+import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -97,19 +99,47 @@ def test_examples_are_short_and_use_public_names(name):
             assert not any(part.startswith("_") for a in node.names for part in (*node.module.split("."), a.name))
 
 
+def run(arguments, folder, timeout_s):
+    """What a process of its own printed, in an empty folder."""
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder, env={**os.environ, "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"},
+        capture_output=True, text=True, timeout=timeout_s,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.fixture
+def once(pytestconfig):
+    if pytestconfig.getoption("--lowered"):
+        pytest.skip("run once, on the processor as it is")
+
+
 @pytest.mark.undisturbed  # a process of its own
 @pytest.mark.parametrize(
     "name", [pytest.param(n, marks=[pytest.mark.slow] if stated_s(n) > SLOW_S else []) for n in SCRIPTS]
 )
-def test_every_example_shows_what_it_says(name, tmp_path, pytestconfig):
-    if pytestconfig.getoption("--lowered"):
-        pytest.skip("run once, on the processor as it is")
+def test_every_example_shows_what_it_says(name, tmp_path, once):
     if (package := missing(name)) is not None:
         pytest.skip(f"needs {package}")
-    done = subprocess.run(
-        [sys.executable, EXAMPLES / f"{name}.py"],
-        cwd=tmp_path, env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True, text=True, timeout=120 + 10 * stated_s(name),
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert SHOWS[name](done.stdout), done.stdout
+    printed = run([EXAMPLES / f"{name}.py"], tmp_path, 120 + 10 * stated_s(name))
+    assert SHOWS[name](printed), printed
+
+
+@pytest.mark.undisturbed
+def test_the_notebook_prints_again_what_is_committed_with_it(tmp_path, once):
+    """Its cells one after the other, without Jupyter; numbers move a little between processors."""
+    cells = [c for c in json.loads((EXAMPLES / "tour.ipynb").read_text(encoding="utf-8"))["cells"]]
+    code = ["".join(c["source"]) for c in cells if c["cell_type"] == "code"]
+    (tmp_path / "tour.py").write_text("\n\n".join(code), encoding="utf-8")
+    outputs = [o for c in cells if c["cell_type"] == "code" for o in c["outputs"]]
+    committed = "".join("".join(o["text"]) for o in outputs if o["output_type"] == "stream")
+    printed = run(["tour.py"], tmp_path, 300)
+    number = re.compile(r"-?\d+\.\d+|\b\d\d+\b")
+    assert number.sub("#", printed) == number.sub("#", committed)
+    assert len(number.findall(committed)) > 30
+    both = [[float(n) for n in number.findall(text)] for text in (printed, committed)]
+    np.testing.assert_allclose(*both, rtol=0.02, atol=0.02)
+    assert len([o for o in outputs if "image/png" in o.get("data", {})]) == 3
+    assert (EXAMPLES / "tour.ipynb").stat().st_size < 300_000

@@ -12,8 +12,8 @@ import pytest
 from stable_baselines3 import PPO
 
 from rangym import policies, register
-from rangym.envs.flat import FlatObservation
 from rangym.envs.core import SystemEnv, SystemVectorEnv, Trace
+from rangym.envs.flat import FlatObservation
 from rangym.envs.registration import OURS, PROBLEMS, problem
 from rangym.evaluation import Benchmark, Results, evaluate
 from rangym.evaluation.check import check
