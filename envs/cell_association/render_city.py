@@ -39,7 +39,9 @@ def outline_buildings(axes: Axes, city: City) -> None:
     """The outlines alone, as they lie on the grid."""
     from matplotlib.collections import LineCollection
 
-    axes.add_collection(LineCollection(outlines_m(city.outdoor) / 1000, colors=OUTLINE, linewidths=0.5, zorder=0.5))
+    axes.add_collection(
+        LineCollection(list(outlines_m(city.outdoor) / 1000), colors=OUTLINE, linewidths=0.5, zorder=0.5)
+    )
 
 
 def outlines_m(outdoor: NDArray[np.bool_]) -> NDArray[np.float64]:
