@@ -56,7 +56,7 @@ def read_sites(path: str, roof_m: NDArray, window: Window) -> SitePlan:
 
 
 def _points(found: object, kind: str) -> list[list[float]]:
-    points = found if isinstance(found, list) and len(found) <= MAX_SITES else [None]
+    points: list = found if isinstance(found, list) and len(found) <= MAX_SITES else [None]
     if not all(isinstance(p, list) and len(p) in (2, 3) and all(map(is_number, p)) for p in points):
         raise WrongValue(f"--sites: {kind}: at most {MAX_SITES} points [x, y] or [x, y, z] wanted, got {shown(found)}")
     return points
