@@ -7,10 +7,11 @@ from dataclasses import InitVar, dataclass
 from typing import Protocol
 
 import numpy as np
+from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
 from rangym.envs.errors import WrongType
-from rangym.envs.flat import Flatten
+from rangym.envs.flat import Flatten, Unflatten, acts_flat
 from rangym.policies.base import Observation, Policy, Task
 
 
@@ -34,7 +35,8 @@ class Predictor(Policy):
     ----------
     model : what ``learn`` returned, or any object with ``predict(observation, state, episode_start, deterministic)``.
     name : the name in tables.
-    flat : whether it sees the observation as one vector in [-1, 1] (`rangym.envs.flat.Flatten`), not as a dictionary.
+    flat : whether it was trained on an environment made with ``flat=True``, and sees one vector in [-1, 1]
+        (`rangym.envs.flat.Flatten`) instead of a dictionary.
     deterministic : the most likely action, not a sampled one.
     overrides : environment parameters that it was trained with, such as ``{"action": "scores"}``; the policy's
         actions are of that coding, and the trace is the same.
@@ -54,6 +56,7 @@ class Predictor(Policy):
 
     def reset(self, task: Task, rng: np.random.Generator) -> None:
         self._flatten = Flatten(task.observation_space) if self.flat else None
+        self._unflatten = self._action_map(task) if self.flat else None
         self._state: tuple[NDArray, ...] | None = None
         self._start = True
 
@@ -63,4 +66,11 @@ class Predictor(Policy):
             seen, state=self._state, episode_start=np.array([self._start]), deterministic=self.deterministic
         )
         self._start = False
-        return action
+        return action if self._unflatten is None else self._unflatten(action)
+
+    def _action_map(self, task: Task) -> Unflatten | None:
+        """From the vector that ``flat=True`` makes of a Box action; None where the model has the task's own actions."""
+        space = task.action_space
+        if not isinstance(space, Box) or not acts_flat(space) or getattr(self.model, "action_space", None) == space:
+            return None
+        return Unflatten(space)

@@ -199,7 +199,8 @@ class QosClustering(SystemModel[QosClusteringParams, ClusteringState, NDArray[np
     def large_arrays(cls, params: QosClusteringParams) -> Sequence[Mapping[str, int]]:
         if params.imported:  # the sizes are those of the file
             return ()
-        rows = {"num_vehicles": params.num_vehicles, "rows of a period": math.ceil(PERIOD_S / params.sampling_s)}
+        a_period = f"rows of a period at sampling_s={params.sampling_s:g}"
+        rows = {"num_vehicles": params.num_vehicles, a_period: math.ceil(PERIOD_S / params.sampling_s)}
         pairs = {"num_cells": params.num_cells, "cells": params.num_cells}
         return ({"periods": params.periods, **rows}, {"periods": params.periods, **pairs})
 

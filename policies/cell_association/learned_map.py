@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from gymnasium.spaces import Box
+from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
@@ -148,7 +149,7 @@ def learn_map(
     total = np.zeros((squares * squares, cells + 1))  # sums of the SINR, and how many they are of
     for first in range(0, len(seeds), LANES):
         some = list(seeds[first : first + LANES])
-        env = SystemVectorEnv(model, len(some))
+        env = SystemVectorEnv(model, len(some), autoreset_mode=AutoresetMode.DISABLED)
         observation, _ = env.reset(seed=some)
         still = np.zeros(env.action_space.shape or (), np.int64)
         for _ in range(model.horizon):

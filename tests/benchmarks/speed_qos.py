@@ -76,7 +76,7 @@ def stepping(repetitions: int) -> list[dict]:
 
 
 def vector(scenario: str, lanes: int) -> VectorEnv:
-    return gym.make_vec(ENV_ID, num_envs=lanes, scenario=scenario, day_pool=DAYS)
+    return gym.make_vec(ENV_ID, num_envs=lanes, scenario=scenario, day_pool=DAYS, autoreset_mode="SameStep")
 
 
 def synchronous() -> VectorEnv:

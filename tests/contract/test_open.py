@@ -12,7 +12,7 @@ import pytest
 from stable_baselines3 import PPO
 
 from rangym import policies, register
-from rangym.baselines.spaces import FlattenObservation
+from rangym.envs.flat import FlatObservation
 from rangym.envs.registration import PROBLEMS
 from rangym.evaluation import Benchmark, Results, evaluate
 from rangym.evaluation.check import check
@@ -297,7 +297,7 @@ def test_what_has_no_identity_stays_in_memory(tmp_path):
 
 @pytest.fixture(scope="module")
 def model():
-    return PPO("MlpPolicy", FlattenObservation(gym.make(CELL, scenario="tiny")), n_steps=8, batch_size=8, seed=0)
+    return PPO("MlpPolicy", FlatObservation(gym.make(CELL, scenario="tiny")), n_steps=8, batch_size=8, seed=0)
 
 
 def test_a_model_straight_from_learn_is_a_row_of_the_table(model, tmp_path):

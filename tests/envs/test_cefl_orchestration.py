@@ -70,7 +70,7 @@ def test_many_lanes_equal_single_environments_bit_for_bit(coding):
     """1,024 lanes at the paper's size: contractions that change their order with the lanes would show here."""
     kwargs = {"scenario": "congested", "action": coding, "horizon": 2, "switching_weight": 0.5}
     lanes = 1024
-    vector = gym.make_vec(ID, num_envs=lanes, vectorization_mode="vector_entry_point", **kwargs)
+    vector = gym.make_vec(ID, num_envs=lanes, autoreset_mode="SameStep", **kwargs)
     observations, _ = vector.reset(seed=50)
     vector.action_space.seed(0)
     actions = [vector.action_space.sample() for _ in range(2)]
@@ -523,7 +523,7 @@ CONFIGURATION = {
     "unknown theta mode": ({"theta_mode": "efff"}, "theta_mode: one of .* did you mean 'eff'"),
     "unknown accounting": ({"bs_energy": "per_eu"}, "bs_energy: one of .* did you mean 'per_ue'"),
     "unknown coding": ({"action": "nativ"}, "action: one of .* did you mean 'native'"),
-    "unknown parameter": ({"num_ue": 3}, "unknown parameter 'num_ue'; did you mean 'num_ues'"),
+    "unknown parameter": ({"num_ue": 3}, "unexpected keyword argument 'num_ue'; did you mean 'num_ues'"),
     "unknown scenario": ({"scenario": "smal_gap"}, "scenario: one of .* did you mean 'small_gap'"),
 }
 

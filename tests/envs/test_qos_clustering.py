@@ -312,14 +312,14 @@ def test_a_frozen_day_is_small_and_many_adapting_lanes_are_refused():
     env = make(scenario="small", day_pool=1)
     env.reset(seed=0)
     assert sum(v.nbytes for v in {**env.trace.slots, **env.trace.constants}.values()) <= 300_000
-    lanes = gym.make_vec(ID, num_envs=65, vectorization_mode="vector_entry_point", scenario="adaptive", day_pool=1)
+    lanes = gym.make_vec(ID, num_envs=65, autoreset_mode="SameStep", scenario="adaptive", day_pool=1)
     with pytest.raises(ValueError, match=r"num_envs: at most 64 lanes, .* wanted, got 65, .* 29\d MiB"):
         lanes.reset(seed=0)
 
 
 def test_many_lanes_of_small_days_may_hold_their_rows():
     form = {"scenario": "tiny", "observe": "statistics", "day_pool": 1}
-    lanes = gym.make_vec(ID, num_envs=65, vectorization_mode="vector_entry_point", **form)
+    lanes = gym.make_vec(ID, num_envs=65, autoreset_mode="SameStep", **form)
     observation, _ = lanes.reset(seed=0)
     alone, _ = make(**form).reset(seed=64)
     np.testing.assert_array_equal(observation["known_gram"][64], alone["known_gram"])
@@ -369,7 +369,7 @@ def test_wrong_parameters_are_refused(change, message):
 
 
 def test_unknown_parameters_are_refused():
-    with pytest.raises(TypeError, match="unknown parameter 'kapa'; did you mean 'kappa'"):
+    with pytest.raises(TypeError, match="unexpected keyword argument 'kapa'; did you mean 'kappa'"):
         make(kapa=0.1)
 
 

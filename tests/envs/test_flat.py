@@ -10,7 +10,7 @@ from gymnasium.spaces import Box, Dict
 from stable_baselines3.common.env_checker import check_env
 
 import rangym  # noqa: F401  (registers the environments)
-from rangym.baselines.spaces import Flatten, FlattenObservation
+from rangym.envs.flat import FlatObservation, Flatten
 
 # SB3's checker warns of every box that is neither a vector nor an image. Matrices of named fields are meant: agents see
 # them flattened, people and policies by name.
@@ -53,4 +53,4 @@ def test_sb3s_checker_complains_of_matrices_only_and_not_of_flat_observations():
     assert caught and all(re.match(BOX_WARNING, str(w.message)) for w in caught)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        check_env(FlattenObservation(plain))
+        check_env(FlatObservation(plain))
