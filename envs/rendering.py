@@ -9,7 +9,7 @@ still depend on nothing but the frame. A system whose ``draw`` asks for no panel
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -83,8 +83,9 @@ def panel(
     """The axes at ``place`` with what ``still`` draws into them, which must depend on nothing but ``key``.
 
     Whatever moved there in the last frame is gone. The pixels that stand still must lie inside ``place``, which no
-    other panel may overlap; limits are frozen after ``still``, and the title on the left always moves.
+    other panel may overlap; limits are frozen after ``still``, and a `title` moves that it has not set.
     """
+    figure.set_layout_engine("none")  # places are given; an engine would warn that it has none to find
     kept = _panels(figure).setdefault(place, {})
     for shown in list(kept.values())[-1:]:
         for artist in shown.moving():
@@ -96,6 +97,7 @@ def panel(
         kept[key] = again = kept.pop(key)
         for axes in again.axes:
             figure.add_axes(axes)
+            axes.set_prop_cycle(None)
         return again.axes[0]
     axes = figure.add_axes(_rectangle(figure, place, pads_pt))
     name = title(axes, "")
@@ -104,7 +106,8 @@ def panel(
     made = [axes, *(a for a in figure.axes if a not in before)]
     for one in made:
         one.set_autoscale_on(False)
-    kept[key] = _Panel(made, name, {child for one in made for child in one.get_children()} - {name})
+    fixed = {child for one in made for child in one.get_children()}
+    kept[key] = _Panel(made, name, fixed if name.get_text() else fixed - {name})
     while len(kept) > KEPT:
         del kept[next(iter(kept))]
     return axes
@@ -205,9 +208,20 @@ def span(values: ArrayLike, include: ArrayLike = ()) -> tuple[float, float]:
     low, high = (float(given.min()), float(given.max())) if len(given) else (0.0, 1.0)
     if high - low <= 1e-9 * max(abs(low), abs(high)):
         low, high = min(low, 0.0) if low else 0.0, max(high, 0.0) if high else 1.0
-    decade = 10.0 ** np.floor(np.log10((high - low) / 4))
-    step = next(m * decade for m in (1, 2, 2.5, 5, 10) if m * decade >= (high - low) / 4 * (1 - 1e-9))
+    step = _round_up((high - low) / 3)
     return float(np.floor(low / step + 1e-9) * step), float(np.ceil(high / step - 1e-9) * step)
+
+
+def top(values: ArrayLike) -> float:
+    """The end of an axis from 0 that holds all ``values``: 1, 2 or 5 times a power of ten, 1 without any."""
+    largest = float(np.max(values, initial=0.0))
+    return _round_up(largest) if largest > 0 else 1.0
+
+
+def _round_up(value: float) -> float:
+    """The least of 1, 2 and 5 times a power of ten that is no less than ``value``."""
+    decade = 10.0 ** np.floor(np.log10(value))
+    return float(next(m * decade for m in (1, 2, 5, 10) if m * decade >= value * (1 - 1e-9)))
 
 
 def map_limits(positions_m: NDArray) -> tuple[float, float, float, float]:
@@ -239,11 +253,42 @@ def title(axes: Axes, text: str, pad_pt: float = 6.0) -> Text:
     return axes.set_title(text, loc="left", fontsize=10, y=1.0, pad=pad_pt)
 
 
+def legend(axes: Axes, marks: Sequence[Mapping[str, Any]], **where: Any) -> None:
+    """What marks mean, without a frame: ``{"label": "handover", "color": FLASH}``, a line by default."""
+    from matplotlib.lines import Line2D
+
+    handles = [Line2D([], [], **mark) for mark in marks]
+    axes.legend(handles=handles, frameon=False, **{"fontsize": 8, **where})
+
+
+def disc(label: str, face: Any, edge: Any = "none", width: float = 1.8) -> dict[str, Any]:
+    """A disc or, with an edge, a ring in a `legend`."""
+    outline = {"markerfacecolor": face, "markeredgecolor": edge, "markeredgewidth": width if edge != "none" else 0.0}
+    return {"label": label, "linestyle": "none", "marker": "o", "markersize": 7.5, **outline}
+
+
+def bar(label: str, color: Any) -> dict[str, Any]:
+    """A bar in a `legend`."""
+    return {"label": label, "color": color, "linewidth": 5.0, "solid_capstyle": "butt"}
+
+
 def label(axes: Axes, x: float, y: float, text: str, color: Any) -> None:
     """A name on a marker of ``color`` that is large enough for it."""
     axes.text(
         x, y, text, ha="center", va="center_baseline", fontsize=7, fontweight="bold", color=ink_on(color), zorder=9
     )
+
+
+def dots(axes: Axes, positions: NDArray, **style: Any) -> None:
+    """Marks at ``positions`` (n, 2)."""
+    axes.scatter(positions[:, 0], positions[:, 1], **style)
+
+
+def lines(axes: Axes, ends: Sequence[Any] | NDArray, **style: Any) -> None:
+    """Broken lines [[(x, y), ...], ...] as one artist."""
+    from matplotlib.collections import LineCollection
+
+    axes.add_collection(LineCollection(list(ends), **style), autolim=False)
 
 
 def rectangles(
@@ -258,7 +303,7 @@ def rectangles(
     corners = np.stack(
         [np.stack([x, y], 1), np.stack([x + w, y], 1), np.stack([x + w, y + h], 1), np.stack([x, y + h], 1)], 1
     )
-    found = PolyCollection(corners, **style)
+    found = PolyCollection(list(corners), **style)
     axes.add_collection(found, autolim=False)
     return found
 

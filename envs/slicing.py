@@ -10,6 +10,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import gymnasium as gym
 import numpy as np
@@ -18,11 +19,13 @@ from numpy.typing import NDArray
 
 from rangym.envs.errors import WrongType, WrongValue, shown
 from rangym.envs.model import System
-from rangym.envs.params import listed, nearest
+from rangym.envs.params import count_of, listed, nearest
 from rangym.envs.trace import Array, Trace
 
 ACTION = "action"
 """The name of a native action that is one block."""
+AgentSpace: TypeAlias = Box | Discrete | MultiDiscrete
+"""What one agent chooses from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,19 +101,20 @@ class Slices:
         where the agent has one entry of a MultiDiscrete.
     """
 
-    def __init__(self, slicing: Slicing, params: object, observation_space: gym.Space, action_space: gym.Space):
-        if not isinstance(observation_space, Dict):
-            raise WrongType(f"observation: a Dict of boxes wanted, got {observation_space}")
+    def __init__(self, slicing: Slicing, params: object, observation_space: Dict, action_space: gym.Space[Array]):
         if not isinstance(action_space, Box | MultiDiscrete):
             raise WrongType(f"action: a Box or MultiDiscrete space wanted, got {action_space}")
-        self._kinds = [(kind, int(getattr(params, kind.count))) for kind in slicing.kinds]
+        self._kinds = [(kind, _count(kind, params)) for kind in slicing.kinds]
         self._sliced = {name for kind in slicing.kinds for name in kind.fields}
         self._native = action_space
-        one_block = {ACTION: action_space.shape}
-        self._entries = self._shared_out(one_block if slicing.blocks is None else slicing.blocks(params))
+        boxes = {f: box for f, box in observation_space.items() if isinstance(box, Box)}
+        blocks = {ACTION: action_space.shape} if slicing.blocks is None else slicing.blocks(params)
+        for kind, count in self._kinds:
+            _check_axes(kind, count, kind.action, blocks)
+            _check_axes(kind, count, {f: axis for f, axis in kind.fields.items() if f in boxes}, _shapes(boxes))
+        self._entries = self._shared_out(blocks)
         self.agents = list(self._entries)
         self.action_spaces = {agent: _part(action_space, entries) for agent, entries in self._entries.items()}
-        boxes = {f: box for f, box in observation_space.items() if isinstance(box, Box)}
         low, high = (self.observe({f: getattr(box, x) for f, box in boxes.items()}) for x in ("low", "high"))
         self.observation_spaces = {
             agent: Dict({f: Box(ends, high[agent][f], dtype=ends.dtype.type) for f, ends in low[agent].items()})
@@ -129,7 +133,8 @@ class Slices:
             own = [np.moveaxis(places[name], axis, 0).reshape(count, -1) for name, axis in kind.action.items()]
             entries += [(f"{kind.name}_{i}", row) for i, row in enumerate(np.concatenate(own, axis=1))]
         taken = np.sort(np.concatenate([row for _, row in entries]))
-        if not np.array_equal(taken, np.arange(math.prod(self._native.shape))):
+        names = {name for name, _ in entries}
+        if len(names) < len(entries) or not np.array_equal(taken, np.arange(math.prod(self._native.shape))):
             raise WrongValue(f"slicing: every entry of {self._native} for exactly one agent wanted, got {taken}")
         return dict(entries)
 
@@ -147,7 +152,8 @@ class Slices:
             if name not in self._sliced:
                 yield name, np.repeat(values[None], count, axis=0)
             elif name in kind.fields:
-                rows = np.moveaxis(values, kind.fields[name], 0)
+                axis = kind.fields[name]
+                rows = np.moveaxis(values, axis, 0) if axis else values  # a view of most costs more than the copy
                 yield name, rows[:, None].copy() if rows.ndim == 1 else rows.copy()
                 if name in kind.others and count > 1:
                     yield f"other_{name}", rows[_others(count)]
@@ -158,7 +164,7 @@ class Slices:
             raise WrongValue(self._unlike(actions))
         native = np.empty(math.prod(self._native.shape), dtype=self._native.dtype)
         for agent, entries in self._entries.items():
-            space, given = self.action_spaces[agent], np.asarray(actions[agent])
+            space, given = self.action_spaces[agent], _array(actions[agent])
             if given.shape != space.shape or not np.can_cast(given.dtype, native.dtype, "same_kind"):
                 raise WrongValue(f"actions[{agent!r}]: {_words(space)} wanted, got {shown(actions[agent])}")
             native[entries] = given
@@ -185,7 +191,36 @@ class Slices:
         return {agent: np.concatenate([parts[k] for k in entries.tolist()]) for agent, entries in self._entries.items()}
 
 
-def _part(space: Box | MultiDiscrete, entries: NDArray[np.int64]) -> Box | Discrete | MultiDiscrete:
+def _count(kind: Kind, params: object) -> int:
+    count = count_of(getattr(params, kind.count, None))
+    if count is None or count < 1:
+        close = nearest(kind.count, [name for name in dir(params) if not name.startswith("_")])
+        raise WrongValue(f"slicing: a parameter that counts {kind.name!r} wanted, got {shown(kind.count)}{close}")
+    return count
+
+
+def _shapes(boxes: Mapping[str, Box]) -> dict[str, tuple[int, ...]]:
+    return {f: box.shape for f, box in boxes.items()}
+
+
+def _check_axes(kind: Kind, count: int, axes: Mapping[str, int], shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuse an axis that does not count a kind's agents."""
+    for name, axis in axes.items():
+        if name not in shapes:
+            raise WrongValue(f"slicing: one of {listed(shapes)} wanted, got {shown(name)}{nearest(name, shapes)}")
+        if not 0 <= axis < len(shapes[name]) or shapes[name][axis] != count:
+            raise WrongValue(f"slicing: {name!r}: an axis of {count} {kind.name} wanted, got {axis} of {shapes[name]}")
+
+
+def _array(value: object) -> Array:
+    """``value`` as an array; lists of unequal lengths as one that no action is."""
+    try:
+        return np.asarray(value)
+    except ValueError:
+        return np.empty(0, dtype=object)
+
+
+def _part(space: Box | MultiDiscrete, entries: NDArray[np.int64]) -> AgentSpace:
     """The space of some entries of a flat action."""
     if isinstance(space, Box):
         return Box(space.low.ravel()[entries], space.high.ravel()[entries], dtype=space.low.dtype.type)
@@ -195,11 +230,11 @@ def _part(space: Box | MultiDiscrete, entries: NDArray[np.int64]) -> Box | Discr
     return MultiDiscrete(sizes, start=starts)
 
 
-def _inside(space: gym.Space, values: Array) -> bool:
+def _inside(space: AgentSpace, values: Array) -> bool:
     return space.contains(values[0] if isinstance(space, Discrete) else values)
 
 
-def _words(space: gym.Space) -> str:
+def _words(space: AgentSpace) -> str:
     """What an agent's action is, in words."""
     if isinstance(space, Discrete):
         return f"an integer {space.start}..{space.start + space.n - 1}"

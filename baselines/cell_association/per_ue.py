@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
-from gymnasium.spaces import Box, Discrete
 from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
 from rangym.baselines.policy import FlatPolicy, Sb3Policy
-from rangym.baselines.view import UNBOUNDED, EpisodicView
+from rangym.baselines.view import AgentsView
+from rangym.envs.cell_association.slicing import SLICING
 from rangym.envs.cell_association.system import CellAssociation
 from rangym.envs.core import SystemVectorEnv, Trace
 from rangym.envs.errors import WrongValue
@@ -170,7 +170,7 @@ class UserReward(OwnReward):
         return failed
 
 
-class PerUserView(EpisodicView):
+class PerUserView(AgentsView):
     """The vector environment as L * I learners that share one policy: each chooses its UE's cell, by rank.
 
     Learner l * I + i sees `UserFeatures` of UE i in lane l and gets its `UserReward`.
@@ -178,26 +178,19 @@ class PerUserView(EpisodicView):
 
     def __init__(self, env: SystemVectorEnv, features: type[UserFeatures] = UserFeatures):
         system = Task.of(env, Knowledge.MODEL).model(CellAssociation)
-        params = system.params
-        self._own, self._features = UserReward(system), features(params.handover_weight)
-        self._env, self._shape = env, (env.num_envs, params.num_ues)
-        row = Box(-UNBOUNDED, UNBOUNDED, (params.num_cells * len(features.names),), np.float32)
-        super().__init__(env, params.num_ues, row, Discrete(params.num_cells))
+        self._features = features(system.params.handover_weight)
+        super().__init__(env, SLICING, UserReward(system), system.params.num_cells * len(features.names))
 
     def forget(self) -> None:
+        super().forget()
         self._features.reset()
-        self._own.start(self._env.traces)
 
-    def look(self, observation: Observation) -> NDArray[np.float32]:
-        self._observation = observation
+    def rows(self, observation: Observation) -> NDArray[np.float32]:
         features, self._order = self._features(observation)
-        return features.reshape(self.num_envs, -1)
+        return features
 
     def native(self, actions: NDArray) -> NDArray[np.int64]:
-        return at_cell(self._order, actions.reshape(*self._shape, 1))[..., 0]
-
-    def rewards(self, reward: NDArray, after: Observation) -> NDArray[np.float64]:
-        return self._own(reward, self._observation, after).ravel()
+        return at_cell(self._order, super().native(actions)[..., None])[..., 0]
 
 
 class SharedPpo(Sb3Policy):

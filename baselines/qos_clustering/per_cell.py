@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from gymnasium.spaces import Box, Discrete
 from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
 from rangym.baselines.policy import FlatPolicy, Sb3Policy
-from rangym.baselines.view import UNBOUNDED, EpisodicView
+from rangym.baselines.view import AgentsView
 from rangym.envs.core import SystemVectorEnv, Trace
 from rangym.envs.errors import WrongValue
 from rangym.envs.qos_clustering.params import QosClusteringParams
+from rangym.envs.qos_clustering.slicing import SLICING
 from rangym.envs.qos_clustering.system import QosClustering
 from rangym.envs.slicing import OwnReward
 from rangym.policies.base import Knowledge, Observation, Task
@@ -138,7 +138,7 @@ class CellReward(OwnReward):
         return cell_rewards(self._params, loss, kernel, *(x["slot"].argmax(axis=2) for x in (before, after)))
 
 
-class PerCellView(EpisodicView):
+class PerCellView(AgentsView):
     """The vector environment as L * N learners that share one policy: each chooses its cell's slot.
 
     Learner l * N + i sees `CellFeatures` of cell i in lane l and gets its `CellReward`.
@@ -146,25 +146,15 @@ class PerCellView(EpisodicView):
 
     def __init__(self, env: SystemVectorEnv):
         system = Task.of(env, Knowledge.MODEL).model(QosClustering)
-        params = system.params
-        self._own, self._features = CellReward(system), CellFeatures()
-        self._env, self._shape = env, (env.num_envs, params.num_cells)
-        features = Box(-UNBOUNDED, UNBOUNDED, (num_features(params.num_slots),), np.float32)
-        super().__init__(env, params.num_cells, features, Discrete(params.num_slots))
+        self._features = CellFeatures()
+        super().__init__(env, SLICING, CellReward(system), num_features(system.params.num_slots))
 
     def forget(self) -> None:
+        super().forget()
         self._features.reset()
-        self._own.start(self._env.traces)
 
-    def look(self, observation: Observation) -> NDArray[np.float32]:
-        self._observation = observation
-        return self._features(observation).reshape(self.num_envs, -1)
-
-    def native(self, actions: NDArray) -> NDArray[np.int64]:
-        return actions.reshape(self._shape)
-
-    def rewards(self, reward: NDArray, after: Observation) -> NDArray[np.float64]:
-        return self._own(reward, self._observation, after).ravel()
+    def rows(self, observation: Observation) -> NDArray[np.float32]:
+        return self._features(observation)
 
 
 class CellsPpo(Sb3Policy):

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rangym.envs.cefl_orchestration.path import CriticalPath, critical_path
-from rangym.envs.rendering import FAINT, FLASH, INK, PALETTE, colors, panel, quiet, rectangles, span, title
+from rangym.envs.rendering import (
+    FAINT,
+    FLASH,
+    INK,
+    PALETTE,
+    bar,
+    colors,
+    disc,
+    legend,
+    lines,
+    panel,
+    quiet,
+    rectangles,
+    title,
+    top,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,6 +41,7 @@ TIERS, TIMELINE = (0.0, 0.0, 0.54, 1.0), (0.54, 0.55, 1.0, 1.0)
 ENERGY, ROUNDS = (0.54, 0.28, 1.0, 0.55), (0.54, 0.0, 1.0, 0.28)
 TIERS_PADS_PT, TIMELINE_PADS_PT = (12.0, 32.0, 8.0, 24.0), (28.0, 28.0, 8.0, 36.0)
 ENERGY_PADS_PT, ROUNDS_PADS_PT = (64.0, 26.0, 8.0, 20.0), (34.0, 28.0, 34.0, 20.0)
+OVER_LEGEND_PT = 18.0
 UE_Y, BS_Y, DC_Y = 0.0, 1.0, 2.0
 WIDEST, THINNEST = 9.0, 0.4
 """Line width of the largest and of a hardly visible flow; thinner ones are left out."""
@@ -70,7 +86,7 @@ def _draw_tiers(figure: Figure, system: CeflOrchestration, frame: Shown, cost: R
         _flows(axes, flows / largest, ue_x, UE_Y, bs_x, BS_Y, ue_color)
         _flows(axes, done.forwarded_points / largest, bs_x, BS_Y, dc_x, DC_Y, bs_color)
         ways = [[(ue_x[n], UE_Y), (bs_x[b], BS_Y)] for n, b in enumerate(d["ue_to_bs"])]
-        _lines(axes, ways, colors=INK, linewidths=0.6, linestyles=":", zorder=2)
+        lines(axes, ways, colors=INK, linewidths=0.6, linestyles=":", zorder=2)
         _draw_path(axes, critical_path(d, done), ue_x, bs_x, dc_x)
         text = f"round {frame.t} of {system.horizon}, {100 * at_dc.sum() / points.sum():.0f} % of the data offloaded"
     unit = LARGEST_NODE / max(kept.max(), at_dc.max(), 1.0)
@@ -93,20 +109,13 @@ def _still_tiers(axes: Axes, p: CeflOrchestrationParams) -> None:
             axes.text(x, UE_Y - 0.15, str(n), ha="center", va="top", fontsize=7, color=INK)
     for y, name in ((UE_Y, "UE"), (BS_Y, "BS"), (DC_Y, "DC")):
         axes.text(-0.03, y, name, ha="right", va="center", fontsize=9, color=INK)
-    axes.plot([], [], color=FLASH, linewidth=1.8, label="last vector in")
-    axes.plot([], [], color=FLASH, linewidth=1.8, linestyle="--", label="last model out")
-    axes.scatter([], [], s=110, marker="*", c=FLASH, edgecolors=INK, linewidths=0.8, label="aggregator")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=3, fontsize=8, frameon=False)
+    way = {"color": FLASH, "linewidth": 1.8}
+    marks = [way | {"label": "last vector in"}, way | {"label": "last model out", "linestyle": "--"}]
+    star = disc("aggregator", FLASH, INK, 0.8) | {"marker": "*", "markersize": 11}
+    legend(axes, [*marks, star], loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=3)
     note = "area: data trained on   width: data moved   dotted: way of a UE's vector"
     axes.text(0.5, -0.52, note, ha="center", fontsize=8, color=INK)
     axes.axis("off")
-
-
-def _lines(axes: Axes, ends: Sequence[object], **style: Any) -> None:
-    """Broken lines [[(x, y), ...], ...] as one artist."""
-    from matplotlib.collections import LineCollection
-
-    axes.add_collection(LineCollection(ends, **style), autolim=False)
 
 
 def _spread(count: int) -> NDArray:
@@ -118,7 +127,7 @@ def _flows(axes: Axes, share: NDArray, from_x: NDArray, from_y: float, to_x: NDA
     flows = np.argwhere(share * WIDEST > THINNEST)
     ends = [[(from_x[i], from_y), (to_x[j], to_y)] for i, j in flows]
     width, shades = [WIDEST * share[i, j] for i, j in flows], [color[i] for i, _ in flows]
-    _lines(axes, ends, colors=shades, linewidths=width, alpha=0.45, capstyle="butt", zorder=1)
+    lines(axes, ends, colors=shades, linewidths=width, alpha=0.45, capstyle="butt", zorder=1)
 
 
 def _draw_path(axes: Axes, path: CriticalPath, ue_x: NDArray, bs_x: NDArray, dc_x: NDArray) -> None:
@@ -129,18 +138,19 @@ def _draw_path(axes: Axes, path: CriticalPath, ue_x: NDArray, bs_x: NDArray, dc_
         for (x0, y0), (x1, y1) in zip(at, at[1:], strict=False):
             bend = 0.16 if y0 == y1 else 0.0  # inside a tier the line would be hidden behind nodes
             ways.append([(x0, y0), ((x0 + x1) / 2, (y0 + y1) / 2 - bend), (x1, y1)])
-        _lines(axes, ways, colors=FLASH, linewidths=1.8, linestyles=style, zorder=4)
+        lines(axes, ways, colors=FLASH, linewidths=1.8, linestyles=style, zorder=4)
 
 
 def _draw_timeline(figure: Figure, p: CeflOrchestrationParams, cost: RoundCost | None) -> None:
     """A bar for every UE and DC: waiting for data, computing, sending; then the model's way back."""
     if cost is None:
-        title(panel(figure, TIMELINE, None, lambda axes: _still_timeline(axes, p, 1.0), TIMELINE_PADS_PT), "delay")
+        axes = panel(figure, TIMELINE, 1.0, lambda axes: _still_timeline(axes, p, 1.0), TIMELINE_PADS_PT)
+        title(axes, "delay", pad_pt=OVER_LEGEND_PT)
         return
     done = cost.round
     up, down = float(done.aggregation_s), float(done.reception_s)
-    top = span([0.0, up + down])[1]
-    axes = panel(figure, TIMELINE, top, lambda axes: _still_timeline(axes, p, top), TIMELINE_PADS_PT)
+    end = top(up + down)
+    axes = panel(figure, TIMELINE, end, lambda axes: _still_timeline(axes, p, end), TIMELINE_PADS_PT)
     wait = np.concatenate([np.zeros(p.num_ues), done.collection_s])
     compute = np.concatenate([done.ue_compute_s, done.dc_compute_s])
     send = np.concatenate([done.ue_upload_s, done.dc_upload_s])
@@ -154,35 +164,35 @@ def _draw_timeline(figure: Figure, p: CeflOrchestrationParams, cost: RoundCost |
     rectangles(axes, 0.0, last - 0.45, left[last], 0.9, facecolors="none", edgecolors=FLASH, linewidths=1.6)
     name = f"UE {last}" if last < p.num_ues else f"DC {last - p.num_ues}"
     text = f"delay {up + down:.1f} s = {up:.1f} in (last {name}) + {down:.1f} back"
-    title(axes, text, pad_pt=TIMELINE_PADS_PT[3] - 18.0)
+    title(axes, text, pad_pt=OVER_LEGEND_PT)
 
 
-def _still_timeline(axes: Axes, p: CeflOrchestrationParams, top: float) -> None:
+def _still_timeline(axes: Axes, p: CeflOrchestrationParams, end: float) -> None:
     rows = p.num_ues + p.num_dcs
     quiet(axes)
-    axes.set(xlim=(0, top), ylim=(rows - 0.4, -0.6))
+    axes.set(xlim=(0, end), ylim=(rows - 0.4, -0.6))
     axes.set_yticks([(p.num_ues - 1) / 2, p.num_ues + (p.num_dcs - 1) / 2], ["UE", "DC"])
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("s", fontsize=8, labelpad=1)
     axes.axhline(p.num_ues - 0.5, color=FAINT, linewidth=0.8)
-    for color, name in BARS:
-        axes.bar([0], [0], color=color, label=name)
-    axes.legend(loc="lower center", bbox_to_anchor=(0.45, 0.96), fontsize=7, frameon=False, ncols=4, columnspacing=1.0)
+    bars = [bar(name, color) for color, name in BARS]
+    where = dict(loc="lower center", bbox_to_anchor=(0.45, 0.96), ncols=4, columnspacing=1.0)
+    legend(axes, bars, fontsize=7, **where)
 
 
 def _draw_energy(figure: Figure, cost: RoundCost | None) -> None:
     energy = np.zeros(0) if cost is None else np.array(list(cost.round.energies_j().values()))
-    top = span(1.12 * energy, include=[0.0])[1]
-    axes = panel(figure, ENERGY, top, lambda axes: _still_energy(axes, top), ENERGY_PADS_PT)
+    end = top(1.1 * energy)
+    axes = panel(figure, ENERGY, end, lambda axes: _still_energy(axes, end), ENERGY_PADS_PT)
     rectangles(axes, 0.0, np.arange(len(energy)) - 0.35, energy, 0.7, facecolors=PARTS[2][1])
     for i, joules in enumerate(energy):
         axes.text(joules, i, f" {joules:.3g}", va="center", fontsize=7, color=INK)
     title(axes, "energy" if cost is None else f"energy {energy.sum():.0f} J")
 
 
-def _still_energy(axes: Axes, top: float) -> None:
+def _still_energy(axes: Axes, end: float) -> None:
     quiet(axes)
-    axes.set(xlim=(0, top), ylim=(len(ENERGY_NAMES) - 0.4, -0.6))
+    axes.set(xlim=(0, end), ylim=(len(ENERGY_NAMES) - 0.4, -0.6))
     axes.set_yticks(np.arange(len(ENERGY_NAMES)), ENERGY_NAMES)
     axes.tick_params(axis="y", length=0, labelsize=8)
     axes.set_xlabel("J", fontsize=8, labelpad=1)
@@ -197,43 +207,41 @@ def _draw_rounds(figure: Figure, system: CeflOrchestration, frame: Shown, accura
     parts = np.array(
         [[-REWARD_UNIT * sum(v for k, v in x.items() if k.startswith(name)) for x in frame.terms] for name, _ in PARTS]
     )
-    top = span(1.02 * parts.sum(axis=0), include=[0.0])[1]
+    end = top(1.02 * parts.sum(axis=0))
     x, y, name = rounds, np.array(accuracy or []), "accuracy"
     moving_gap = accuracy is None and p.reward == "gap" and p.learning_weight > 0
     if moving_gap:
         learning = np.array([terms["learning"] for terms in frame.terms])
         x, name = np.array([0, *rounds]), "gap"
         y = np.concatenate([[p.initial_gap], -REWARD_UNIT * learning / p.learning_weight])
-    line_top = None
+    line_end = None
     if len(y):
-        line_top = span(1.02 * y, include=[0.0])[1] if moving_gap else 1.0
+        line_end = top(1.02 * y) if moving_gap else 1.0
 
     def still(axes: Axes) -> None:
         quiet(axes)
-        axes.set(xlim=(-0.5, system.horizon + 0.7), ylim=(0, top))
+        axes.set(xlim=(-0.5, system.horizon + 0.7), ylim=(0, end))
         axes.locator_params(axis="x", integer=True)
         axes.set_xlabel("round", fontsize=8, labelpad=1)
-        for part, color in PARTS:
-            axes.bar([0], [0], color=color, label=part)
+        where = dict(loc="lower right", bbox_to_anchor=(1.02, 0.95), ncols=3)
         short = dict(handlelength=1.0, handletextpad=0.4, columnspacing=0.8)
-        axes.legend(loc="lower right", bbox_to_anchor=(1.02, 0.95), fontsize=7, frameon=False, ncols=3, **short)
-        if line_top is not None:
-            right = axes.secondary_yaxis(
-                "right", functions=(lambda v: v * line_top / top, lambda v: v * top / line_top)
-            )
-            quiet(right)
+        legend(axes, [bar(part, color) for part, color in PARTS], fontsize=7, **where, **short)
+        if line_end is not None:
+            share = line_end / end
+            right = axes.secondary_yaxis("right", functions=(lambda v: v * share, lambda v: v / share))
+            right.tick_params(labelsize=8, length=2, color=FAINT)
 
-    axes = panel(figure, ROUNDS, (system.horizon, top, line_top), still, ROUNDS_PADS_PT)
+    axes = panel(figure, ROUNDS, (system.horizon, end, line_end), still, ROUNDS_PADS_PT)
     bottom = np.zeros(len(rounds))
     for part, (_, color) in zip(parts, PARTS, strict=True):
         rectangles(axes, rounds - 0.375, bottom, 0.75, part, facecolors=color)
         bottom = bottom + part
     text = f"J{'' if accuracy is None else ' as trained'}{f', mean {bottom.mean():.1f}' if len(bottom) else ''}"
-    if line_top is not None:
+    if line_end is not None:
         from matplotlib.transforms import Affine2D
 
-        scaled = Affine2D().scale(1.0, top / line_top) + axes.transData
+        scaled = Affine2D().scale(1.0, end / line_end) + axes.transData
         axes.plot(x, y, color=INK, linewidth=1.6, marker=".", markersize=4, transform=scaled)
-        middle = dict(transform=axes.transAxes, rotation=90, ha="right", va="center", fontsize=8)
-        axes.text(1.14, 0.5, f"{name} {y[-1]:.2f}", **middle)
+        said, at = f"{name} {y[-1]:.2f}", axes.transAxes
+        axes.text(1.14, 0.5, said, transform=at, rotation=90, ha="right", va="center", fontsize=8)
     title(axes, text)

@@ -20,6 +20,8 @@ from rangym.envs.params import is_number
 
 FORMAT = "rangym radio map 1"
 KINDS = ("measured", "recorded", "ray_traced")
+UNUSED = "files with a column not used: "
+"""The account's name for a column of the logs that nothing was made of, before its own."""
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 TRACK_QUANTILES = (0.05, 0.5, 0.95)
 FAR_DB, FAR_M, FAR_MHZ, FAR_S, LEAST = 300.0, 1e7, 1e5, 1e6, 1e-6
@@ -179,17 +181,25 @@ class RadioMap:
         covered = ~np.isnan(self.sinr_db)
         per_location = covered.sum(axis=1)
         sinr = _slashed(np.quantile(self.sinr_db[covered], QUANTILES), "{:.3g}")
-        speed = self.track_speed_mps()
-        mean, spread = speed.mean(), _slashed(np.quantile(speed, TRACK_QUANTILES), "{:.1f}")
+        speed, speeds = self.track_speed_mps(), ""
+        if speed.size:
+            spread = _slashed(np.quantile(speed, TRACK_QUANTILES), "{:.1f}")
+            speeds = f", mean {speed.mean():.1f} m/s, {_slashed(TRACK_QUANTILES, '{:.0%}')}: {spread} m/s"
         rats = [f"{n} {name}" for rat, name in ((5, "5G"), (4, "LTE")) if (n := (self.cell_rat == rat).sum())]
         lines = [
             f"cells: {self.num_cells} ({', '.join(rats)}); locations: {len(covered)}, with {per_location.mean():.2f} "
             f"cells each ({(per_location >= 2).mean():.0%} at least 2, {(per_location >= 3).mean():.0%} at least 3)",
             f"table: {covered.sum():,} entries, {_slashed(QUANTILES, '{:.0%}')}: {sinr} dB",
-            f"tracks: {len(self.track_start) - 1}, {len(self.track_location) * self.step_s:,.0f} s, "
-            f"mean {mean:.1f} m/s, {_slashed(TRACK_QUANTILES, '{:.0%}')}: {spread} m/s",
+            f"tracks: {len(self.track_start) - 1}, {len(self.track_location) * self.step_s:,.0f} s{speeds}",
         ]
-        return "\n".join([*self._origin(), *lines])
+        return "\n".join([*self._reading(), *self._origin(), *lines])
+
+    def _reading(self) -> list[str]:
+        """What became of the files' rows; names of several words are the reader's."""
+        read = {name: count for name, count in self.account.items() if name == "files" or " " in name}
+        unused = [name.removeprefix(UNUSED) for name in read if name.startswith(UNUSED)]
+        lines = [f"{name}: {count:,}" for name, count in read.items() if not name.startswith(UNUSED)]
+        return [*lines, *([f"columns not used: {', '.join(unused)}"] if unused else [])]
 
     def _origin(self) -> list[str]:
         if self.city is not None:
@@ -198,7 +208,7 @@ class RadioMap:
         a = {name: f"{value:,.7g}" for name, value in self.account.items()}
         if self.kind == "recorded":
             return [
-                f"recorded time series: {a['rows']} rows of {a['ues']} UEs in steps of {self.step_s:g} s",
+                f"recorded time series: {a['rows']} rows kept, of {a['ues']} UEs in steps of {self.step_s:g} s",
                 f"area: {size} km" if self.size_m.any() else "area: no positions",
             ]
         return [

@@ -12,7 +12,10 @@ from rangym.envs.rendering import (
     GREY,
     INK,
     colors,
+    dots,
     label,
+    legend,
+    lines,
     load_bars,
     map_limits,
     network_map,
@@ -58,18 +61,16 @@ def _draw_map(
     moved = served & (frame.state["slots_since_ho"] == 0)
     shade = [palette[j] if j >= 0 else FAINT for j in serving]
     if served.any():
-        from matplotlib.collections import LineCollection
-
         links = np.stack([users, cells[np.maximum(serving, 0)]], axis=1)
         thin, thick = (0.4, 0.5) if crowd else (0.9, 2.0)
-        stays = LineCollection(links[served & ~moved], colors=GREY, linewidths=thin, zorder=1)
-        axes.add_collection(stays, autolim=False)
-        axes.add_collection(LineCollection(links[moved], colors=FLASH, linewidths=thick, zorder=2), autolim=False)
-    axes.scatter(*users.T, s=10 if crowd else 36, c=shade, edgecolors="white", linewidths=0.4, zorder=4)
-    ring = dict(s=40 if crowd else 130, facecolors="none", edgecolors=FLASH, linewidths=0.8 if crowd else 1.6)
-    axes.scatter(*users[moved].T, **ring, zorder=5)
+        lines(axes, links[served & ~moved], colors=GREY, linewidths=thin, zorder=1)
+        lines(axes, links[moved], colors=FLASH, linewidths=thick, zorder=2)
+    dots(axes, users, s=10 if crowd else 36, c=shade, edgecolors="white", linewidths=0.4, zorder=4)
+    size, width = (40, 0.8) if crowd else (130, 1.6)
+    dots(axes, users[moved], s=size, facecolors="none", edgecolors=FLASH, linewidths=width, zorder=5)
     if city is None:
-        axes.scatter(*cells.T, s=190, marker="^", c=list(palette), edgecolors=INK, linewidths=0.9, zorder=6)
+        size = 190 if len(cells) <= 10 else 380
+        dots(axes, cells, s=size, marker="^", c=list(palette), edgecolors=INK, linewidths=0.9, zorder=6)
         for j, (x, y) in enumerate(cells):
             label(axes, x, y, str(j), palette[j])
     title(axes, f"slot {frame.t} of {system.horizon}, {int(moved.sum())} handovers")
@@ -93,8 +94,8 @@ def _still_map(
 
         if (place := fixed_place(system.params)) is not None:
             _tint_strongest(axes, place, palette)
-    axes.plot([], [], color=FLASH, linewidth=2, label="handover")
-    axes.legend(loc="lower right", fontsize=8, frameon=False, bbox_to_anchor=(1.0, 0.98))
+    handover = {"label": "handover", "color": FLASH, "linewidth": 2.0}
+    legend(axes, [handover], loc="lower right", bbox_to_anchor=(1.0, 0.98))
 
 
 def _tint_strongest(axes: Axes, place: Place, palette: np.ndarray) -> None:

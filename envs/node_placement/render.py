@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rangym.envs.rendering import BLUE, label, load_bars, panel, quiet, reward_curve, title
+from rangym.envs.rendering import BLUE, dots, label, lines, load_bars, panel, quiet, reward_curve, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,7 +33,6 @@ def draw(figure: Figure, system: NodePlacement, frame: Frame[PlacementState, Pla
 
 def _draw_map(figure: Figure, system: NodePlacement, frame: Frame[PlacementState, PlacementDecision]) -> None:
     from contourpy import contour_generator
-    from matplotlib.collections import LineCollection
 
     side = system.params.side_m
     axes = panel(figure, MAP, side, lambda axes: _still_map(axes, side), pads_pt=MAP_PADS_PT)
@@ -45,13 +44,13 @@ def _draw_map(figure: Figure, system: NodePlacement, frame: Frame[PlacementState
     axes.imshow(sinr_db, **_field_style(side))
     serving = field.serving.reshape(FIELD_POINTS, FIELD_POINTS)
     edges = [x for k in range(len(nodes)) for x in contour_generator(line, line, serving == k).lines(0.5)]
-    axes.add_collection(LineCollection(edges, colors="white", linewidths=1.4, zorder=2), autolim=False)
+    lines(axes, edges, colors="white", linewidths=1.4, zorder=2)
     rate = system.rates(users, nodes).rate_mbps
     size = 34 if len(users) <= 50 else 18
-    axes.scatter(*users.T, s=size, c=rate, **_rate_style(), edgecolors="white", linewidths=0.5, zorder=3)
+    dots(axes, users, s=size, c=rate, **_rate_style(), edgecolors="white", linewidths=0.5, zorder=3)
     trail = frame.state["node_trail_m"].transpose(1, 0, 2)
-    axes.add_collection(LineCollection(trail, colors=BLUE, linewidths=1.6, alpha=0.8, zorder=4), autolim=False)
-    axes.scatter(*nodes.T, s=190, marker="^", c=BLUE, edgecolors="white", linewidths=1.2, zorder=5)
+    lines(axes, trail, colors=BLUE, linewidths=1.6, alpha=0.8, zorder=4)
+    dots(axes, nodes, s=230, marker="^", c=BLUE, edgecolors="white", linewidths=1.2, zorder=5)
     for k, (u, v) in enumerate(nodes):
         label(axes, u, v, str(k), BLUE)
     title(axes, f"slot {frame.t} of {system.horizon}: nodes, and who serves where")

@@ -15,7 +15,11 @@ from rangym.envs.rendering import (
     FLASH,
     INK,
     colors,
+    disc,
+    dots,
     label,
+    legend,
+    lines,
     map_limits,
     network_map,
     panel,
@@ -52,8 +56,6 @@ def _draw_map(
     frame: Frame[AllocationState, AllocationDecision],
     palette: list,
 ) -> None:
-    from matplotlib.collections import LineCollection
-
     axes = panel(figure, MAP, params.radius_m, lambda axes: _still_map(axes, params.radius_m))
     distance = frame.trace.constants["distance_m"]
     angle = GOLDEN_ANGLE * np.arange(len(distance))  # the trace has distances only: directions are nominal
@@ -62,11 +64,11 @@ def _draw_map(
     users = [np.flatnonzero(channel == k) for k in range(params.num_subchannels)]
     pairs = [(place[pair], palette[k]) for k, pair in enumerate(users) if len(pair) == 2]
     ends, shades = [ends for ends, _ in pairs], [shade for _, shade in pairs]
-    axes.add_collection(LineCollection(ends, colors=shades, linewidths=2.0, zorder=2), autolim=False)
+    lines(axes, ends, colors=shades, linewidths=2.0, zorder=2)
     lost = (channel < params.num_subchannels) & ~served
     fill = [palette[k] if s else "white" for k, s in zip(channel, served, strict=True)]
     edge = [FLASH if bad else palette[k] for k, bad in zip(channel, lost, strict=True)]
-    axes.scatter(*place.T, s=150, c=fill, edgecolors=edge, linewidths=1.8, zorder=4)
+    dots(axes, place, s=150, c=fill, edgecolors=edge, linewidths=1.8, zorder=4)
     for i, (x, y) in enumerate(place):
         label(axes, x, y, str(i), fill[i])
     axes.scatter(0, 0, s=150, marker="^", c="white", edgecolors=INK, linewidths=1.2, zorder=6)
@@ -77,9 +79,8 @@ def _still_map(axes: Axes, radius_m: float) -> None:
     network_map(axes, map_limits(np.array([[-radius_m, -radius_m], [radius_m, radius_m]])))
     circle = np.linspace(0, 2 * np.pi, 200)
     axes.plot(*(radius_m / 1000 * np.stack([np.cos(circle), np.sin(circle)])), color=FAINT, linewidth=0.8)
-    axes.scatter([], [], s=70, c="white", edgecolors=FLASH, linewidths=1.8, label="misses the deadline")
-    axes.scatter([], [], s=70, c="white", edgecolors=FAINT, linewidths=1.8, label="no sub-channel")
-    axes.legend(loc="lower left", fontsize=8, frameon=False, bbox_to_anchor=(0.0, -0.02), ncols=2)
+    rings = [disc("misses the deadline", "white", FLASH), disc("no sub-channel", "white", FAINT)]
+    legend(axes, rings, loc="lower left", bbox_to_anchor=(0.0, -0.02), ncols=2)
 
 
 def _channels(
@@ -122,7 +123,7 @@ def _draw_timeline(
                 (begin, max(begin, joint)), (min(end, joint), end), done.power_w[0, k, place], strict=True
             ):
                 if right > left and power > 0:
-                    level = np.clip(1.0 + linear_to_db(power / p.max_power_w) / LOUDNESS_DB, 0.12, 1.0)
+                    level = float(np.clip(1.0 + linear_to_db(power / p.max_power_w) / LOUDNESS_DB, 0.12, 1.0))
                     uploads.append((left, middle, right - left, 0.4 * level, to_rgba(palette[k], 0.35 + 0.65 * level)))
             mark = "" if done.served[0, k, place] else " x"
             first = "1st " if done.decoded_first[0, k] == place else ""

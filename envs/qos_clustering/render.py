@@ -19,8 +19,10 @@ from rangym.envs.rendering import (
     INK,
     MUTED,
     colors,
+    disc,
     ink_on,
     label,
+    legend,
     map_limits,
     network_map,
     panel,
@@ -75,12 +77,10 @@ def _draw_map(figure: Figure, system: QosClustering, frame: View, head_colors: l
 
     def still(axes: Axes) -> None:
         network_map(axes, limits)
-        for g, name in enumerate(GROUPS if rings else ()):
-            axes.scatter([], [], s=60, facecolors="none", edgecolors=GROUP_COLORS[g], linewidths=2.2, label=name)
-        for c in range(len(head_colors)):
-            axes.scatter([], [], s=60, c=[head_colors[c]], label="global head" if c == 0 else f"head {c}")
-        legend = axes.legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), fontsize=7, frameon=False, ncols=4)
-        legend.borderaxespad = LEGEND_PAD
+        marks = [disc(name, "none", GROUP_COLORS[g], 2.2) for g, name in enumerate(GROUPS if rings else ())]
+        marks += [disc(f"head {c}" if c else "global head", color) for c, color in enumerate(head_colors)]
+        below = dict(loc="upper center", bbox_to_anchor=(0.5, 0.0), borderaxespad=LEGEND_PAD)
+        legend(axes, marks, fontsize=7, ncols=4, **below)
 
     axes = panel(figure, MAP, (limits, len(head_colors), rings), still, pads_pt=MAP_PADS_PT)
     big = 420.0 * 12 / max(len(place), 12)
@@ -99,7 +99,7 @@ def _draw_map(figure: Figure, system: QosClustering, frame: View, head_colors: l
 def _draw_losses(figure: Figure, system: QosClustering, frame: View, head_colors: list) -> None:
     """The moving average of every head's loss, minus the cell's mean: dark is good; the slot in use is framed."""
     average, used = frame.state["average_loss"], frame.state["slot_of_cell"]
-    axes = panel(figure, LOSSES, average.shape, lambda axes: _still_losses(axes, *average.shape, head_colors))
+    axes = panel(figure, LOSSES, average.shape, lambda axes: _still_losses(axes, len(average), head_colors))
     relative = average - average.mean(axis=1, keepdims=True)
     extreme = max(float(np.quantile(np.abs(relative), 0.95)), 1e-9)  # one cell that nothing fits hides no other
     axes.imshow(relative, cmap="Blues_r", aspect="auto", vmin=-extreme, vmax=extreme, interpolation="nearest")
@@ -107,9 +107,10 @@ def _draw_losses(figure: Figure, system: QosClustering, frame: View, head_colors
     rectangles(axes, used - 0.46, cells - 0.46, 0.92, 0.92, facecolors="none", edgecolors=FLASH, linewidths=1.5)
 
 
-def _still_losses(axes: Axes, num_cells: int, num_slots: int, head_colors: list) -> None:
+def _still_losses(axes: Axes, num_cells: int, head_colors: list) -> None:
     from matplotlib.ticker import MaxNLocator
 
+    num_slots = len(head_colors)
     axes.set(xlim=(-0.5, num_slots - 0.5), ylim=(num_cells - 0.5, -0.5))
     axes.set_xticks(range(num_slots), ["g", *(str(c) for c in range(1, num_slots))])
     for tick, color in zip(axes.get_xticklabels(), head_colors, strict=True):
@@ -119,7 +120,7 @@ def _still_losses(axes: Axes, num_cells: int, num_slots: int, head_colors: list)
     axes.set_xlabel("head", fontsize=8, labelpad=1)
     axes.set_ylabel("cell", fontsize=8, labelpad=1)
     quiet(axes)
-    title(axes, "smoothed loss (dark: low)")
+    title(axes, "loss, dark: low")
 
 
 def _draw_concepts(figure: Figure, system: QosClustering, frame: View, shown: int) -> None:
@@ -178,8 +179,7 @@ def _draw_reward(figure: Figure, system: QosClustering, frame: View) -> None:
     least = least_slot_cost(loss[1:-1], system.params.beta) / system.params.num_cells
     axes = reward_curve(figure, REWARD, frame.rewards, system.horizon, include=-least)
     axes.plot(np.arange(1, len(least) + 1), -least, color=GREEN, linewidth=1.0)
-    at = dict(transform=axes.transAxes, ha="right", va="bottom", fontsize=7)
-    axes.text(1.0, 1.0, "bound of the slot", color=GREEN, **at)
+    axes.text(1, 1, "bound of the slot", color=GREEN, transform=axes.transAxes, ha="right", va="bottom", fontsize=7)
 
 
 def _draw_density(figure: Figure, system: QosClustering, frame: View, shown: int) -> None:
@@ -212,12 +212,10 @@ def _draw_density(figure: Figure, system: QosClustering, frame: View, shown: int
 def _still_density(axes: Axes, limits: tuple[float, float], curves: list) -> None:
     axes.set_xlim(limits)
     axes.set_yticks([])
-    for name, _, color in curves:
-        axes.plot([], [], color=color, linewidth=2.2 if color == FAINT else 1.8, label=name)
-    axes.legend(fontsize=7, frameon=False)
+    marks = [{"label": name, "color": color, "linewidth": 2.2 if color == FAINT else 1.8} for name, _, color in curves]
+    legend(axes, marks, fontsize=7, loc="upper right")
     if len(curves) < 3:
-        text = "its prediction needs rows:\nobserve='statistics' or eta > 0"
-        axes.text(0.02, 0.98, text, transform=axes.transAxes, va="top", fontsize=7, color=MUTED)
+        axes.set_xlabel("prediction: needs observe='statistics' or eta > 0", fontsize=7, color=MUTED, labelpad=1)
     quiet(axes)
 
 

@@ -52,7 +52,8 @@ def parallel_env(
     (J,), and of (I,) an array of one number. Fields that belong to nobody are seen whole. `other_<field>` holds the
     entries of the agent's fellows, in their order: positions of the other nodes, SNR, training time and presence of a
     user's rivals, the slots of the other cells. `rangym.envs.<problem>.slicing` says which. `state()` is the whole
-    observation as one vector in [-1, 1], for training that is central.
+    observation as one vector in [-1, 1], for training that is central; `rangym.envs.flat.Flatten` makes such a vector
+    of what an agent sees.
 
     ## Rewards
     `reward="shared"`: all get the environment's. `reward="own"`: what the baselines train with.
@@ -91,6 +92,9 @@ def parallel_env(
     >>> observations, infos = env.reset(seed=0)
     >>> env.agents[:2], observations["ue_0"]["sinr_db"].shape, env.action_space("ue_0")
     (['ue_0', 'ue_1'], (3,), Discrete(3))
+    >>> from rangym.envs.flat import Flatten
+    >>> Flatten(env.observation_space("ue_0"))(observations["ue_0"]).shape
+    (16,)
     >>> actions = {agent: int(seen["sinr_db"].argmax()) for agent, seen in observations.items()}
     >>> observations, rewards, terminations, truncations, infos = env.step(actions)
     >>> sorted(rewards) == env.agents and infos["ue_0"]["action_mask"].dtype

@@ -16,7 +16,7 @@ from rangym.envs.errors import WrongType, WrongValue, shown
 from rangym.envs.flat import Flatten
 from rangym.envs.params import nearest
 from rangym.envs.registration import Problem, resolve
-from rangym.envs.slicing import OwnReward, Slices, Slicing
+from rangym.envs.slicing import AgentSpace, OwnReward, Slices, Slicing
 from rangym.evaluation.cards import CHANCE, changed_of
 from rangym.parallel import REWARDS, slicing_of
 
@@ -65,7 +65,7 @@ class SystemParallelEnv(ParallelEnv[str, Seen, ArrayLike]):
     def observation_space(self, agent: str) -> gym.spaces.Dict:
         return self._slices.observation_spaces[self._known(agent)]
 
-    def action_space(self, agent: str) -> gym.Space:
+    def action_space(self, agent: str) -> AgentSpace:
         return self._slices.action_spaces[self._known(agent)]
 
     def _known(self, agent: str) -> str:

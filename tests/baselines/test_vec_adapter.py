@@ -1,5 +1,8 @@
 """The adapter against SB3's own DummyVecEnv, over several episodes."""
 
+import subprocess
+import sys
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -7,7 +10,8 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from sb3_contrib.common.maskable.utils import get_action_masks
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
-import rangym  # noqa: F401  (registers the environments)
+import rangym
+from rangym.baselines.cell_association.per_ue import PerUserView
 from rangym.baselines.vec_adapter import Sb3VecEnv
 from rangym.envs.flat import FlatObservation, FlatVectorObservation
 
@@ -88,9 +92,25 @@ def test_one_slot_episodes_terminate_and_are_not_marked_truncated():
     assert done.all() and [info["TimeLimit.truncated"] for info in infos] == [False, False]
 
 
-def test_next_step_autoreset_is_refused():
-    with pytest.raises(ValueError, match="SAME_STEP"):
-        Sb3VecEnv(SyncVectorEnv([_single] * 2))
+@pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.DISABLED])
+def test_other_autoreset_modes_are_refused_by_name(mode):
+    wanted = r"env: autoreset mode 'SameStep' \(SAME_STEP\) wanted, got '" + mode.value
+    for env in (SyncVectorEnv([_single] * 2, autoreset_mode=mode), gym.make_vec(ENV, 2, autoreset_mode=mode, **KWARGS)):
+        with pytest.raises(ValueError, match=wanted):
+            Sb3VecEnv(env)
+    with pytest.raises(ValueError, match=wanted):
+        PerUserView(env)
+
+
+def test_the_adapter_is_a_public_name_that_says_what_it_needs():
+    assert rangym.Sb3VecEnv is Sb3VecEnv
+    code = (
+        "import sys\nsys.modules['stable_baselines3'] = None\nimport rangym\n"
+        "try:\n    rangym.Sb3VecEnv\nexcept ImportError as error:\n    print(error)\n"
+        "print(hasattr(rangym, 'Sb3Vec'), 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "pip install 'rangym[rl]'" in done.stdout and done.stdout.endswith("False False\n")
 
 
 def test_action_masks_through_wrappers():

@@ -3,6 +3,7 @@
 import re
 import sys
 import warnings
+from dataclasses import replace
 
 import gymnasium as gym
 import numpy as np
@@ -268,6 +269,8 @@ ACTED_WRONG = [
     ({"ue_2": 1.0}, r"actions\['ue_2'\]: an integer 0..2 wanted, got 1.0"),
     ({"ue_2": None}, r"actions\['ue_2'\]: an integer 0..2 wanted, got None"),
     ({"ue_2": [0, 1]}, r"actions\['ue_2'\]: an integer 0..2 wanted, got \[0, 1\]"),
+    ({"ue_2": [[0], [1, 2]]}, r"actions\['ue_2'\]: an integer 0..2 wanted, got \[\[0\], "),
+    ({"ue_2": 10**30}, r"actions\['ue_2'\]: an integer 0..2 wanted, got 1000"),
     ({"ue_4": 0}, r"actions: one for each of ue_0, ue_1, ue_2, ue_3 wanted, got one for 'ue_4'; did you mean"),
 ]
 
@@ -322,8 +325,19 @@ def test_a_slicing_shares_out_every_entry_once():
     params = problem("rangym/NodePlacement-v0").system_class.scenarios["tiny"]
     env = gym.make("rangym/NodePlacement-v0", scenario="tiny").unwrapped
     kind = Kind(name="node", count="num_nodes", fields={})
-    with pytest.raises(WrongValue, match="slicing: every entry of .* for exactly one agent wanted"):
-        Slices(Slicing(kinds=(kind, kind)), params, env.observation_space, env.action_space)
+    for wrong, text in (
+        ((kind, kind), "slicing: every entry of .* for exactly one agent wanted"),
+        (
+            (replace(kind, count="num_node"),),
+            "a parameter that counts 'node' wanted, got 'num_node'; did you mean 'num_n",
+        ),
+        ((replace(kind, count="side_m"),), "a parameter that counts 'node' wanted, got 'side_m'"),
+        ((replace(kind, action={"move": 0}),), "slicing: one of action wanted, got 'move'"),
+        ((replace(kind, action={"action": 1}),), r"slicing: 'action': an axis of 3 node wanted, got 1 of \(3, 2\)"),
+        ((replace(kind, fields={"load": 1}),), r"slicing: 'load': an axis of 3 node wanted, got 1 of \(3,\)"),
+    ):
+        with pytest.raises(WrongValue, match=text):
+            Slices(Slicing(kinds=wrong), params, env.observation_space, env.action_space)
 
 
 MINE = """

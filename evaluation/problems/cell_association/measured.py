@@ -10,8 +10,8 @@ from rangym.evaluation.protocol import Benchmark
 
 
 def measured(map_file: str | Path) -> Benchmark:
-    """The benchmark on a map that ``rangym trace import`` made."""
+    """The benchmark on a map that ``rangym map import`` made."""
     if not Path(map_file).is_file():
-        raise WrongValue(f"map: a file made by `rangym trace import` wanted, got {str(map_file)!r}")
+        raise WrongValue(f"map: a file made by `rangym map import` wanted, got {str(map_file)!r}")
     without = ("static_oracle", *AGENTS, *PLACES)
     return Benchmark(ENV_ID, "measured", range(10), {"map": str(map_file)}, without=without, variants=LITERAL)
