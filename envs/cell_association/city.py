@@ -185,6 +185,10 @@ class City:
             f"outdoors: {self.outdoor.mean():.0%}, line of sight to {self.line_of_sight.sum(axis=1).mean():.1f} cells",
         ]
 
+    def corners_m(self) -> NDArray[np.float64]:
+        """The south-west and the north-east corner of the map, (2, 2)."""
+        return np.array([[0.0, 0.0], np.array(self.outdoor.shape[::-1]) * STEP_M])
+
     def streets(self) -> NDArray[np.bool_]:
         """The squares that are locations of the map, (H, W)."""
         return places(self.outdoor)

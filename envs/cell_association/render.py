@@ -51,8 +51,10 @@ def _draw_map(
 ) -> None:
     cells, path = frame.trace.constants["cell_position_m"], frame.trace.slots["user_position_m"]
     every = max(len(path) // 200, 1)
-    limits = map_limits(np.concatenate([cells, path[::every].reshape(-1, 2)]))
-    axes = panel(figure, MAP, (system.params, limits), lambda axes: _still_map(axes, system, limits, palette))
+    city = system.city
+    seen = np.concatenate([cells, path[::every].reshape(-1, 2)]) if city is None else city.corners_m()
+    limits = map_limits(seen)
+    axes = panel(figure, MAP, (system.params, limits), lambda axes: _still_map(axes, system, cells, limits, palette))
     cells, users = cells / 1000, path[frame.t] / 1000
     serving, crowd = frame.state["serving"], system.params.num_ues > 100
     served = serving >= 0
@@ -66,7 +68,7 @@ def _draw_map(
     dots(axes, users, s=10 if crowd else 36, c=shade, edgecolors="white", linewidths=0.4, zorder=4)
     size, width = (40, 0.8) if crowd else (130, 1.6)
     dots(axes, users[moved], s=size, facecolors="none", edgecolors=FLASH, linewidths=width, zorder=5)
-    if system.city is None:
+    if city is None:
         size = 190 if len(cells) <= 10 else 380
         dots(axes, cells, s=size, marker="^", c=list(palette), edgecolors=INK, linewidths=0.9, zorder=6)
         for j, (x, y) in enumerate(cells):
@@ -75,20 +77,23 @@ def _draw_map(
 
 
 def _still_map(
-    axes: Axes, system: CellAssociation, limits: tuple[float, float, float, float], palette: np.ndarray
+    axes: Axes,
+    system: CellAssociation,
+    cell_m: np.ndarray,
+    limits: tuple[float, float, float, float],
+    palette: np.ndarray,
 ) -> None:
     network_map(axes, limits)
+    if system.city is not None:
+        from rangym.envs.cell_association.render_city import draw_buildings, draw_cells
+
+        draw_buildings(axes, system.city)
+        draw_cells(axes, system.city, cell_m, palette)
     if system.params.law == "urban":
         from rangym.envs.cell_association.place import fixed_place
 
         if (place := fixed_place(system.params)) is not None:
             _tint_strongest(axes, place, palette)
-    if system.city is not None:
-        from rangym.envs.cell_association.measured import radio_map
-        from rangym.envs.cell_association.render_city import draw_buildings, draw_cells
-
-        draw_buildings(axes, system.city)
-        draw_cells(axes, system.city, radio_map(system.params).cell_position_m, palette)
     handover = {"label": "handover", "color": FLASH, "linewidth": 2.0}
     legend(axes, [handover], loc="lower right", bbox_to_anchor=(1.0, 0.98))
 

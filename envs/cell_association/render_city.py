@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rangym.envs.cell_association.radio_map import RadioMap
 from rangym.envs.cell_association.streets import STEP_M
-from rangym.envs.rendering import INK, quiet
+from rangym.envs.rendering import INK, label, quiet, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from rangym.envs.cell_association.city import City
 
 BUILT, COURTYARD, STREET, OUTLINE = "#D9D4CC", "#ECEAE6", "#FFFFFF", "#A39B90"
-SECTOR_KM, SECTOR_DEG, DIPOLE_KM = 0.034, 90.0, 0.011
+SECTOR_KM, SECTOR_DEG, DIPOLE_KM = 0.036, 100.0, 0.014
 LABEL_KM = 0.022
-SECTOR_LABEL_KM = 0.045
 
 
 def draw_buildings(axes: Axes, city: City) -> None:
@@ -30,8 +29,6 @@ def draw_buildings(axes: Axes, city: City) -> None:
     shades = np.array([to_rgb(color) for color in (BUILT, COURTYARD, STREET)])
     kind = city.outdoor.astype(int) + city.streets()
     axes.imshow(shades[kind], zorder=0, **_placed(city))
-    west, east, south, north = _extent_km(city)
-    axes.set(xlim=(west, east), ylim=(south, north))
     outline_buildings(axes, city)
 
 
@@ -39,7 +36,9 @@ def outline_buildings(axes: Axes, city: City) -> None:
     """The outlines alone, as they lie on the grid."""
     from matplotlib.collections import LineCollection
 
-    axes.add_collection(LineCollection(outlines_m(city.outdoor) / 1000, colors=OUTLINE, linewidths=0.5, zorder=0.5))
+    axes.add_collection(
+        LineCollection(list(outlines_m(city.outdoor) / 1000), colors=OUTLINE, linewidths=0.5, zorder=0.5)
+    )
 
 
 def outlines_m(outdoor: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -59,12 +58,12 @@ def draw_cells(axes: Axes, city: City, position_m: NDArray, palette: NDArray) ->
         style = {"facecolor": palette[j], "edgecolor": INK, "linewidth": 0.8, "zorder": 6}
         if np.isnan(azimuth):
             axes.add_patch(Circle(at, DIPOLE_KM, **style))
-            label = at + [LABEL_KM, 0]
+            middle = at
         else:
             half = SECTOR_DEG / 2
             axes.add_patch(Wedge(at, SECTOR_KM, azimuth - half, azimuth + half, **style))
-            label = at + SECTOR_LABEL_KM * np.array([np.cos(np.radians(azimuth)), np.sin(np.radians(azimuth))])
-        axes.annotate(str(j), label, fontsize=7, color=INK, ha="center", va="center", zorder=7)
+            middle = at + LABEL_KM * np.array([np.cos(np.radians(azimuth)), np.sin(np.radians(azimuth))])
+        label(axes, *middle, str(j), palette[j])
 
 
 def draw_radio_map(figure: Figure, source: RadioMap) -> None:
@@ -86,9 +85,9 @@ def draw_radio_map(figure: Figure, source: RadioMap) -> None:
     image = left.imshow(best, cmap="viridis", vmin=-5, vmax=30, **_placed(city))
     figure.colorbar(image, ax=left, shrink=0.8, label="dB", extend="both")
     right.imshow(cell, **_placed(city))
-    for axes, title in ((left, "SINR of the best cell"), (right, "the best cell")):
+    for axes, text in ((left, "SINR of the best cell"), (right, "the best cell")):
         axes.set_facecolor(BUILT)
-        axes.set_title(title, loc="left", fontsize=10)
+        title(axes, text)
         axes.set_xlabel("km", fontsize=8)
         outline_buildings(axes, city)
         draw_cells(axes, city, source.cell_position_m, palette)

@@ -7,7 +7,7 @@ import importlib
 from collections.abc import Mapping
 
 DESCRIPTION = "Make the files behind scenarios such as `measured` and `imported`."
-EXAMPLE = "  rangym map import drives.zip --out map.npz\n  rangym map raytrace munich --rays 4e6 --out munich.npz"
+EXAMPLE = "  rangym map import drives.zip --out map.npz\n  rangym map raytrace munich --rays 4e6 --out city.npz"
 ACTIONS = {
     "import": ("rangym.cli.map_import", "from logs: a radio map, or days of KPIs"),
     "raytrace": ("rangym.cli.map_raytrace", "from a city's scene, by ray tracing: a radio map"),
