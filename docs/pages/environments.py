@@ -148,8 +148,8 @@ def parameter_table(env_id: str) -> str:
         rows.append(
             [f"`{field.name}`", shown, "" if known is None else str(known), "" if known is None else known.usage()]
         )
-    text = "Each overrides the scenario's value: `gym.make(..., NAME=VALUE)`, or `--set NAME=VALUE` in a command.\n\n"
-    return text + _table(["parameter", "in `small`", "allowed", "only with"], rows)
+    text = "Each overrides the scenario's value: `gym.make(..., NAME=VALUE)`, or `--set NAME=VALUE` for a command."
+    return f"{text}\n\n" + _table(["parameter", "in `small`", "allowed", "only with"], rows)
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

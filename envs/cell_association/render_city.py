@@ -63,7 +63,7 @@ def draw_cells(axes: Axes, city: City, position_m: NDArray, palette: NDArray) ->
             half = SECTOR_DEG / 2
             axes.add_patch(Wedge(at, SECTOR_KM, azimuth - half, azimuth + half, **style))
             middle = at + LABEL_KM * np.array([np.cos(np.radians(azimuth)), np.sin(np.radians(azimuth))])
-        label(axes, *middle, str(j), palette[j])
+        label(axes, middle[0], middle[1], str(j), palette[j])
 
 
 def draw_radio_map(figure: Figure, source: RadioMap) -> None:

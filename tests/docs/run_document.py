@@ -1,11 +1,13 @@
 """Run a document's code as it is printed: ``python run_document.py FILE.md '{"rangym train": "--steps 1"}'``.
 
-All in this process and this folder, in the order of the text: a block ``python`` whose first line is ``# name.py``
-becomes that file, any other one is executed in one namespace with those before it; a block ``csv`` becomes the file
-that the text before it names last; of a block ``sh`` or ``bash`` each line goes to a shell that has ``rangym`` on its
-path, and so does each command in the first column of a table. The second argument says what is added to commands that
-take long, by their beginning; null: the command is parsed and not run. ``python needs=ray,torchrl`` is left out, and
-counted, where a module it needs is not installed.
+All in this process and this folder, in the order of the text:
+
+- a block ``python`` whose first line is ``# name.py`` becomes that file; any other is executed in one namespace with
+  those before it, or is left out, and counted, where it begins with ``python needs=ray,torchrl`` and one is missing;
+- a block ``csv`` becomes the file that the text before it names last;
+- each line of a block ``sh`` or ``bash``, and each command in the first column of a table, goes to a shell that has
+  ``rangym`` on its path. The second argument says what is added to commands that take long, by their beginning; null:
+  the command is parsed and not run.
 
 Prints one line for each block and command; ends with status 1 at the first that fails or takes more than a minute.
 """
