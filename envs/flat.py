@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import gymnasium as gym
 import numpy as np
@@ -117,7 +117,7 @@ class FlatVectorObservation(VectorWrapper):
         self.single_observation_space = self._flatten.space
         self.observation_space = batch_space(self._flatten.space, env.num_envs)
 
-    def reset(self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, object] | None = None):
+    def reset(self, *, seed: int | None = None, options: dict[str, object] | None = None):
         observation, info = self.env.reset(seed=seed, options=options)
         return self._flatten(observation), info
 
@@ -130,11 +130,6 @@ class FlatVectorObservation(VectorWrapper):
                 final[b] = row
             info = {**info, "final_obs": final}
         return self._flatten(observation), reward, terminated, truncated, info
-
-    @property
-    def action_masks(self) -> Callable[[], Array]:
-        """The environment's own; absent where it has none."""
-        return self.env.action_masks
 
 
 class FlatVectorAction(VectorActionWrapper):
