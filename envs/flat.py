@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
 import gymnasium as gym
 import numpy as np
@@ -117,8 +118,8 @@ class FlatVectorObservation(VectorWrapper):
         self.single_observation_space = self._flatten.space
         self.observation_space = batch_space(self._flatten.space, env.num_envs)
 
-    def reset(self, *, seed: int | None = None, options: dict[str, object] | None = None):
-        observation, info = self.env.reset(seed=seed, options=options)
+    def reset(self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, object] | None = None):
+        observation, info = self.env.reset(seed=cast("int | None", seed), options=options)  # Gymnasium's own say both
         return self._flatten(observation), info
 
     def step(self, actions: Array):
@@ -130,6 +131,12 @@ class FlatVectorObservation(VectorWrapper):
                 final[b] = row
             info = {**info, "final_obs": final}
         return self._flatten(observation), reward, terminated, truncated, info
+
+    @property
+    def action_masks(self) -> Callable[[], Array]:
+        """The environment's own; absent where it has none."""
+        masks: Callable[[], Array] = getattr(self.env, "action_masks")  # noqa: B009 (its type does not declare it)
+        return masks
 
 
 class FlatVectorAction(VectorActionWrapper):

@@ -117,6 +117,10 @@ def test_masks_are_seen_through_the_wrapper_where_there_are_some():
     masked.reset(seed=0)
     assert masked.get_wrapper_attr("action_masks")().any()
     assert not free.has_wrapper_attr("action_masks")
+    lanes = gym.make_vec(BY_MASKS[True], 2, scenario="tiny", flat=True)
+    lanes.reset(seed=0)
+    assert lanes.action_masks().shape[0] == 2
+    assert not hasattr(gym.make_vec(BY_MASKS[False], 2, scenario="tiny", flat=True), "action_masks")
 
 
 def test_flat_environments_render_as_the_others():
