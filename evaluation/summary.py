@@ -10,6 +10,7 @@ import numpy as np
 from rangym.envs.errors import WrongValue, printable, shown
 from rangym.envs.params import listed, nearest
 from rangym.evaluation.cards import zero_policy
+from rangym.evaluation.columns import aligned, scale
 from rangym.evaluation.protocol import seed_range
 from rangym.evaluation.results import Comparison, Results, is_named
 from rangym.evaluation.statistics import (
@@ -156,7 +157,7 @@ def notes(summary: Summary) -> list[str]:
         if summary.zero is None:
             found.append(f"score: needs {zero_policy(c.env_id, c.scenario)} among the policies.")
         else:
-            found.append(f"score: 0 is the mean of {summary.zero}, 1 the bound{_mark(c)}.")
+            found.append(f"score, and as a bar: 0 is the mean of {summary.zero}, 1 the bound{_mark(c)}.")
         if c.bound_kind == "certified":
             found.append("regret: bound minus reward; no decisions, hindsight included, gain more.")
     else:
@@ -175,13 +176,14 @@ def main_table(summary: Summary) -> tuple[list[str], list[list[str]]]:
     has_regret = any(line.regret is not None for line in summary.policies)
     header = ["policy", "knows", "reward", "95 % interval"]
     header += [f"score{_mark(summary.comparison)}"] if has_score else []
+    header += ["0 to 1"] if has_score else []
     header += ["regret"] if has_regret else []
     header += ["difference", "95 % interval", "p"] if len(summary.policies) > 1 else []
     header += ["ms/slot"]
     rows = []
     for line in summary.policies:
         row = [line.policy, line.knowledge, f"{line.reward.value:.4f}", interval(line.reward)]
-        row += [f"{round(line.score.value, 3) + 0.0:.3f}"] if line.score else []
+        row += [f"{round(line.score.value, 3) + 0.0:.3f}", scale(line.score.value)] if line.score else []
         row += ["" if line.regret is None else f"{line.regret:.4f}"] if has_regret else []
         if len(summary.policies) > 1:
             d = line.difference
@@ -202,17 +204,6 @@ def detail_table(summary: Summary) -> tuple[list[str], list[list[str]]]:
         numbers = ("" if np.isnan(v) else f"{v:.4g}" for v in values)
         rows.append([line.policy, f"{line.iqm.value:.4f}", interval(line.iqm), *numbers])
     return header, rows
-
-
-def aligned(header: Sequence[str], rows: Sequence[Sequence[str]], align: str = "") -> str:
-    """A plain table; ``align`` has "l" or "r" for each column (the first to the left, others to the right)."""
-    align = align or "l" + "r" * (len(header) - 1)
-    widths = [max(len(row[k]) for row in [header, *rows]) for k in range(len(header))]
-    lines = []
-    for row in [header, ["-" * w for w in widths], *rows]:
-        cells = [c.ljust(w) if a == "l" else c.rjust(w) for c, w, a in zip(row, widths, align, strict=True)]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
 
 
 def text_report(summary: Summary, details: bool = False) -> str:

@@ -70,6 +70,8 @@ class LearnedMap:
 
 def learned_map(path: str | Path | None, task: Task) -> LearnedMap:
     """The map at ``path``, by default the shipped one, for a task of as many cells and the same area."""
+    if "position_m" not in task.observation_space.spaces:
+        raise WrongValue("scenario: 'urban', or another that observes position_m, wanted, got one that does not")
     path = Path(path or SHIPPED)
     found = LearnedMap.load(path)
     cells, side = task.box("load").shape[0], float(task.box("position_m").high.max())
