@@ -157,7 +157,7 @@ def notes(summary: Summary) -> list[str]:
         if summary.zero is None:
             found.append(f"score: needs {zero_policy(c.env_id, c.scenario)} among the policies.")
         else:
-            found.append(f"score, and as a bar: 0 is the mean of {summary.zero}, 1 the bound{_mark(c)}.")
+            found.append(f"score: 0 is the mean of {summary.zero}, 1 the bound{_mark(c)}.")
         if c.bound_kind == "certified":
             found.append("regret: bound minus reward; no decisions, hindsight included, gain more.")
     else:
@@ -170,20 +170,21 @@ def notes(summary: Summary) -> list[str]:
     return found
 
 
-def main_table(summary: Summary) -> tuple[list[str], list[list[str]]]:
-    """Header and cells of the table of rewards."""
+def main_table(summary: Summary, bars: bool = False) -> tuple[list[str], list[list[str]]]:
+    """Header and cells of the table of rewards; with ``bars`` scores are drawn in characters as well."""
     has_score = any(line.score for line in summary.policies)
     has_regret = any(line.regret is not None for line in summary.policies)
     header = ["policy", "knows", "reward", "95 % interval"]
     header += [f"score{_mark(summary.comparison)}"] if has_score else []
-    header += ["0 to 1"] if has_score else []
+    header += ["0 to 1"] if has_score and bars else []
     header += ["regret"] if has_regret else []
     header += ["difference", "95 % interval", "p"] if len(summary.policies) > 1 else []
     header += ["ms/slot"]
     rows = []
     for line in summary.policies:
         row = [line.policy, line.knowledge, f"{line.reward.value:.4f}", interval(line.reward)]
-        row += [f"{round(line.score.value, 3) + 0.0:.3f}", scale(line.score.value)] if line.score else []
+        row += [f"{round(line.score.value, 3) + 0.0:.3f}"] if line.score else []
+        row += [scale(line.score.value)] if line.score and bars else []
         row += ["" if line.regret is None else f"{line.regret:.4f}"] if has_regret else []
         if len(summary.policies) > 1:
             d = line.difference
@@ -208,7 +209,7 @@ def detail_table(summary: Summary) -> tuple[list[str], list[list[str]]]:
 
 def text_report(summary: Summary, details: bool = False) -> str:
     """The comparison as plain text for a terminal."""
-    parts = [heading(summary), "", aligned(*main_table(summary)), "", *notes(summary)]
+    parts = [heading(summary), "", aligned(*main_table(summary, bars=True)), "", *notes(summary)]
     if details:
         parts += ["", "Terms and metrics, means over slots:", aligned(*detail_table(summary))]
     return printable("\n".join(parts))
