@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import InitVar, dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 from gymnasium.spaces import Box
@@ -34,6 +35,7 @@ class Predictor(Policy):
     Parameters
     ----------
     model : what ``learn`` returned, or any object with ``predict(observation, state, episode_start, deterministic)``.
+        What it keeps from call to call goes through ``state``, so that copies of the policy can share the model.
     name : the name in tables.
     flat : whether it was trained on an environment made with ``flat=True``, and sees one vector in [-1, 1]
         (`rangym.envs.flat.Flatten`) instead of a dictionary.
@@ -53,6 +55,10 @@ class Predictor(Policy):
         if not callable(getattr(self.model, "predict", None)):
             raise WrongType(f"model: an object with predict() wanted, got {type(self.model).__name__}")
         self.name, self.overrides = name, dict(overrides)
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        """A copy that shares the model: torch refuses to copy one that has just learned."""
+        return copy.copy(self)
 
     def reset(self, task: Task, rng: np.random.Generator) -> None:
         self._flatten = Flatten(task.observation_space) if self.flat else None

@@ -228,7 +228,9 @@ def _draw_rounds(figure: Figure, system: CeflOrchestration, frame: Shown, accura
         legend(axes, [bar(part, color) for part, color in PARTS], fontsize=7, **where, **short)
         if line_end is not None:
             share = line_end / end
-            right = axes.secondary_yaxis("right", functions=(lambda v: v * share, lambda v: v / share))
+            right = axes.secondary_yaxis(
+                "right", functions=(lambda v: np.multiply(v, share), lambda v: np.divide(v, share))
+            )
             right.tick_params(labelsize=8, length=2, color=FAINT)
 
     axes = panel(figure, ROUNDS, (system.horizon, end, line_end), still, ROUNDS_PADS_PT)

@@ -36,7 +36,9 @@ def outline_buildings(axes: Axes, city: City) -> None:
     """The outlines alone, as they lie on the grid."""
     from matplotlib.collections import LineCollection
 
-    axes.add_collection(LineCollection(outlines_m(city.outdoor) / 1000, colors=OUTLINE, linewidths=0.5, zorder=0.5))
+    axes.add_collection(
+        LineCollection(list(outlines_m(city.outdoor) / 1000), colors=OUTLINE, linewidths=0.5, zorder=0.5)
+    )
 
 
 def outlines_m(outdoor: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -61,9 +63,13 @@ def draw_cells(axes: Axes, city: City, position_m: NDArray, palette: NDArray) ->
         else:
             shapes.append(Wedge(at, SECTOR_KM, azimuth - SECTOR_DEG / 2, azimuth + SECTOR_DEG / 2))
             middle = at + LABEL_KM * np.array([np.cos(np.radians(azimuth)), np.sin(np.radians(azimuth))])
+<<<<<<< HEAD
         label(axes, *middle, str(j), palette[j])
     drawn = PatchCollection(shapes, facecolors=list(palette), edgecolors=INK, linewidths=0.8, zorder=6)
     axes.add_collection(drawn, autolim=False)
+=======
+        label(axes, middle[0], middle[1], str(j), palette[j])
+>>>>>>> main
 
 
 def draw_radio_map(figure: Figure, source: RadioMap) -> None:

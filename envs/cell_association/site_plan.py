@@ -56,12 +56,10 @@ def read_sites(path: str, roof_m: NDArray, window: Window) -> SitePlan:
 
 
 def _points(found: object, kind: str) -> list[list[float]]:
-    good = isinstance(found, list) and all(
-        isinstance(point, list) and len(point) in (2, 3) and all(map(is_number, point)) for point in found
-    )
-    if not good or len(found) > MAX_SITES:
+    points: list = found if isinstance(found, list) and len(found) <= MAX_SITES else [None]
+    if not all(isinstance(p, list) and len(p) in (2, 3) and all(map(is_number, p)) for p in points):
         raise WrongValue(f"--sites: {kind}: at most {MAX_SITES} points [x, y] or [x, y, z] wanted, got {shown(found)}")
-    return found
+    return points
 
 
 def _placed(point: list[float], height_m: float, window: Window) -> Point:

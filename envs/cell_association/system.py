@@ -190,7 +190,7 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
         return (map_file(self.params.map),)
 
     def sample(self, rng: np.random.Generator) -> Trace:
-        return self.sample_lanes([rng]).lane(0)
+        return sample_lanes(self.params, [rng]).lane(0)
 
     def sample_lanes(self, rngs: Sequence[np.random.Generator]) -> Trace:
         return sample_lanes(self.params, rngs)

@@ -23,7 +23,7 @@ COMMANDS = {
     "federated": ("rangym.cli.federated", "clustered federated learning over NOMA"),
     "orchestrate": ("rangym.cli.orchestrate", "real models trained as policies of CeflOrchestration decide"),
     "render": ("rangym.cli.render", "an episode as an animated GIF"),
-    "map": ("rangym.cli.map", "radio maps by ray tracing, and from logs; recorded days"),
+    "map": ("rangym.cli.map", "radio maps from logs or by ray tracing, days from KPI logs"),
     "trace": ("rangym.cli.trace", "the former name of `map import`"),
     "cluster": ("rangym.cli.cluster", "which cells of recorded days should share a predictor"),
 }

@@ -36,12 +36,12 @@ def _scenarios(env_id: str) -> list[list[str]]:
     rows = []
     for scenario, params in problem(env_id).system_class.scenarios.items():
         same = [other for other, known in seen if known is params]
-        rows.append([scenario, f"= {same[0]}" if same else _sizes(params)])
+        rows.append([scenario, f"= {same[0]}" if same else sizes(params)])
         seen.append((scenario, params))
     return rows
 
 
-def _sizes(params) -> str:
+def sizes(params) -> str:
     """The counts of a scenario, and what tells it from others: ``10 UEs, 6 cells, 200 slots, mobility``."""
     import dataclasses
 
