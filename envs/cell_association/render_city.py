@@ -63,13 +63,9 @@ def draw_cells(axes: Axes, city: City, position_m: NDArray, palette: NDArray) ->
         else:
             shapes.append(Wedge(at, SECTOR_KM, azimuth - SECTOR_DEG / 2, azimuth + SECTOR_DEG / 2))
             middle = at + LABEL_KM * np.array([np.cos(np.radians(azimuth)), np.sin(np.radians(azimuth))])
-<<<<<<< HEAD
-        label(axes, *middle, str(j), palette[j])
+        label(axes, middle[0], middle[1], str(j), palette[j])
     drawn = PatchCollection(shapes, facecolors=list(palette), edgecolors=INK, linewidths=0.8, zorder=6)
     axes.add_collection(drawn, autolim=False)
-=======
-        label(axes, middle[0], middle[1], str(j), palette[j])
->>>>>>> main
 
 
 def draw_radio_map(figure: Figure, source: RadioMap) -> None:
