@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 from rangym.envs.errors import WrongType, WrongValue, shown
 from rangym.envs.infos import masked, one_a_lane, owned
 from rangym.envs.memory import require_memory
-from rangym.envs.model import D, Frame, Outcome, P, S, State, System, SystemModel, T, build, lane
+from rangym.envs.model import Frame, Outcome, State, System, SystemModel, T, build, lane
 from rangym.envs.params import count_of, nearest
 from rangym.envs.slots import Slots
 from rangym.envs.trace import Array, Slot, Trace
@@ -101,7 +101,7 @@ class SystemEnv(gym.Env[dict[str, Any], Array]):
         return _masks_of(self.system, lambda: lane(self._episode.action_masks(), 0))
 
     def render(self) -> Array | None:
-        return None if self.render_mode is None else _picture(self._episode, 0)
+        return None if self.render_mode is None else self._episode.picture(0)
 
 
 class SystemVectorEnv(VectorEnv[dict[str, Array], Array, Array]):
@@ -211,7 +211,7 @@ class SystemVectorEnv(VectorEnv[dict[str, Array], Array, Array]):
         return _masks_of(self.system, self._episode.action_masks)
 
     def render(self) -> tuple[Array, ...] | None:
-        return None if self.render_mode is None else tuple(_picture(self._episode, b) for b in range(self.num_envs))
+        return None if self.render_mode is None else tuple(map(self._episode.picture, range(self.num_envs)))
 
 
 def _masks_of(system: System, masks: Callable[[], Array]) -> Callable[[], Array]:
@@ -254,10 +254,3 @@ def _checked_options(options: Mapping[str, object] | None, allowed: Sequence[str
             wanted = " or ".join(map(repr, allowed))
             raise WrongType(f"options: {wanted} wanted, got {shown(name)}{nearest(name, allowed)}")
     return options
-
-
-def _picture(episode: Slots[P, S, D], b: int) -> Array:
-    from rangym.envs.rendering import picture
-
-    frame = episode.frame(b)
-    return picture(lambda figure: episode.system.draw(figure, frame))

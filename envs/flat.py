@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
 import gymnasium as gym
 import numpy as np
@@ -118,7 +119,7 @@ class FlatVectorObservation(VectorWrapper):
         self.observation_space = batch_space(self._flatten.space, env.num_envs)
 
     def reset(self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, object] | None = None):
-        observation, info = self.env.reset(seed=seed, options=options)
+        observation, info = self.env.reset(seed=cast("int | None", seed), options=options)  # Gymnasium's own say both
         return self._flatten(observation), info
 
     def step(self, actions: Array):
@@ -134,7 +135,8 @@ class FlatVectorObservation(VectorWrapper):
     @property
     def action_masks(self) -> Callable[[], Array]:
         """The environment's own; absent where it has none."""
-        return self.env.action_masks
+        masks: Callable[[], Array] = getattr(self.env, "action_masks")  # noqa: B009 (its type does not declare it)
+        return masks
 
 
 class FlatVectorAction(VectorActionWrapper):

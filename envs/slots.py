@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Generic, cast
+from typing import TYPE_CHECKING, Any, Generic, cast
 
 import gymnasium as gym
 import numpy as np
@@ -13,6 +13,9 @@ from numpy.typing import ArrayLike
 from rangym.envs.errors import WrongType, WrongValue
 from rangym.envs.model import D, Frame, Outcome, P, S, SystemModel, lane
 from rangym.envs.trace import Array, Trace
+
+if TYPE_CHECKING:
+    from rangym.envs.rendering import Picture
 
 
 class Slots(Generic[P, S, D]):
@@ -31,6 +34,7 @@ class Slots(Generic[P, S, D]):
         # Scalars where the whole box shares its bounds: clipping with arrays costs several microseconds a field.
         boxes = cast("dict[str, gym.spaces.Box]", self.observation_space.spaces)
         self._bounds = [(f, _bound(b.low), _bound(b.high), b.dtype) for f, b in boxes.items()]
+        self._pictures: dict[int, Picture] = {}
         self.trace: Trace | None = None
         self.t = 0
 
@@ -96,6 +100,13 @@ class Slots(Generic[P, S, D]):
         rewards, terms = [float(r[b]) for r in self.rewards], [lane(x, b) for x in self.terms]
         return Frame(self.t, self.trace.lane(b), lane(self.state, b), decision, metrics, rewards, terms)
 
+    def picture(self, b: int) -> Array:
+        """Lane b as an RGB array (height, width, 3) uint8."""
+        from rangym.envs.rendering import Picture
+
+        frame, paper = self.frame(b), self._pictures.setdefault(b, Picture())
+        return paper(lambda figure: self.system.draw(figure, frame))
+
     @property
     def ended(self) -> tuple[bool, bool]:
         """(terminated, truncated): Gymnasium's checker refuses truncation after a single step."""
@@ -103,7 +114,7 @@ class Slots(Generic[P, S, D]):
         return end and self.t == 1, end and self.t > 1
 
 
-def checked(action: ArrayLike, single: gym.Space, batched: gym.spaces.Box) -> Array:
+def checked(action: ArrayLike, single: gym.Space[Any], batched: gym.spaces.Box) -> Array:
     """The lanes' action as a fresh array of ``batched``'s dtype: the caller's array never enters the state."""
     given, wanted, lanes = np.asarray(action), batched.dtype, batched.shape[0]
     if given.shape[:1] != (lanes,):

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 from rangym import kernel_cache
 from rangym.envs.errors import MissingExtra, WrongCall, WrongType, WrongValue
 from rangym.envs.registration import register, register_envs
+from rangym.parallel import parallel_env
 
 if TYPE_CHECKING:
     from rangym.baselines.vec_adapter import Sb3VecEnv as Sb3VecEnv
 
-__all__ = ["WrongCall", "WrongType", "WrongValue", "register"]
+__all__ = ["WrongCall", "WrongType", "WrongValue", "parallel_env", "register"]
 __version__ = version("rangym")
 
 kernel_cache.provide()

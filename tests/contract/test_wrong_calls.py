@@ -95,7 +95,8 @@ CONFIGURATION = {
     "no UE": (lambda: _make(num_ues=0), "num_ues: an integer of at least 1 wanted, got 0"),
     "true UEs": (lambda: _make(num_ues=True), "num_ues: an integer .* got True"),
     "half a UE": (lambda: _make(num_ues=2.5), "num_ues: an integer .* got 2.5"),
-    "one cell": (lambda: _make(num_cells=1), "num_cells: an integer of at least 2 wanted, got 1"),
+    "one cell": (lambda: _make(num_cells=1), "num_cells: None or an integer of at least 2 wanted, got 1"),
+    "no cells": (lambda: _make(num_cells=None), "num_cells: a number, where no map brings one, wanted, got None"),
     "no slot": (lambda: _make(horizon=0), "horizon: an integer of at least 1 wanted, got 0"),
     "negative weight": (lambda: _make(handover_weight=-1), "handover_weight: a number of at least 0 wanted, got -1"),
     "NaN weight": (lambda: _make(handover_weight=float("nan")), "handover_weight: .* got nan"),
@@ -108,7 +109,7 @@ CONFIGURATION = {
     "sites do not match": (lambda: _make(scenario="small", num_cells=4), "sites: num_cells = 4 of them wanted, got 6"),
     "site without power": (lambda: _make(num_cells=2, sites=[[0, 0, 1, 1]] * 2), "sites: .* per cell"),
     "site outside": (lambda: _make(num_cells=2, sites=[[0, 2, 1, 1, 1]] * 2), r"sites: \(x, y in \[0, 1\]"),
-    "measured without a map": (lambda: _make(scenario="measured"), "rangym trace import LOGS --out FILE.npz"),
+    "measured without a map": (lambda: _make(scenario="measured"), "rangym map import LOGS --out FILE.npz"),
     "memory of one": (
         lambda: _make(motion_memory=1.0),
         "motion_memory: a number of at least 0 and below 1 wanted, got 1.0",
