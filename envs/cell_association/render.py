@@ -54,7 +54,7 @@ def _draw_map(
     city = system.city
     seen = np.concatenate([cells, path[::every].reshape(-1, 2)]) if city is None else city.corners_m()
     limits = map_limits(seen)
-    axes = panel(figure, MAP, (system.params, limits), lambda axes: _still_map(axes, system, cells, limits, palette))
+    axes = panel(figure, MAP, (system.params, limits), lambda axes: _still_map(axes, system, limits, palette))
     cells, users = cells / 1000, path[frame.t] / 1000
     serving, crowd = frame.state["serving"], system.params.num_ues > 100
     served = serving >= 0
@@ -73,22 +73,24 @@ def _draw_map(
         dots(axes, cells, s=size, marker="^", c=list(palette), edgecolors=INK, linewidths=0.9, zorder=6)
         for j, (x, y) in enumerate(cells):
             label(axes, x, y, str(j), palette[j])
+    else:
+        from rangym.envs.cell_association.render_city import draw_cells
+
+        draw_cells(axes, city, cells * 1000, palette)
     title(axes, f"slot {frame.t} of {system.horizon}, {int(moved.sum())} handovers")
 
 
 def _still_map(
     axes: Axes,
     system: CellAssociation,
-    cell_m: np.ndarray,
     limits: tuple[float, float, float, float],
     palette: np.ndarray,
 ) -> None:
     network_map(axes, limits)
     if system.city is not None:
-        from rangym.envs.cell_association.render_city import draw_buildings, draw_cells
+        from rangym.envs.cell_association.render_city import draw_buildings
 
         draw_buildings(axes, system.city)
-        draw_cells(axes, system.city, cell_m, palette)
     if system.params.law == "urban":
         from rangym.envs.cell_association.place import fixed_place
 
