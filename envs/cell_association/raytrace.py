@@ -190,7 +190,7 @@ def trace(
     bar : makes the iterator over the batches, such as a progress bar, from their number.
     """
     batches = -(-rays // BATCH_RAYS)
-    steps = [(batch, cell) for batch in range(batches.max()) for cell in np.flatnonzero(batches > batch)]
+    steps = [(batch, cell) for batch in range(batches.max()) for cell in np.flatnonzero(batches > batch).tolist()]
     what = json.dumps([window.centre_m, window.size_m, depth, *(a.tolist() for a in (rays, *cells.radio()))])
     done, total = _kept(keep, what, (len(cells.name), *window.shape))
     for step in bar(len(steps)):
