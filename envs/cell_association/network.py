@@ -5,7 +5,7 @@ Every operation across lanes is elementwise, so a lane of many has the bits of a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -40,16 +40,21 @@ def samples(params: CellAssociationParams) -> int:
 
 def start(params: CellAssociationParams, rngs: Rngs) -> Walk:
     """The UEs of each lane where they start."""
-    return {"random_waypoint": _Waypoints, "static": _Standing, "gauss_markov": _GaussMarkov}[params.motion](
-        params, rngs
-    )
+    kinds: dict[str, Callable[[CellAssociationParams, Rngs], Walk]] = {
+        "random_waypoint": _Waypoints,
+        "static": _Standing,
+        "gauss_markov": _GaussMarkov,
+    }
+    return kinds[params.motion](params, rngs)
 
 
 class _Waypoints:
     def __init__(self, params: CellAssociationParams, rngs: Rngs):
         p, self._samples = params, samples(params)
-        motion = {"side_m": p.side_m, "slot_s": p.slot_s / self._samples, "mean_speed_mps": p.mean_speed_mps}
-        self._walks = [RandomWaypointWalk(rng, p.num_ues, **motion) for rng in rngs]
+        slot_s, speeds = p.slot_s / self._samples, p.mean_speed_mps
+        self._walks = [
+            RandomWaypointWalk(rng, p.num_ues, side_m=p.side_m, slot_s=slot_s, mean_speed_mps=speeds) for rng in rngs
+        ]
 
     def advance(self, rngs: Rngs, slots: int) -> tuple[NDArray, NDArray]:
         ways = [walk.advance(rng, slots * self._samples) for walk, rng in zip(self._walks, rngs, strict=True)]
