@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Generic, cast
+from typing import TYPE_CHECKING, Any, Generic, cast
 
 import gymnasium as gym
 import numpy as np
@@ -13,6 +13,9 @@ from numpy.typing import ArrayLike
 from rangym.envs.errors import WrongType, WrongValue
 from rangym.envs.model import D, Frame, Outcome, P, S, SystemModel, lane
 from rangym.envs.trace import Array, Trace
+
+if TYPE_CHECKING:
+    from rangym.envs.rendering import Picture
 
 
 class Slots(Generic[P, S, D]):
@@ -31,6 +34,7 @@ class Slots(Generic[P, S, D]):
         # Scalars where the whole box shares its bounds: clipping with arrays costs several microseconds a field.
         boxes = cast("dict[str, gym.spaces.Box]", self.observation_space.spaces)
         self._bounds = [(f, _bound(b.low), _bound(b.high), b.dtype) for f, b in boxes.items()]
+        self._pictures: dict[int, Picture] = {}
         self.trace: Trace | None = None
         self.t = 0
 
@@ -71,7 +75,8 @@ class Slots(Generic[P, S, D]):
             raise RuntimeError("step() was called before reset()")
         if self.t >= self.system.horizon:
             raise RuntimeError(f"the episode of {self.system.horizon} slots is over: call reset()")
-        decision = self.system.decode(self._checked(action), self.state, self.public)
+        given = checked(action, self.system.action_space, self.action_space)
+        decision = self.system.decode(given, self.state, self.public)
         self.t += 1
         self.state, outcome = self.system.transition(self.state, decision, self.trace.slot(self.t))
         reward = np.zeros(self.lanes)
@@ -81,28 +86,6 @@ class Slots(Generic[P, S, D]):
         self.rewards.append(reward)
         self.terms.append(outcome.terms)
         return self._observe(self.trace), reward, outcome
-
-    def _checked(self, action: ArrayLike) -> Array:
-        """The batched action as a fresh array of the space's dtype: the caller's array never enters the state."""
-        space, given = self.action_space, np.asarray(action)
-        wanted, lane = space.dtype, self.system.action_space
-        if given.shape[:1] != (self.lanes,):
-            raise WrongValue(
-                f"action: {self.lanes} lane{'s' * (self.lanes > 1)} of {lane} wanted (shape {space.shape}, {wanted}), "
-                f"got shape {given.shape}, {given.dtype}"
-            )
-        if given.shape != space.shape or not np.can_cast(given.dtype, wanted, "same_kind"):
-            raise WrongValue(
-                f"action: {lane} wanted (shape {lane.shape}, {wanted}), got shape {given.shape[1:]}, {given.dtype}"
-            )
-        cast = given.astype(wanted)
-        inside = (cast >= space.low) & (cast <= space.high)  # `contains` takes three times as long
-        if not inside.all():
-            bad = tuple(np.argwhere(~inside)[0])
-            place = ", ".join(str(i) for i in bad[1:])
-            where = f" of lane {bad[0]}" if self.lanes > 1 else ""
-            raise WrongValue(f"action[{place}]{where} = {cast[bad]} is outside {lane}")
-        return cast
 
     def action_masks(self) -> Array:
         if self.trace is None:
@@ -117,11 +100,40 @@ class Slots(Generic[P, S, D]):
         rewards, terms = [float(r[b]) for r in self.rewards], [lane(x, b) for x in self.terms]
         return Frame(self.t, self.trace.lane(b), lane(self.state, b), decision, metrics, rewards, terms)
 
+    def picture(self, b: int) -> Array:
+        """Lane b as an RGB array (height, width, 3) uint8."""
+        from rangym.envs.rendering import Picture
+
+        frame, paper = self.frame(b), self._pictures.setdefault(b, Picture())
+        return paper(lambda figure: self.system.draw(figure, frame))
+
     @property
     def ended(self) -> tuple[bool, bool]:
         """(terminated, truncated): Gymnasium's checker refuses truncation after a single step."""
         end = self.t == self.system.horizon
         return end and self.t == 1, end and self.t > 1
+
+
+def checked(action: ArrayLike, single: gym.Space[Any], batched: gym.spaces.Box) -> Array:
+    """The lanes' action as a fresh array of ``batched``'s dtype: the caller's array never enters the state."""
+    given, wanted, lanes = np.asarray(action), batched.dtype, batched.shape[0]
+    if given.shape[:1] != (lanes,):
+        raise WrongValue(
+            f"action: {lanes} lane{'s' * (lanes > 1)} of {single} wanted (shape {batched.shape}, {wanted}), "
+            f"got shape {given.shape}, {given.dtype}"
+        )
+    if given.shape != batched.shape or not np.can_cast(given.dtype, wanted, "same_kind"):
+        raise WrongValue(
+            f"action: {single} wanted (shape {single.shape}, {wanted}), got shape {given.shape[1:]}, {given.dtype}"
+        )
+    cast = given.astype(wanted)
+    inside = (cast >= batched.low) & (cast <= batched.high)  # `contains` takes three times as long
+    if not inside.all():
+        bad = tuple(np.argwhere(~inside)[0])
+        place = ", ".join(str(i) for i in bad[1:])
+        where = f" of lane {bad[0]}" if lanes > 1 else ""
+        raise WrongValue(f"action[{place}]{where} = {cast[bad]} is outside {single}")
+    return cast
 
 
 def _bound(values: Array) -> Array:

@@ -26,7 +26,7 @@ from rangym.envs.learning.federated import (
 )
 from rangym.envs.learning.partition import ClassPools, drifting_shares
 from rangym.envs.params import Overrides, check, derive, ranged, require
-from rangym.envs.rendering import picture
+from rangym.envs.rendering import Picture
 
 AGGREGATIONS = ("normalised", "fedavg")
 """FedNova's average of changes by the steps they are worth, and the plain average of models."""
@@ -127,6 +127,7 @@ class TrainedRounds(gym.Wrapper, gym.utils.RecordConstructorArgs):
         self._pools = ClassPools.of(self._data.y_train, self._data.num_classes)
         self.network = Network((self._data.num_features, *self.settings.hidden, self._data.num_classes))
         self._model: NDArray | None = None
+        self._picture = Picture()
 
     @property
     def model(self) -> NDArray:
@@ -183,7 +184,7 @@ class TrainedRounds(gym.Wrapper, gym.utils.RecordConstructorArgs):
         from rangym.envs.cefl_orchestration.render import draw
 
         frame = replace(self._shell._episode.frame(0), terms=self._terms)
-        return picture(lambda figure: draw(figure, self._system, frame, self._accuracy))
+        return self._picture(lambda figure: draw(figure, self._system, frame, self._accuracy))
 
     def accuracy(self) -> float:
         """Share of the test set that the current model recognises."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rangym.envs.rendering import FAINT, INK, PALETTE, quiet, reward_curve
+from rangym.envs.rendering import BLUE, dots, label, lines, load_bars, panel, quiet, reward_curve, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,72 +17,71 @@ if TYPE_CHECKING:
 
 FIELD_POINTS = 120
 FIELD_DB = (-5.0, 25.0)
-RATES_MBPS = (0.5, 30.0)
+RATES_MBPS, RATE_TICKS = (0.5, 30.0), (0.5, 1, 2, 5, 10, 20)
+MAP, LOADS, REWARD = (0.0, 0.0, 0.66, 1.0), (0.66, 0.5, 1.0, 1.0), (0.66, 0.0, 1.0, 0.5)
+MAP_PADS_PT = (32.0, 30.0, 64.0, 24.0)
+"""Room for the two scales on the right of the map."""
 
 
 def draw(figure: Figure, system: NodePlacement, frame: Frame[PlacementState, PlacementDecision]) -> None:
     """Map on the left; the users of every node and the reward over the episode on the right."""
-    grid = figure.add_gridspec(2, 2, width_ratios=(1.6, 1), height_ratios=(1, 1))
-    _draw_map(figure, figure.add_subplot(grid[:, 0]), system, frame)
-    _draw_loads(figure.add_subplot(grid[0, 1]), frame)
-    reward_curve(figure.add_subplot(grid[1, 1]), frame.rewards, system.horizon)
+    load = frame.state["load"]
+    _draw_map(figure, system, frame)
+    load_bars(figure, LOADS, load, BLUE, ("users per node", "node"), 2 * system.params.num_ues / len(load))
+    reward_curve(figure, REWARD, frame.rewards, system.horizon)
 
 
-def _draw_map(
-    figure: Figure, axes: Axes, system: NodePlacement, frame: Frame[PlacementState, PlacementDecision]
-) -> None:
-    from matplotlib.colors import LogNorm
+def _draw_map(figure: Figure, system: NodePlacement, frame: Frame[PlacementState, PlacementDecision]) -> None:
+    from contourpy import contour_generator
 
     side = system.params.side_m
+    axes = panel(figure, MAP, side, lambda axes: _still_map(axes, side), pads_pt=MAP_PADS_PT)
     nodes, users = frame.state["node_position_m"], frame.trace.slots["user_position_m"][frame.t]
     line = (np.arange(FIELD_POINTS) + 0.5) * side / FIELD_POINTS
-    x, y = np.meshgrid(line, line)
-    points = np.stack([x.ravel(), y.ravel()], axis=1)
+    points = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
     field = system.rates(points, nodes)
-    sinr_db = 10 * np.log10(field.sinr).reshape(x.shape)
-    served_by = field.serving.reshape(x.shape)
-    image = axes.imshow(
-        sinr_db, extent=(0, side, 0, side), origin="lower", cmap="Greys", vmin=FIELD_DB[0], vmax=FIELD_DB[1], alpha=0.55
-    )
-    for k in range(len(nodes)):
-        axes.contour(x, y, served_by == k, levels=[0.5], colors="white", linewidths=1.4)
+    sinr_db = 10 * np.log10(field.sinr).reshape(FIELD_POINTS, FIELD_POINTS)
+    axes.imshow(sinr_db, **_field_style(side))
+    serving = field.serving.reshape(FIELD_POINTS, FIELD_POINTS)
+    edges = [x for k in range(len(nodes)) for x in contour_generator(line, line, serving == k).lines(0.5)]
+    lines(axes, edges, colors="white", linewidths=1.4, zorder=2)
     rate = system.rates(users, nodes).rate_mbps
-    dots = axes.scatter(
-        users[:, 0],
-        users[:, 1],
-        s=34 if len(users) <= 50 else 18,
-        c=rate,
-        cmap="plasma",
-        norm=LogNorm(*RATES_MBPS, clip=True),
-        edgecolors="white",
-        linewidths=0.5,
-        zorder=3,
-    )
-    for path in frame.state["node_trail_m"].transpose(1, 0, 2):
-        axes.plot(*path.T, color=PALETTE[0], linewidth=1.6, alpha=0.8, zorder=4)
-    axes.scatter(
-        nodes[:, 0], nodes[:, 1], s=150, marker="^", c=PALETTE[0], edgecolors="white", linewidths=1.2, zorder=5
-    )
+    size = 34 if len(users) <= 50 else 18
+    dots(axes, users, s=size, c=rate, **_rate_style(), edgecolors="white", linewidths=0.5, zorder=3)
+    trail = frame.state["node_trail_m"].transpose(1, 0, 2)
+    lines(axes, trail, colors=BLUE, linewidths=1.6, alpha=0.8, zorder=4)
+    dots(axes, nodes, s=230, marker="^", c=BLUE, edgecolors="white", linewidths=1.2, zorder=5)
     for k, (u, v) in enumerate(nodes):
-        axes.annotate(str(k), (u, v), textcoords="offset points", xytext=(7, 5), fontsize=9, color=INK, zorder=6)
+        label(axes, u, v, str(k), BLUE)
+    title(axes, f"slot {frame.t} of {system.horizon}: nodes, and who serves where")
+
+
+def _field_style(side: float) -> dict[str, Any]:
+    low, high = FIELD_DB
+    field = {"extent": (0, side, 0, side), "origin": "lower", "interpolation": "bilinear"}
+    return {**field, "cmap": "Greys", "vmin": low, "vmax": high, "alpha": 0.55}
+
+
+def _rate_style() -> dict[str, Any]:
+    from matplotlib.colors import LogNorm
+
+    return {"cmap": "plasma", "norm": LogNorm(*RATES_MBPS, clip=True)}
+
+
+def _still_map(axes: Axes, side: float) -> None:
     axes.set(xlim=(0, side), ylim=(0, side))
-    axes.set_aspect("equal")
-    axes.set_title(f"slot {frame.t} of {system.horizon}: nodes, and who serves where", loc="left", fontsize=10)
-    axes.set_xlabel("m", fontsize=8)
+    axes.set_aspect("equal", anchor="W")
+    axes.set_xlabel("m", fontsize=8, labelpad=1)
     quiet(axes)
-    for mapped, label in ((dots, "rate of a user, Mbit/s"), (image, "SINR, dB")):
-        bar = figure.colorbar(mapped, ax=axes, shrink=0.42, pad=0.01, aspect=16, extend="both")
-        bar.set_label(label, fontsize=8)
+    image = axes.imshow(np.zeros((1, 1)), **_field_style(side))
+    dots = axes.scatter([], [], c=[], **_rate_style())
+    for row, (mapped, text, ticks) in enumerate(
+        ((dots, "rate of a user, Mbit/s", RATE_TICKS), (image, "SINR, dB", None))
+    ):
+        scale = axes.inset_axes((1.03, 0.55 - 0.5 * row, 0.025, 0.38))
+        bar = axes.figure.colorbar(mapped, cax=scale, extend="both", ticks=ticks, format="%g")
+        bar.set_label(text, fontsize=8)
         bar.ax.tick_params(labelsize=7)
-
-
-def _draw_loads(axes: Axes, frame: Frame[PlacementState, PlacementDecision]) -> None:
-    load = frame.state["load"]
-    nodes = np.arange(len(load))
-    axes.bar(nodes, load, color=PALETTE[0], edgecolor=INK, linewidth=0.5)
-    axes.axhline(load.mean(), color=FAINT, linewidth=1.0, zorder=0)
-    axes.set_xticks(nodes if len(nodes) <= 12 else nodes[::5])
-    axes.set_ylim(0, max(load.max() * 1.2, 2 * load.mean()))
-    axes.set_title("users per node", loc="left", fontsize=10)
-    axes.set_xlabel("node", fontsize=8)
-    quiet(axes)
+        bar.ax.minorticks_off()
+    image.remove()
+    dots.remove()

@@ -98,9 +98,9 @@ WRONG = [
     (["evaluate", "a3", "a3:offset_db=6", "--against", "a3:offset=6"], "did you mean 'a3:offset_db=6'"),
     (["evaluate", "max_sinr", "--scenario", "measured"], "map"),
     (["evaluate", "max_sinr", "--typo"], "unrecognized arguments: --typo (see rangym evaluate --help)"),
-    (["trace", "import", ".", "--out", "x.npz", "more"], "more (see rangym trace --help)"),
+    (["trace", "import", ".", "--out", "x.npz", "more"], "more (see rangym trace import --help)"),
     (["evaluate", "local_onlin", "--env", "QosClustering"], "(19 in all)"),
-    (["bench", "--map", "no/such.npz"], "rangym trace import"),
+    (["bench", "--map", "no/such.npz"], "rangym map import"),
     (["report", "no/such.jsonl"], "no such results file"),
     (["tune", "a3", "--grid", "offset_db"], "KEY=VALUE"),
     (["tune", "a3", "--grid", "offset=1,2"], "did you mean 'offset_db'"),
@@ -128,7 +128,7 @@ WRONG = [
     (["trace", "import", ".", "--kind", "qos", "--columns", "t_s", "--out", "y.npz"], "OURS=THEIRS,... "),
     (["trace", "import", ".", "--kind", "qos", "--kpis", "latency", "--out", "y.npz"], "did you mean 'latency_ms'"),
     (["trace", "import", "no/such", "--kind", "qos", "--out", "y.npz"], "no/such: no such file or folder"),
-    (["evaluate", "random", "--env", "QosClustering", "--scenario", "imported"], "rangym trace import LOGS --kind qos"),
+    (["evaluate", "random", "--env", "QosClustering", "--scenario", "imported"], "rangym map import LOGS --kind qos"),
     (
         ["trace", "import", ".", "--kind", "qos", "--period", "nan", "--out", "y.npz"],
         "--period: a number above 0 wanted",
@@ -272,10 +272,10 @@ def test_errors_that_the_caller_cannot_mend_keep_their_traceback(monkeypatch):
         main(["evaluate", "random", "--scenario", "tiny"])
 
 
-def test_trace_import_of_kpi_logs_gives_days_that_evaluate_takes(kpi_logs, tmp_path, capsys):
+def test_map_import_of_kpi_logs_gives_days_that_evaluate_takes(kpi_logs, tmp_path, capsys):
     kpi_logs.write_csv(tmp_path / "logs" / "log.csv", kpi_logs.kpi_rows())
     days = str(tmp_path / "days.npz")
-    assert call("trace", "import", str(tmp_path / "logs"), "--kind", "qos", "--out", days) == 0
+    assert call("map", "import", str(tmp_path / "logs"), "--kind", "qos", "--out", days) == 0
     lines = capsys.readouterr().out.splitlines()
     for line in ("files: 1", "rows read: 5,760", "rows kept: 5,760", "periods: 60", "cells: 4", "carried forward: 0"):
         assert line in lines
@@ -301,7 +301,7 @@ def test_an_interrupt_promises_no_rows_where_none_are_kept(monkeypatch, tmp_path
     monkeypatch.setattr(runner, "run_grid", _interrupted)
     out = str(tmp_path / "x.jsonl")
     for argv, says in (
-        (["trace", "import", ".", "--kind", "qos", "--out", str(tmp_path / "days.npz")], "nothing was written"),
+        (["map", "import", ".", "--kind", "qos", "--out", str(tmp_path / "days.npz")], "nothing was written"),
         (["evaluate", "random", "--scenario", "tiny"], "nothing was kept; with --out finished rows are"),
         (["evaluate", "random", "--scenario", "tiny", "--out", out], f"finished rows are in {out}, and the same"),
         (["bench", "--out", str(tmp_path), "--fresh"], "the same command without --fresh goes on from them"),
@@ -310,7 +310,8 @@ def test_an_interrupt_promises_no_rows_where_none_are_kept(monkeypatch, tmp_path
         if argv[0] == "reproduce":
             monkeypatch.setattr("rangym.evaluation.papers.reproduce.run_grid", _interrupted)
         assert call(*argv) == 130
-        assert f"rangym {argv[0]}: interrupted; " in (err := capsys.readouterr().err) and says in err
+        command = " ".join(argv[: 2 if argv[0] == "map" else 1])
+        assert f"rangym {command}: interrupted; " in (err := capsys.readouterr().err) and says in err
     assert not list(tmp_path.iterdir())
 
 

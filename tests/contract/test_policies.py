@@ -26,6 +26,7 @@ FORMS = {
     "static_oracle": {"law": "static"},
     # The sizes these agents were trained for.
     "ppo_shared": {"num_cells": 6},
+    "ppo_city": {"law": "measured", "map": "munich", "num_cells": None, "sinr_floor_db": -20.0, "noise": "none"},
     "ppo_flat": {"num_cells": 6, "num_ues": 10},
     "ppo_maskable": {"num_cells": 6, "num_ues": 10},
     # Those that know a place: it, with fewer UEs.
@@ -153,7 +154,7 @@ def test_predict_equals_act_in_every_lane(env_id, name):
         return
     lanes = 2
     form = {"scenario": "tiny", **entry(name).overrides, **FORMS.get(name, {})}
-    vector = gym.make_vec(env_id, num_envs=lanes, vectorization_mode="vector_entry_point", **form)
+    vector = gym.make_vec(env_id, num_envs=lanes, autoreset_mode="SameStep", **form)
     bound = policy.bind(Task.of(vector, policy.knowledge), 5)
     observations, _ = vector.reset(seed=0)
     by_hand = [policies.make(name) for _ in range(lanes)]

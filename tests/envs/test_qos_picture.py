@@ -24,7 +24,7 @@ def shown(slots=6, **kwargs):
     for _ in range(slots):
         env.step(env.action_space.sample())
     frame = env._episode.frame(0)
-    figure = Figure(figsize=(10, 5.6), layout="constrained")
+    figure = Figure(figsize=(10, 5.6))
     draw(figure, env.system, frame)
     return env.system, frame, figure.axes
 
@@ -45,7 +45,7 @@ def test_losses_are_the_averages_and_slots_in_use_are_framed():
     _, frame, (_, losses, *_) = shown()
     average = frame.state["average_loss"]
     np.testing.assert_allclose(losses.images[0].get_array(), average - average.mean(axis=1, keepdims=True))
-    centres = [patch.get_xy()[:4].mean(axis=0) for patch in losses.patches]
+    centres = [path.vertices[:4].mean(axis=0) for path in losses.collections[0].get_paths()]
     np.testing.assert_allclose(centres, [(c, i) for i, c in enumerate(frame.state["slot_of_cell"])], atol=1e-9)
 
 
@@ -54,10 +54,9 @@ def test_drift_shows_when_concepts_change():
     image = drift.images[0].get_array()
     concept = frame.trace.slots["true_group"][1 : system.horizon + 1].argmax(axis=2)
     for i in range(4):
-        pixels = image[i, :6]
-        np.testing.assert_allclose(pixels, [to_rgba(GROUP_COLORS[g])[:3] for g in concept[:6, i]])
-        changes = np.flatnonzero(np.abs(np.diff(image[i, 6:], axis=0)).sum(axis=1))
-        np.testing.assert_array_equal(changes, np.flatnonzero(np.diff(concept[6:, i])))
+        np.testing.assert_allclose(image[i], [to_rgba(GROUP_COLORS[g])[:3] for g in concept[:, i]])
+    pale, hours = drift.patches[-1], system.horizon * 0.25
+    assert (pale.get_x(), pale.get_x() + pale.get_width()) == (6 * 0.25, hours) and pale.get_alpha() > 0.5
     assert drift.lines[0].get_xdata()[0] == 6 * 0.25
 
 
@@ -82,7 +81,7 @@ def test_densities_are_lognormal_and_the_prediction_needs_rows(form):
     system, frame, axes = shown(**form)
     lines = {line.get_label(): line.get_xydata().T for line in axes[4].lines}
     assert lines.keys() == {"now", "1 h later"} | ({"predicted"} if form else set())
-    assert bool(axes[4].texts) != bool(form)
+    assert bool(axes[4].get_xlabel()) != bool(form)
     cell = int(axes[4].get_title(loc="left").split()[3])
     mean, covariance = system.predictor.gaussian(frame.trace.slots["target"][6, cell])
     x, y = lines["1 h later"]
@@ -101,7 +100,7 @@ def test_the_legend_covers_no_label_of_the_map(place):
     env.reset(seed=3)
     frame = env._episode.frame(0)
     constants = frame.trace.constants | {"cell_position_m": 100.0 * np.arange(4)[:, None] * np.array(place)}
-    figure = Figure(figsize=(10, 5.6), layout="constrained")
+    figure = Figure(figsize=(10, 5.6))
     draw(figure, env.system, dataclasses.replace(frame, trace=Trace(constants, frame.trace.slots)))
     FigureCanvasAgg(figure).draw()
     network, reward = figure.axes[0], figure.axes[3]
