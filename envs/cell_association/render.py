@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rangym.envs.cell_association.stream import is_streamed
 from rangym.envs.rendering import (
     FAINT,
     FLASH,
@@ -49,13 +50,11 @@ def draw(figure: Figure, system: CellAssociation, frame: Frame[AssociationState,
 def _draw_map(
     figure: Figure, system: CellAssociation, frame: Frame[AssociationState, Array], palette: np.ndarray
 ) -> None:
-    cells, path = frame.trace.constants["cell_position_m"], frame.trace.slots["user_position_m"]
-    every = max(len(path) // 200, 1)
+    cells, users = frame.trace.constants["cell_position_m"], frame.trace.slot(frame.t)["user_position_m"]
     city = system.city
-    seen = np.concatenate([cells, path[::every].reshape(-1, 2)]) if city is None else city.corners_m()
-    limits = map_limits(seen)
+    limits = map_limits(_seen(system, frame, cells) if city is None else city.corners_m())
     axes = panel(figure, MAP, (system.params, limits), lambda axes: _still_map(axes, system, cells, limits, palette))
-    cells, users = cells / 1000, path[frame.t] / 1000
+    cells, users = cells / 1000, users / 1000
     serving, crowd = frame.state["serving"], system.params.num_ues > 100
     served = serving >= 0
     moved = served & (frame.state["slots_since_ho"] == 0)
@@ -74,6 +73,14 @@ def _draw_map(
         for j, (x, y) in enumerate(cells):
             label(axes, x, y, str(j), palette[j])
     title(axes, f"slot {frame.t} of {system.horizon}, {int(moved.sum())} handovers")
+
+
+def _seen(system: CellAssociation, frame: Frame[AssociationState, Array], cells: np.ndarray) -> np.ndarray:
+    """Places that the map has to hold: the cells, and the UEs' ways or, in a long episode, the square of the network."""
+    if is_streamed(system.params):
+        return np.concatenate([cells, [[0.0, 0.0], [system.params.side_m] * 2]])
+    path = frame.trace.slots["user_position_m"]
+    return np.concatenate([cells, path[:: max(len(path) // 200, 1)].reshape(-1, 2)])
 
 
 def _still_map(

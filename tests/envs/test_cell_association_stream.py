@@ -191,3 +191,12 @@ def test_too_large_an_episode_is_walked_but_not_brought_into_memory(monkeypatch)
     env.step(np.zeros(1000, int))
     with pytest.raises(WrongValue, match="slots x entries of a slot.*1,000,002"):
         env.trace.materialise()
+
+
+def test_a_picture_of_a_long_episode_does_not_draw_it_to_its_end(monkeypatch):
+    monkeypatch.undo()
+    pytest.importorskip("matplotlib")
+    env = gym.make(ENV_ID, scenario="paper", num_ues=60, horizon=10**6, render_mode="rgb_array").unwrapped
+    env.reset(seed=0)
+    env.step(np.zeros(60, int))
+    assert env.render().std() > 10
