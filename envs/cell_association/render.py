@@ -76,7 +76,7 @@ def _draw_map(
 
 
 def _seen(system: CellAssociation, frame: Frame[AssociationState, Array], cells: np.ndarray) -> np.ndarray:
-    """Places that the map has to hold: the cells, and the UEs' ways or, in a long episode, the square of the network."""
+    """Places that the map has to hold: the cells, and the ways of the UEs or, in a long episode, the whole square."""
     if is_streamed(system.params):
         return np.concatenate([cells, [[0.0, 0.0], [system.params.side_m] * 2]])
     path = frame.trace.slots["user_position_m"]
