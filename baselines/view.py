@@ -58,8 +58,8 @@ class LearnerView(VectorEnv):
 
     def __init__(self, env: VectorEnv, learners: int, observation: Box, action: Space):
         """``learners`` is their number in one lane; ``observation`` and ``action`` are one learner's spaces."""
-        require_same_step(env)
         self.lanes, self.num_envs = env, env.num_envs * learners
+        require_same_step(env)
         self.single_observation_space, self.observation_space = observation, batch_space(observation, self.num_envs)
         self.single_action_space, self.action_space = action, batch_space(action, self.num_envs)
 

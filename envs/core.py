@@ -54,6 +54,10 @@ class SystemEnv(gym.Env[dict[str, Any], Array]):
     """A system model as a Gymnasium environment; its documentation is the system model's own.
 
     ``reset(options={"trace": trace})`` replays one episode without touching the generator.
+
+    Pictures need the extra `plot`. Windows and films are Gymnasium's own, with the extra `video`:
+    ``HumanRendering(gym.make(id, render_mode="rgb_array"))`` and ``RecordVideo(gym.make(id, render_mode="rgb_array"),
+    folder)``.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 10}

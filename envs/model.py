@@ -87,7 +87,7 @@ class SystemModel(ABC, Generic[P, S, D]):
         parent's episodes."""
         super().__init_subclass__()
         if "sample" in vars(cls) and "sample_lanes" not in vars(cls):
-            cls.sample_lanes = SystemModel.sample_lanes  # type: ignore[method-assign]
+            type.__setattr__(cls, "sample_lanes", SystemModel.sample_lanes)  # type checkers refuse a plain assignment
 
     def __init__(self, params: P):
         self.params = params

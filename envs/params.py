@@ -205,7 +205,7 @@ def derive(scenarios: Mapping[str, Params], scenario: str, overrides: Mapping[st
     for key in overrides:
         if key not in names:
             # Python's own words for it: TorchRL recognises them, and does without what it offered.
-            wrong = f"unexpected keyword argument {shown(key)}"
+            wrong = f"got an unexpected keyword argument {shown(key)}"
             raise WrongType(f"{wrong}{nearest(key, names)} (parameters: {listed(names, key)})")
     params = dataclasses.replace(scenarios[scenario], **{k: frozen(v) for k, v in overrides.items()})
     for key, allowed in ranges(params).items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, cast
+from typing import TYPE_CHECKING, Generic, cast
 
 import gymnasium as gym
 import numpy as np
@@ -114,7 +114,7 @@ class Slots(Generic[P, S, D]):
         return end and self.t == 1, end and self.t > 1
 
 
-def checked(action: ArrayLike, single: gym.Space[Any], batched: gym.spaces.Box) -> Array:
+def checked(action: ArrayLike, single: gym.Space[Array], batched: gym.spaces.Box) -> Array:
     """The lanes' action as a fresh array of ``batched``'s dtype: the caller's array never enters the state."""
     given, wanted, lanes = np.asarray(action), batched.dtype, batched.shape[0]
     if given.shape[:1] != (lanes,):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from gymnasium.utils.env_checker import check_env
@@ -104,9 +104,9 @@ def lanes_equal_singles(system: str, scenario: str, seed: int = 7, **overrides: 
             alone, reward, ended, cut, info = single.step(actions[b])
             if (rewards[b], terminated[b], truncated[b]) != (reward, ended, cut):
                 raise _Broken(f"{where}: reward and ends {reward, ended, cut} alone, {rewards[b]} among {LANES} lanes")
-            among: Mapping[str, Any] = of_lane(infos["final_info"] if ended or cut else infos, b)
+            among = of_lane(infos["final_info"] if ended or cut else infos, b)
             for kind in ("terms", "metrics"):
-                _same(among[kind], info[kind], f"{where}, {kind}")
+                _same(cast("Mapping[str, NDArray]", among[kind]), info[kind], f"{where}, {kind}")
             if ended or cut:
                 _same(infos["final_obs"][b], alone, f"{where}, last observation")
                 alone, _ = single.reset()

@@ -26,7 +26,7 @@ ROLES = {
     "user": (YELLOW, "P"),
 }
 TERM_COLOURS = (BLUE, RED, GREEN, YELLOW, PURPLE, CYAN, GREY, MUTED)
-WIDTH_IN, ROW_IN, FRAME_IN = 9.5, 0.28, 1.3
+WIDTH_IN, ROW_IN, FRAME_IN = 7.2, 0.28, 1.3
 FAR = 6.0
 """A value so many median deviations away from the median is drawn as an arrow, or it would flatten all others."""
 

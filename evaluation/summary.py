@@ -10,6 +10,7 @@ import numpy as np
 from rangym.envs.errors import WrongValue, printable, shown
 from rangym.envs.params import listed, nearest
 from rangym.evaluation.cards import zero_policy
+from rangym.evaluation.columns import aligned, scale
 from rangym.evaluation.protocol import seed_range
 from rangym.evaluation.results import Comparison, Results, is_named
 from rangym.evaluation.statistics import (
@@ -177,12 +178,13 @@ def notes(summary: Summary) -> list[str]:
     return found
 
 
-def main_table(summary: Summary) -> tuple[list[str], list[list[str]]]:
-    """Header and cells of the table of rewards."""
+def main_table(summary: Summary, bars: bool = False) -> tuple[list[str], list[list[str]]]:
+    """Header and cells of the table of rewards; with ``bars`` scores are drawn in characters as well."""
     has_score = any(line.score for line in summary.policies)
     has_regret = any(line.regret is not None for line in summary.policies)
     header = ["policy", "knows", "reward", "95 % interval"]
     header += [f"score{_mark(summary.comparison)}"] if has_score else []
+    header += ["0 to 1"] if has_score and bars else []
     header += ["regret"] if has_regret else []
     header += ["difference", "95 % interval", "p"] if len(summary.policies) > 1 else []
     header += ["ms/slot"]
@@ -190,6 +192,7 @@ def main_table(summary: Summary) -> tuple[list[str], list[list[str]]]:
     for line in summary.policies:
         row = [line.policy, line.knowledge, f"{line.reward.value:.4f}", interval(line.reward)]
         row += [f"{round(line.score.value, 3) + 0.0:.3f}"] if line.score else []
+        row += [scale(line.score.value)] if line.score and bars else []
         row += ["" if line.regret is None else f"{line.regret:.4f}"] if has_regret else []
         if len(summary.policies) > 1:
             d = line.difference
@@ -212,20 +215,9 @@ def detail_table(summary: Summary) -> tuple[list[str], list[list[str]]]:
     return header, rows
 
 
-def aligned(header: Sequence[str], rows: Sequence[Sequence[str]], align: str = "") -> str:
-    """A plain table; ``align`` has "l" or "r" for each column (the first to the left, others to the right)."""
-    align = align or "l" + "r" * (len(header) - 1)
-    widths = [max(len(row[k]) for row in [header, *rows]) for k in range(len(header))]
-    lines = []
-    for row in [header, ["-" * w for w in widths], *rows]:
-        cells = [c.ljust(w) if a == "l" else c.rjust(w) for c, w, a in zip(row, widths, align, strict=True)]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
-
-
 def text_report(summary: Summary, details: bool = False) -> str:
     """The comparison as plain text for a terminal."""
-    parts = [heading(summary), "", aligned(*main_table(summary)), "", *notes(summary)]
+    parts = [heading(summary), "", aligned(*main_table(summary, bars=True)), "", *notes(summary)]
     if details:
         parts += ["", "Terms and metrics, means over slots:", aligned(*detail_table(summary))]
     return printable("\n".join(parts))

@@ -80,7 +80,8 @@ class Task:
         """The space of one field of the observation."""
         box = self.observation_space.spaces.get(field)
         if not isinstance(box, gym.spaces.Box):
-            raise WrongType(f"task: an observation with the field {field!r} wanted, got {self.observation_space}")
+            known = ", ".join(self.observation_space.spaces)
+            raise WrongType(f"task: an observation with the field {field!r} wanted, got one with {known}")
         return box
 
 

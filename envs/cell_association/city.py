@@ -178,8 +178,9 @@ class City:
                 f"{(own & sectors).sum()} sectors and {(own & ~sectors).sum()} dipoles at {ghz:g} GHz, {dbm} dBm"
             )
         return [
-            f"ray-traced map of {self.about['scene']}: {account['rays']:,.0f} rays of each cell, depth "
-            f"{account['depth']:g}, by {self.about['tracer']}",
+            f"ray-traced map of {self.about['scene']}: {account['roof_rays'] / 1e6:g} million rays of each sector on a "
+            f"roof, {account['street_rays'] / 1e6:g} million of each cell in a street, depth {account['depth']:g}, by "
+            f"{self.about['tracer']}",
             f"sites: {'; '.join(kinds)}",
             f"window: {' x '.join(f'{s:g}' for s in size_m)} m around ({account['x_m']:g}, {account['y_m']:g}) m; "
             f"outdoors: {self.outdoor.mean():.0%}, line of sight to {self.line_of_sight.sum(axis=1).mean():.1f} cells",

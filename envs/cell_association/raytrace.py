@@ -175,7 +175,7 @@ def trace(
     window: Window,
     cells: Cells,
     *,
-    rays: int,
+    rays: NDArray[np.int64],
     depth: int,
     keep: Path | None = None,
     bar: Callable[[int], Iterator[int]] = lambda total: iter(range(total)),
@@ -184,20 +184,21 @@ def trace(
 
     Parameters
     ----------
-    rays : rays of each cell, in batches of `BATCH_RAYS`.
+    rays : (J,) rays of each cell, in batches of `BATCH_RAYS`.
     depth : how often a ray may be reflected, refracted or scattered.
     keep : file that holds the gains so far after every batch; a run that was cut off goes on from there.
     bar : makes the iterator over the batches, such as a progress bar, from their number.
     """
     batches = -(-rays // BATCH_RAYS)
-    what = json.dumps([window.centre_m, window.size_m, depth, rays, *(a.tolist() for a in cells.radio())])
+    steps = [(batch, cell) for batch in range(batches.max()) for cell in np.flatnonzero(batches > batch).tolist()]
+    what = json.dumps([window.centre_m, window.size_m, depth, *(a.tolist() for a in (rays, *cells.radio()))])
     done, total = _kept(keep, what, (len(cells.name), *window.shape))
-    for step in bar(len(cells.name) * batches):
+    for step in bar(len(steps)):
         if step < done:
             continue
-        some = min(BATCH_RAYS, rays - step // len(cells.name) * BATCH_RAYS)
-        cell = step % len(cells.name)
-        total[cell] += some / rays * solve(scene, window, cells, cell, rays=some, depth=depth, seed=1 + step)
+        batch, cell = steps[step]
+        some = int(min(BATCH_RAYS, rays[cell] - batch * BATCH_RAYS))
+        total[cell] += some / rays[cell] * solve(scene, window, cells, int(cell), rays=some, depth=depth, seed=1 + step)
         if keep is not None:
             write_whole(keep, packed({"what": what, "done": step + 1, "gain": total}))
     sight = np.stack([line_of_sight(scene, window, position) for position in cells.position_m])

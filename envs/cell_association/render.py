@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from rangym.envs.rendering import (
     FLASH,
     GREY,
     INK,
+    Style,
     colors,
     dots,
     label,
@@ -53,7 +54,7 @@ def _draw_map(
     cells, users = frame.trace.constants["cell_position_m"], frame.trace.slot(frame.t)["user_position_m"]
     city = system.city
     limits = map_limits(_seen(system, frame, cells) if city is None else city.corners_m())
-    axes = panel(figure, MAP, (system.params, limits), lambda axes: _still_map(axes, system, cells, limits, palette))
+    axes = panel(figure, MAP, (system.params, limits), lambda axes: _still_map(axes, system, limits, palette))
     cells, users = cells / 1000, users / 1000
     serving, crowd = frame.state["serving"], system.params.num_ues > 100
     served = serving >= 0
@@ -72,6 +73,10 @@ def _draw_map(
         dots(axes, cells, s=size, marker="^", c=list(palette), edgecolors=INK, linewidths=0.9, zorder=6)
         for j, (x, y) in enumerate(cells):
             label(axes, x, y, str(j), palette[j])
+    else:
+        from rangym.envs.cell_association.render_city import draw_cells
+
+        draw_cells(axes, city, cells * 1000, palette)
     title(axes, f"slot {frame.t} of {system.horizon}, {int(moved.sum())} handovers")
 
 
@@ -86,16 +91,14 @@ def _seen(system: CellAssociation, frame: Frame[AssociationState, Array], cells:
 def _still_map(
     axes: Axes,
     system: CellAssociation,
-    cell_m: np.ndarray,
     limits: tuple[float, float, float, float],
     palette: np.ndarray,
 ) -> None:
     network_map(axes, limits)
     if system.city is not None:
-        from rangym.envs.cell_association.render_city import draw_buildings, draw_cells
+        from rangym.envs.cell_association.render_city import draw_buildings
 
         draw_buildings(axes, system.city)
-        draw_cells(axes, system.city, cell_m, palette)
     if system.params.law == "urban":
         from rangym.envs.cell_association.place import fixed_place
 
@@ -130,7 +133,7 @@ def draw_place(figure: Figure, place: Place, cell: int) -> None:
             figure.colorbar(image, ax=axes, shrink=0.7, label=unit)
 
 
-def _extent(place: Place) -> dict[str, Any]:
+def _extent(place: Place) -> Style:
     """How ``imshow`` puts a map [y, x] into kilometres, each grid point in the middle of its pixel."""
     step, points = place.step_m / 1000, place.sinr_db.shape[1]
     low, high = -step / 2, (points - 0.5) * step

@@ -52,18 +52,20 @@ def outlines_m(outdoor: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 def draw_cells(axes: Axes, city: City, position_m: NDArray, palette: NDArray) -> None:
     """Sectors as wedges, dipoles as discs, each in its colour and with its number; ``position_m`` (J, 2)."""
-    from matplotlib.patches import Circle, Wedge
+    from matplotlib.collections import PatchCollection
+    from matplotlib.patches import Circle, Patch, Wedge
 
+    shapes: list[Patch] = []
     for j, (at, azimuth) in enumerate(zip(position_m / 1000, city.azimuth_deg, strict=True)):
-        style = {"facecolor": palette[j], "edgecolor": INK, "linewidth": 0.8, "zorder": 6}
         if np.isnan(azimuth):
-            axes.add_patch(Circle(at, DIPOLE_KM, **style))
+            shapes.append(Circle(at, DIPOLE_KM))
             middle = at
         else:
-            half = SECTOR_DEG / 2
-            axes.add_patch(Wedge(at, SECTOR_KM, azimuth - half, azimuth + half, **style))
+            shapes.append(Wedge(at, SECTOR_KM, azimuth - SECTOR_DEG / 2, azimuth + SECTOR_DEG / 2))
             middle = at + LABEL_KM * np.array([np.cos(np.radians(azimuth)), np.sin(np.radians(azimuth))])
         label(axes, middle[0], middle[1], str(j), palette[j])
+    drawn = PatchCollection(shapes, facecolors=list(palette), edgecolors=INK, linewidths=0.8, zorder=6)
+    axes.add_collection(drawn, autolim=False)
 
 
 def draw_radio_map(figure: Figure, source: RadioMap) -> None:

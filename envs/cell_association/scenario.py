@@ -7,22 +7,23 @@ bits of a lane alone. Constants are drawn before slots.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rangym.envs.cell_association import layout, network
 from rangym.envs.cell_association.params import CellAssociationParams
-from rangym.envs.cell_association.place import place
+from rangym.envs.cell_association.place import Place, place
 from rangym.envs.cell_association.stream import is_streamed, streamed
 from rangym.envs.trace import Trace
 
 IID_SINR_DB = (10.0, 30.0)
 IID_BANDWIDTHS_MHZ = (5.0, 10.0, 15.0, 20.0)
+# Numbers of (slot, UE, cell) entries worked on at once. The first is part of what a seed means: it sets the order of
+# the draws of a large scenario. The second only keeps the working set in the cache.
+UE_BLOCK_ENTRIES = 2**21
 LANE_BLOCK_ENTRIES = 2**18
-"""Number of (slot, UE, cell) entries worked on at once, so that they fit into the cache."""
-DELAY_BLOCK_ENTRIES = 2**21
-"""Number of (slot, UE, cell) delays drawn at once: part of what a seed means."""
 
 
 def sample_lanes(params: CellAssociationParams, rngs: Sequence[np.random.Generator]) -> Trace:
@@ -75,26 +76,39 @@ def _network(params: CellAssociationParams, rngs: Sequence[np.random.Generator])
     networks = [layout.draw_network(p, rows, rng) for rng in rngs]
     places = [place(p, rng) for rng in rngs] if p.law == "urban" else []
     if is_streamed(p):
-        return Trace.stack(
-            [
-                streamed(p, network, rng, places[b : b + 1])
-                for b, (rng, network) in enumerate(zip(rngs, networks, strict=True))
-            ]
-        )
+        own = [places[b : b + 1] for b in range(lanes)]
+        return Trace.stack([streamed(p, *each) for each in zip(networks, rngs, own, strict=True)])
     constants = {f: np.stack([n.constants[f] for n in networks]) for f in networks[0].constants}
     sinr = np.empty((slots, lanes, p.num_ues, p.num_cells), np.float32)
     position = np.empty((slots, lanes, p.num_ues, 2), np.float32)
-    for some in _blocks(lanes, max(1, LANE_BLOCK_ENTRIES // (slots * p.num_ues * p.num_cells))):
-        pieces = slice(some.start, some.stop)
-        where, moved = network.start(p, rngs[pieces]).advance(rngs[pieces], slots - 1)
-        if p.law == "urban":
-            by_cell = network.on_maps(p, places[pieces], where)
-        else:
-            by_cell = network.Shadowed(p, rows, networks[pieces]).draw(rngs[pieces], where, moved)
-        shape = len(some), p.num_ues
-        sinr[:, pieces] = by_cell.reshape(-1, slots, *shape).transpose(1, 2, 3, 0)
-        position[:, pieces] = where[:: network.samples(p)].reshape(slots, 2, *shape).transpose(0, 2, 3, 1)
+    ue_block = min(p.num_ues, max(1, UE_BLOCK_ENTRIES // (slots * p.num_cells)))
+    for some in _blocks(lanes, max(1, LANE_BLOCK_ENTRIES // (slots * p.num_cells * ue_block))):
+        for ues in _blocks(p.num_ues, ue_block):
+            lane, ue = slice(some.start, some.stop), slice(ues.start, ues.stop)
+            those = p if len(ues) == p.num_ues else replace(p, num_ues=len(ues))
+            _draw_ues(those, rngs[lane], networks[lane], places[lane], sinr[:, lane, ue], position[:, lane, ue])
     return _with_delays(p, rngs, constants, {"sinr_db": sinr, "user_position_m": position})
+
+
+def _draw_ues(
+    params: CellAssociationParams,
+    rngs: Sequence[np.random.Generator],
+    networks: Sequence[layout.Network],
+    places: Sequence[Place],
+    sinr: NDArray,
+    position: NDArray,
+) -> None:
+    """Draw the whole ways of ``params.num_ues`` UEs I of each of l lanes, into ``sinr`` ``(T + 2, l, I, J)`` and
+    ``position`` ``(T + 2, l, I, 2)``."""
+    p, slots = params, params.horizon + 2
+    where, moved = network.start(p, rngs).advance(rngs, slots - 1)
+    if p.law == "urban":
+        by_cell = network.on_maps(p, places, where)
+    else:
+        by_cell = network.Shadowed(p, layout.carriers(p), networks).draw(rngs, where, moved)
+    sinr[...] = by_cell.reshape(-1, slots, len(rngs), p.num_ues).transpose(1, 2, 3, 0)
+    ends = where[:: network.samples(p)].reshape(slots, 2, len(rngs), p.num_ues)
+    position[...] = ends.transpose(0, 2, 3, 1)
 
 
 def _with_delays(
@@ -108,7 +122,7 @@ def _with_delays(
         mean, bound = constants.pop("handover_delay"), delay_bound_slots(params)  # (L, I, J)
         delay = np.empty((params.horizon + 2, *mean.shape), np.float32)
         for b, rng in enumerate(rngs):
-            for some in _blocks(len(delay), max(1, DELAY_BLOCK_ENTRIES // mean[b].size)):
+            for some in _blocks(len(delay), max(1, UE_BLOCK_ENTRIES // mean[b].size)):
                 drawn = layout.vary_delays(mean[b], params.delay_variation, bound, len(some), rng)
                 delay[some.start : some.stop, b] = drawn
         slots["handover_delay"] = delay

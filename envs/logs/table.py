@@ -92,16 +92,21 @@ class Table:
         self.place = {column.casefold(): k for k, column in enumerate(self.header)}
         count = Counter(column.casefold() for column in self.header if column)
         if twice := [column for column in self.header if count[column.casefold()] > 1]:
-            at = f"{self.name}: row {self.header_line}"
-            raise WrongValue(f"{at}: columns of different names wanted, got {twice[0]!r} twice, in any case of letters")
+            wanted = "columns of different names wanted"
+            raise WrongValue(f"{self._above}: {wanted}, got {twice[0]!r} twice, in any case of letters")
         if sum(NUMBER.fullmatch(column) is not None for column in self.header) > len(self.header) / 2:
-            at = f"{self.name}: row {self.header_line}"
-            raise WrongValue(f"{at}: a header with the columns' names wanted, got {', '.join(self.header)!r}")
+            header = ", ".join(self.header)
+            raise WrongValue(f"{self._above}: a header with the columns' names wanted, got {shown(header)}")
         for line, columns in self.uneven.items():
             wanted = f"{len(self.header)} columns wanted, as in the header"
             self.skip(line, wanted, f": {wanted}, got {columns}")
         if not self.rows:
             raise WrongValue(f"{self.name}: no rows below the header")
+
+    @property
+    def _above(self) -> str:
+        """Where the header is, for errors."""
+        return f"{self.name}: row {self.header_line}"
 
     def has(self, column: str) -> bool:
         """Whether there is a column of that name, in any case of letters."""
@@ -111,10 +116,8 @@ class Table:
         """Refuse a table without one of the ``columns``; ``wanted`` says which ones a log has."""
         if missing := [column for column in columns if not self.has(column)]:
             close = nearest(missing[0], self.header)
-            at = f"{self.name}: row {self.header_line}"
-            raise WrongValue(
-                f"{at}: column {', '.join(missing)} missing{close}; {wanted}; other names by columns (--columns)"
-            )
+            lacks = f"column {', '.join(missing)} missing{close}"
+            raise WrongValue(f"{self._above}: {lacks}; {wanted}; other names by columns (--columns)")
 
     def texts(self, column: str) -> list[str]:
         """The column's texts."""
@@ -161,7 +164,8 @@ class Table:
     @cached_property
     def decimal_comma(self) -> bool:
         """Whether commas in numbers part decimals: with ``;`` between columns, or where one cannot part thousands."""
-        found = [text for row in self.rows for text in row if "," in text and NUMBER.fullmatch(text.strip())]
+        texts = [text.strip() for row in self.rows for text in row if "," in text]
+        found = [text for text in texts if NUMBER.fullmatch(text)]
         return bool(found) and (self.separator == ";" or not all(map(THOUSANDS.fullmatch, found)))
 
     def _mark(self, column: str, texts: Sequence[str]) -> str:

@@ -38,7 +38,7 @@ class Reproduction:
 
     def text(self, width: int | None = None) -> str:
         """The table for a terminal, 80 to 100 columns wide."""
-        width = min(max(width or shutil.get_terminal_size((100, 24)).columns, 80), 100)
+        width = min(max(width or shutil.get_terminal_size((80, 24)).columns, 80), 100)
         label = 2 + max(len(r.label) for claim in self.claims for r in claim.readings)
         verdict = len(NOT_REPRODUCED)
         middle = width - 4 - label - verdict - 2

@@ -79,6 +79,8 @@ def file_of(name: str | Path | None) -> Path:
 
 def learned_map(name: str | Path | None, task: Task) -> LearnedMap:
     """The map in `file_of` ``name``, for a task of as many cells and the same area."""
+    if "position_m" not in task.observation_space.spaces:
+        raise WrongValue("scenario: 'urban', or another that observes position_m, wanted, got one that does not")
     path = file_of(name)
     data = read_whole(path, "map")
     found = _of_city(str(path), data) if _is_radio_map(data) else _parsed(str(path), data)

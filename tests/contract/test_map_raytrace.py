@@ -34,13 +34,16 @@ def blocks(monkeypatch):
 
 def test_a_map_is_made_and_used(blocks, tmp_path, capsys):
     out = tmp_path / "city.npz"
-    argv = ["map", "raytrace", "blocks", "--window", "0,0,300", "--rays", "5e6", "--tracks", "5", "--walkers", ".4"]
+    argv = ["map", "raytrace", "blocks", "--window", "0,0,300", "--rays", "5e6,4e6", "--tracks", "5", "--walkers", ".4"]
     assert main([*argv, "--depth", "3", "--out", str(out)]) == 0
     text = capsys.readouterr().out
-    assert "18 cells on 4 roofs and in 6 streets" in text and "ray-traced map of blocks: 5,000,000 rays" in text
+    assert (
+        "18 cells on 4 roofs and in 6 streets" in text
+        and "ray-traced map of blocks: 5 million rays of each sector on a roof, 4 million" in text
+    )
     found = RadioMap.load(out)
     assert found.num_cells == 18 and len(found.track_start) == 6
-    expected = "rangym map raytrace blocks --window 0,0,300 --sites auto --carriers 1.8,3.5 --rays 5e6 --depth 3"
+    expected = "rangym map raytrace blocks --window 0,0,300 --sites auto --carriers 1.8,3.5 --rays 5e6,4e6 --depth 3"
     assert found.city.about["command"] == f"{expected} --tracks 5 --walkers 0.4 --seed 0 --out city.npz"
     assert main(["evaluate", "max_sinr", "--scenario", "munich", "--set", f"map={out}", "--set", "horizon=3",
                  "--seeds", "0"]) == 0  # fmt: skip
@@ -65,7 +68,7 @@ def test_sites_carriers_and_the_scenes_middle(blocks, tmp_path):
         (["--carriers", "1.8"], "--carriers: ROOF,STREET wanted, got '1.8'"),
         (["--window", "0,0"], "--window: X,Y,SIDE wanted, got '0,0'"),
         (["--window", "0,0,601"], "window: a side of 20 to 5000 m in steps of 5 m wanted, got 601 m"),
-        (["--rays", "1.5"], "--rays: a whole number of 1 to 1e+10 wanted, got '1.5'"),
+        (["--rays", "1.5"], "--rays: one or two whole numbers of 1 to 1e+10 wanted, got '1.5'"),
         (["--depth", "-1"], "--depth: "),
         (["--keep", "x.txt"], "--keep: a file name ending in .npz wanted, got 'x.txt'"),
         (["--sites", "nowhere.json"], "--sites: a file that can be read wanted"),

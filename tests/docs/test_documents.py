@@ -27,7 +27,7 @@ FEWER: dict[str, str | None] = {
 def run(document: Path, folder: Path, fewer: dict[str, str | None]) -> list[str]:
     """What was run, one line each."""
     command = [sys.executable, str(RUN), str(document), json.dumps(fewer)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=3600)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert "PROBLEM" not in done.stdout + done.stderr, done.stdout[-3000:] + done.stderr[-3000:]
     return re.findall(r"^(?:RAN|FILE|PARSED|LEFT OUT).*", done.stdout, re.M)

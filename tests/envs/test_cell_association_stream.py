@@ -167,12 +167,12 @@ def test_the_law_is_that_of_whole_episodes(monkeypatch):
 def test_memory_does_not_grow_with_the_horizon(monkeypatch):
     monkeypatch.undo()
     peaks = []
-    for horizon in (300, 1200):
-        env = gym.make(ENV_ID, scenario="paper", num_ues=400, horizon=horizon).unwrapped
+    for horizon in (350, 1050):
+        env = gym.make(ENV_ID, scenario="paper", horizon=horizon).unwrapped
         tracemalloc.start()
         env.reset(seed=0)
         for _ in range(horizon):
-            env.step(np.zeros(400, int))
+            env.step(np.zeros(1000, int))
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.1 * peaks[0] < 60e6
@@ -181,7 +181,7 @@ def test_memory_does_not_grow_with_the_horizon(monkeypatch):
 def test_which_scenarios_are_streamed(monkeypatch):
     monkeypatch.undo()
     streamed = {name for name, p in SCENARIOS.items() if stream.is_streamed(p)}
-    assert streamed == {"desk", "mobility", "paper"}
+    assert streamed == {"mobility", "paper"}
 
 
 def test_too_large_an_episode_is_walked_but_not_brought_into_memory(monkeypatch):

@@ -33,9 +33,9 @@ def test_the_file_is_small_and_whole(name, city):
     assert SHIPPED[name].stat().st_size < 500_000
     assert city.kind == "ray_traced" and city.sinr_db.shape == (SIZES[name], 18)
     assert not np.isnan(city.sinr_db).any()
-    assert city.account["depth"] == 12 and city.account["rays"] >= 4e6
+    assert (city.account["depth"], city.account["roof_rays"], city.account["street_rays"]) == (12, 8e6, 4e6)
     about = city.city.about
-    assert about["scene"] == name and f"--rays {city.account['rays'] / 1e6:g}e6" in about["command"]
+    assert about["scene"] == name and "--rays 8e6,4e6 " in about["command"]
     notice = (SHIPPED[name].parent / "NOTICE.md").read_text()
     assert about["command"] in notice and "OpenStreetMap contributors" in notice and "ODbL" in notice
     assert hashlib.sha256(SHIPPED[name].read_bytes()).hexdigest() in notice
@@ -50,7 +50,9 @@ def test_every_place_is_served(city):
 
 def test_summary_tells_of_scene_sites_and_rays(name, city):
     text = city.summary()
-    assert f"ray-traced map of {name}" in text and f"{city.account['rays']:,.0f} rays" in text and "depth 12" in text
+    assert (
+        f"ray-traced map of {name}: 8 million rays of each sector on a roof, 4 million" in text and "depth 12" in text
+    )
     assert "12 sectors and 0 dipoles at 1.8 GHz, 46 dBm; 0 sectors and 6 dipoles at 3.5 GHz, 37 dBm" in text
     assert "drive" not in text
 
@@ -221,3 +223,26 @@ def test_other_tracks_run_in_a_city(tracks):
     env = gym.make(ENV_ID, scenario="florence", tracks=tracks, horizon=5)
     observation, _ = env.reset(seed=0)
     assert observation["position_m"].std() > 50
+
+
+def test_pictures_show_buildings_streets_and_cells(name, city):
+    pytest.importorskip("matplotlib")
+    from rangym.envs.cell_association.render_city import BUILT, draw_radio_map
+    from rangym.envs.rendering import colors, picture
+
+    env = gym.make(ENV_ID, scenario=name, render_mode="rgb_array", horizon=5)
+    env.reset(seed=0)
+    env.step(np.zeros(40, np.int64))
+    shown = env.render()
+
+    def share(color):
+        wanted = np.array([int(color[k : k + 2], 16) for k in (1, 3, 5)])
+        return (np.abs(shown.astype(int) - wanted).max(axis=2) <= 2).mean()
+
+    map_share = 0.3  # of the picture, roughly, with its margins
+    built = 1 - city.city.outdoor.mean()
+    assert 0.5 < share(BUILT) / (map_share * built) < 1.5
+    for color in colors(18)[12:]:  # the discs of the street cells and their bars
+        assert share("#" + "".join(f"{round(255 * c):02x}" for c in color[:3])) > 1e-4
+    both = picture(lambda figure: draw_radio_map(figure, city), (11, 5.2))
+    assert both.std() > 20

@@ -248,6 +248,12 @@ SHAPES = {
         {},
         r"row 2, column x_m: .* 1234 or 1.234",
     ),
+    "thousands and spaces": (
+        "log.csv",
+        text(**with_column("x_m y_m", ['"1,234" 1'] * 4)).replace("1,234", " 1,234 "),
+        {},
+        r"row 2, column x_m: .* got '1,234', which may be 1234 or 1.234",
+    ),
     "thousands by points": (
         "log.csv",
         text(";", **with_column("x_m y_m", ["1.234 1,5"] * 4)),

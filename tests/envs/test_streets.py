@@ -81,7 +81,7 @@ def small_city():
     traced = Traced(np.where(outdoor, 0.0, 20.0), gain, rng.random((4, 60, 60)) < 0.2)
     tracks = street_tracks(places(outdoor), 3, 50, 0.0, rng)
     about = {"scene": "blocks", "tracer": "nobody", "command": "none"}
-    account = {"rays": 100, "depth": 1, "x_m": 1000.0, "y_m": -500.0}
+    account = {"roof_rays": 1e6, "street_rays": 5e5, "depth": 1, "x_m": 1000.0, "y_m": -500.0}
     return window, cells, traced, outdoor, build_city(traced, outdoor, window, cells, tracks, about, account)
 
 
@@ -131,7 +131,7 @@ def test_file_holds_the_map_but_for_what_it_rounds(tmp_path):
     np.testing.assert_array_equal(again.track_position_m, city.track_position_m)
     np.testing.assert_array_equal(again.track_location, city.track_location)
     np.testing.assert_array_equal(again.location_m, city.location_m)
-    assert again.summary().startswith("ray-traced map of blocks: 100 rays of each cell, depth 1, by nobody")
+    assert again.summary().startswith("ray-traced map of blocks: 1 million rays of each sector")
     np.testing.assert_array_equal(city.cell_position_m, [[180, 170]] * 3 + [[52.5, 7.5]])
 
 

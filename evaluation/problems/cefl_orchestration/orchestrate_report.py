@@ -8,12 +8,12 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from rangym.envs.errors import WrongValue
+from rangym.evaluation.columns import aligned
 from rangym.evaluation.grid import Row, Stored
 from rangym.evaluation.problems.cefl_orchestration.orchestrate import TARGETS, Method, best_rates
 from rangym.evaluation.problems.cefl_orchestration.training_study import STAY, Curves, Reached
 from rangym.evaluation.statistics import Interval, mean_interval
 from rangym.evaluation.studies import by_study
-from rangym.evaluation.summary import aligned
 
 METHOD = ["policy", "aggregation", "rate"]
 HEADER = ["target", *METHOD, "reached", "rounds", "delay s", "energy J", "saves delay", "saves energy"]

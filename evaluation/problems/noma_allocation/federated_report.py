@@ -8,12 +8,12 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from rangym.envs.errors import WrongValue
+from rangym.evaluation.columns import aligned
 from rangym.evaluation.grid import Row, Stored
 from rangym.evaluation.problems.noma_allocation.federated import best_rates
 from rangym.evaluation.problems.noma_allocation.federated_training import ALL_SERVED, METHODS
 from rangym.evaluation.statistics import Interval, mean_interval, paired_difference
 from rangym.evaluation.studies import by_study
-from rangym.evaluation.summary import aligned
 
 HEADER = ["alpha", "uploads", "method", "rate", "clusters", "served", "energy J", "personal", "global", "to fedavg"]
 NOTES = """\

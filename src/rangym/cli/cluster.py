@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
 
 def methods_table(found: SharingStudy) -> str:
     """A row for each method: predictors, F_orig, its distance to the first, NLL over all folds and by fold."""
-    from rangym.evaluation.summary import aligned
+    from rangym.evaluation.columns import aligned
 
     best = found.results[0].value
     rows = [
@@ -89,7 +89,7 @@ def methods_table(found: SharingStudy) -> str:
 
 def labels_table(found: SharingStudy) -> str:
     """A row for each cell, a column for each method with the number of its cluster."""
-    from rangym.evaluation.summary import aligned
+    from rangym.evaluation.columns import aligned
 
     rows = [[str(cell), *(str(r.labels[i]) for r in found.results)] for i, cell in enumerate(found.cells)]
     return aligned(["cell", *(result.method for result in found.results)], rows)

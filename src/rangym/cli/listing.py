@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from rangym.envs.registration import PROBLEMS
-    from rangym.evaluation.summary import aligned
+    from rangym.evaluation.columns import aligned
     from rangym.policies import registry
 
     for env_id in [arguments.env_id(args.env)] if args.env else PROBLEMS:

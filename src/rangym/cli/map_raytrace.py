@@ -48,7 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ROOF,STREET",
         help="GHz of the cells on roofs and in streets, at least 1 (default: 1.8,3.5)",
     )
-    parser.add_argument("--rays", type=_rays, default=4_000_000, metavar="N", help="of each cell (default: 4e6)")
+    parser.add_argument(
+        "--rays", type=_rays, default=(4_000_000,) * 2, metavar="N", help="of each cell, or ROOF,STREET (default: 4e6)"
+    )
     parser.add_argument(
         "--depth", type=number(int, low=0, high=50), default=12, help="reflections at most (default: %(default)s)"
     )
@@ -103,13 +105,21 @@ def run(args: argparse.Namespace) -> int:
         scene,
         window,
         cells,
-        rays=args.rays,
+        rays=np.where(np.isnan(cells.azimuth_deg), args.rays[1], args.rays[0]),
         depth=args.depth,
         keep=Path(args.keep) if args.keep else None,
         bar=lambda total: progress(range(total), total, "tracing rays"),
     )
     about = {"scene": Path(args.scene).stem, "tracer": raytrace.version(), "command": _command(args)}
-    account = {"rays": args.rays, "depth": args.depth, "x_m": x, "y_m": y, "scattering": raytrace.SCATTERING}
+    roof_rays, street_rays = args.rays
+    account = {
+        "roof_rays": roof_rays,
+        "street_rays": street_rays,
+        "depth": args.depth,
+        "x_m": x,
+        "y_m": y,
+        "scattering": raytrace.SCATTERING,
+    }
     found = build_city(traced, outdoor, window, cells, tracks, about, account)
     found.save(args.out)
     print(found.summary())
@@ -133,7 +143,7 @@ def _command(args: argparse.Namespace) -> str:
         "window": args.window and ",".join(f"{n:g}" for n in args.window),
         "sites": args.sites if args.sites == "auto" else Path(args.sites).name,
         "carriers": ",".join(f"{n:g}" for n in args.carriers),
-        "rays": f"{args.rays / 1e6:g}e6",
+        "rays": ",".join(f"{n / 1e6:g}e6" for n in args.rays),
         "depth": args.depth,
         "tracks": args.tracks,
         "walkers": f"{args.walkers:g}",
@@ -160,12 +170,12 @@ def _numbers(count: int, form: str) -> Callable[[str], tuple[float, ...]]:
     return parse
 
 
-def _rays(text: str) -> int:
-    """A number of rays, which may be written as 16e6."""
+def _rays(text: str) -> tuple[int, int]:
+    """Numbers of rays of a cell on a roof and in a street, which may be written as 16e6; one number is that of both."""
     try:
-        rays = float(text)
+        found = [float(part) for part in text.split(",")]
     except ValueError:
-        rays = 0.0
-    if not (1 <= rays <= MAX_RAYS and rays == int(rays)):
-        raise argparse.ArgumentTypeError(f"a whole number of 1 to {MAX_RAYS:g} wanted, got {text!r}")
-    return int(rays)
+        found = []
+    if len(found) not in (1, 2) or not all(1 <= n <= MAX_RAYS and n == int(n) for n in found):
+        raise argparse.ArgumentTypeError(f"one or two whole numbers of 1 to {MAX_RAYS:g} wanted, got {text!r}")
+    return int(found[0]), int(found[-1])

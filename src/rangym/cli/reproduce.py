@@ -32,8 +32,9 @@ def run(args: argparse.Namespace) -> int:
     from rangym.evaluation.papers.paper import find, names
 
     if args.paper is None:
-        for name in names():
-            print(f"{name:<18} {find(name).title}")
+        from rangym.evaluation.columns import aligned
+
+        print(aligned(["paper", "title"], [[name, find(name).title] for name in names()], "ll"))
         return 0
     from rangym.evaluation.papers.reproduce import reproduce
 
