@@ -25,8 +25,9 @@ BLOCK_ENTRIES = 2**18
 
 def is_streamed(params: CellAssociationParams) -> bool:
     """Whether the episodes of ``params`` are drawn in blocks."""
-    entries = (params.horizon + 2) * params.num_ues * params.num_cells
-    return params.law in ("mobility", "urban") and entries > WHOLE_ENTRIES
+    if params.law not in ("mobility", "urban"):
+        return False
+    return (params.horizon + 2) * params.num_ues * params.num_cells > WHOLE_ENTRIES
 
 
 def streamed(
