@@ -42,11 +42,12 @@ def test_every_cell_of_the_results_table_is_a_mean_of_the_published_rows():
 def test_the_table_of_environments_has_their_spaces():
     """The sizes of `small` as `gym.make` gives them."""
     pattern = (
-        r"^\| <img [^|]*\| \[(\w+)\]\((envs/\w+/system.py)\) \|[^|]*"
+        r"^\| \[(\w+)\]\((envs/\w+/system.py)\) \|[^|]*"
         r"\| (\d+) fields, (\d+) numbers \| `([^`]+)` \| ([^|]+) \|$"
     )
     rows = re.findall(pattern, README, re.M)
     assert [name for name, *_ in rows] == [name for _, name in OURS.values()]
+    assert re.findall(r"docs/pictures/(\w+).gif", README) == [folder for folder, _ in OURS.values()]
     for (name, file, fields, numbers, action, masks), (folder, _) in zip(rows, OURS.values(), strict=True):
         assert file == f"envs/{folder}/system.py" and (ROOT / file).exists()
         env = gym.make(f"rangym/{name}-v0", scenario="small")
