@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from rangym.envs.rendering import (
     FLASH,
     INK,
     PALETTE,
+    Style,
     bar,
     colors,
     disc,
@@ -112,7 +113,7 @@ def _still_tiers(axes: Axes, p: CeflOrchestrationParams) -> None:
         axes.text(-0.03, y, name, ha="right", va="center", fontsize=9, color=INK)
     way = {"color": FLASH, "linewidth": 1.8}
     marks = [way | {"label": "last vector in"}, way | {"label": "last model out", "linestyle": "--"}]
-    star = disc("aggregator", FLASH, INK, 0.8) | {"marker": "*", "markersize": 11}
+    star = {**disc("aggregator", FLASH, INK, 0.8), "marker": "*", "markersize": 11}
     legend(axes, [*marks, star], loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=3)
     note = "area: data trained on   width: data moved   dotted: way of a UE's vector"
     axes.text(0.5, -0.52, note, ha="center", fontsize=8, color=INK)
@@ -177,7 +178,7 @@ def _still_timeline(axes: Axes, p: CeflOrchestrationParams, end: float) -> None:
     axes.set_xlabel("s", fontsize=8, labelpad=1)
     axes.axhline(p.num_ues - 0.5, color=FAINT, linewidth=0.8)
     bars = [bar(name, color) for color, name in BARS]
-    where: dict[str, Any] = dict(loc="lower center", bbox_to_anchor=(0.45, 0.96), ncols=4, columnspacing=1.0)
+    where: Style = dict(loc="lower center", bbox_to_anchor=(0.45, 0.96), ncols=4, columnspacing=1.0)
     legend(axes, bars, fontsize=7, **where)
 
 
@@ -224,9 +225,9 @@ def _draw_rounds(figure: Figure, system: CeflOrchestration, frame: Shown, accura
         axes.set(xlim=(-0.5, system.horizon + 0.7), ylim=(0, end))
         axes.locator_params(axis="x", integer=True)
         axes.set_xlabel("round", fontsize=8, labelpad=1)
-        where: dict[str, Any] = dict(loc="lower right", bbox_to_anchor=(1.02, 0.95), ncols=3)
-        where |= dict(handlelength=1.0, handletextpad=0.4, columnspacing=0.8)
-        legend(axes, [bar(part, color) for part, color in PARTS], fontsize=7, **where)
+        where: Style = dict(loc="lower right", bbox_to_anchor=(1.02, 0.95), ncols=3)
+        short: Style = dict(handlelength=1.0, handletextpad=0.4, columnspacing=0.8)
+        legend(axes, [bar(part, color) for part, color in PARTS], fontsize=7, **where, **short)
         if line_end is not None:
             share = line_end / end
             right = axes.secondary_yaxis(

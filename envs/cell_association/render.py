@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from rangym.envs.rendering import (
     FLASH,
     GREY,
     INK,
+    Style,
     colors,
     dots,
     label,
@@ -111,7 +112,7 @@ def draw_place(figure: Figure, place: Place, cell: int) -> None:
             figure.colorbar(image, ax=axes, shrink=0.7, label=unit)
 
 
-def _extent(place: Place) -> dict[str, Any]:
+def _extent(place: Place) -> Style:
     """How ``imshow`` puts a map [y, x] into kilometres, each grid point in the middle of its pixel."""
     step, points = place.step_m / 1000, place.sinr_db.shape[1]
     low, high = -step / 2, (points - 0.5) * step
