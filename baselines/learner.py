@@ -20,6 +20,7 @@ import rich  # noqa: F401  (SB3 needs these three only once it has started: bett
 import tensorboard  # noqa: F401
 import torch
 import tqdm  # noqa: F401
+from gymnasium.vector import AutoresetMode
 from sb3_contrib import MaskablePPO
 from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.callbacks import BaseCallback
@@ -29,7 +30,7 @@ from rangym.baselines.agent import Network, TrainedAgent, save_agents
 from rangym.baselines.policy import Sb3Policy, policy_class
 from rangym.baselines.pooled_network import PooledActorCritic
 from rangym.baselines.recipe import Recipe
-from rangym.baselines.vec_adapter import VectorAdapter
+from rangym.baselines.vec_adapter import Sb3VecEnv
 from rangym.envs.core import SystemVectorEnv
 from rangym.envs.errors import WrongType, WrongValue
 from rangym.envs.files import write_whole
@@ -100,10 +101,14 @@ class Learner:
         recipe = self.recipe
         self.out.mkdir(parents=True, exist_ok=True)
         base = SystemVectorEnv(
-            problem(recipe.env_id).system, recipe.num_envs, recipe.scenario, None, **recipe.overrides
+            problem(recipe.env_id).system,
+            recipe.num_envs,
+            recipe.scenario,
+            autoreset_mode=AutoresetMode.SAME_STEP,
+            **recipe.overrides,
         )
         self.constants = self.policy_class.constants(base)
-        env = VecMonitor(VectorAdapter(self.policy_class.view(base)))
+        env = VecMonitor(Sb3VecEnv(self.policy_class.view(base)))
         algorithm = ALGORITHMS[recipe.algorithm]
         if self.curve:  # of a run to go on with
             self.model = algorithm.load(self._checkpoint, env=env, device="cpu")

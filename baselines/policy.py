@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from rangym.baselines.agent import TrainedAgent, load_agents, parse_agents
 from rangym.baselines.recipes import RECIPES
-from rangym.baselines.spaces import Flatten, FlattenVectorObservation
 from rangym.envs.core import SystemVectorEnv
 from rangym.envs.errors import WrongType, WrongValue, shown
 from rangym.envs.files import read_whole
+from rangym.envs.flat import Flatten, FlatVectorObservation
 from rangym.envs.params import nearest
 from rangym.envs.registration import resolve
 from rangym.policies.base import Observation, Policy, Task
@@ -137,7 +137,7 @@ class FlatPolicy(Sb3Policy):
 
     @classmethod
     def view(cls, env: SystemVectorEnv) -> VectorEnv:
-        return FlattenVectorObservation(env)
+        return FlatVectorObservation(env)
 
     def reset(self, task: Task, rng: np.random.Generator) -> None:
         super().reset(task, rng)

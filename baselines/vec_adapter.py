@@ -5,33 +5,48 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
+from gymnasium.vector import VectorEnv, VectorWrapper
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
-from rangym.baselines.view import final_observations
+from rangym.baselines.view import require_same_step
 from rangym.envs.errors import WrongValue
+from rangym.envs.infos import final_observations, of_lane
 
 
-class VectorAdapter(VecEnv):
-    """A Gymnasium ``VectorEnv`` as SB3's ``VecEnv``, equal to ``DummyVecEnv`` over the single environments.
+class Sb3VecEnv(VecEnv):
+    """A Gymnasium ``VectorEnv`` as stable-baselines3's ``VecEnv``: lanes in one array program, under any SB3 learner.
 
-    SB3 wants resets in the same step: where an episode ended, the observation is already the next episode's first, and
-    the last one stands in ``info["terminal_observation"]``. So the environment must reset in mode SAME_STEP;
-    NEXT_STEP would feed SB3 one transition with an ignored action after each episode, and is refused.
+    It equals ``DummyVecEnv`` over the single environments. SB3 wants resets in the same step: where an episode ended,
+    the observation is already the next episode's first, and the last one stands in ``info["terminal_observation"]``. So
+    the environment must reset in mode SAME_STEP. The others are refused: NEXT_STEP would feed SB3 one transition with
+    an ignored action after each episode, and DISABLED would stop there.
 
     Parameters
     ----------
     env : the vector environment; lane b is seeded with seed + b, as ``DummyVecEnv`` does.
-    info_keys : which entries of the infos SB3's callbacks shall see. Splitting costs a Python loop over the lanes in
-        every step, so none by default.
+    info_keys : which entries of the infos SB3's callbacks shall see, such as ``"metrics"``. Splitting costs a Python
+        loop over the lanes in every step, so none by default.
+
+    Example
+    -------
+    Seeds of training start at 20000, so that no agent has seen a trace that it is evaluated on.
+
+    >>> import gymnasium as gym, rangym
+    >>> from stable_baselines3 import PPO
+    >>> from stable_baselines3.common.vec_env import VecMonitor
+    >>> lanes = gym.make_vec(
+    ...     "rangym/CellAssociation-v0", num_envs=8, scenario="tiny", flat=True, autoreset_mode="SameStep"
+    ... )
+    >>> env = VecMonitor(rangym.Sb3VecEnv(lanes))
+    >>> model = PPO("MlpPolicy", env, n_steps=32, seed=20_000, device="cpu").learn(256)
+    >>> model.num_timesteps
+    256
     """
 
     def __init__(self, env: VectorEnv, info_keys: Sequence[str] = ()):
-        mode = env.metadata.get("autoreset_mode")
-        if mode is not AutoresetMode.SAME_STEP:
-            raise WrongValue(f"env: autoreset mode {AutoresetMode.SAME_STEP} wanted, got {mode}")
+        require_same_step(env)
         self.env, self.info_keys = env, tuple(info_keys)
         super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
 
@@ -62,7 +77,7 @@ class VectorAdapter(VecEnv):
         return observation, np.asarray(reward, np.float32), done, infos
 
     def _picked(self, info: Mapping[str, object], b: int) -> dict[str, object]:
-        return {k: v for k, v in _of_lane(info, b).items() if k in self.info_keys}
+        return {k: v for k, v in of_lane(info, b).items() if k in self.info_keys}
 
     def close(self) -> None:
         self.env.close()
@@ -103,13 +118,3 @@ class VectorAdapter(VecEnv):
         while not (found := isinstance(env, wrapper_class)) and isinstance(env, VectorWrapper):
             env = env.env
         return [found for _ in self._get_indices(indices)]
-
-
-def _of_lane(info: Mapping[str, object], b: int) -> dict[str, object]:
-    """Lane b's part of Gymnasium's vector infos: the entries whose mask ``_key`` says that the lane has them."""
-    mine: dict[str, object] = {}
-    for key, values in info.items():
-        if key.startswith("_") or not np.asarray(info[f"_{key}"])[b]:
-            continue
-        mine[key] = _of_lane(values, b) if isinstance(values, Mapping) else np.asarray(values)[b]
-    return mine

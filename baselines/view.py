@@ -1,4 +1,4 @@
-"""How learners see a vector environment, and the last observations of its episodes, unpacked in one place."""
+"""How learners see a vector environment."""
 
 from __future__ import annotations
 
@@ -12,18 +12,25 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from rangym.envs.core import SystemVectorEnv
+from rangym.envs.errors import WrongValue
+from rangym.envs.infos import final_observations
+from rangym.envs.slicing import OwnReward, Slices, Slicing
 from rangym.policies.base import Observation
 
 UNBOUNDED = float(np.finfo(np.float32).max)
 """Features are of order one, but not clipped."""
 
 
-def final_observations(info: Mapping[str, NDArray]) -> dict[int, Observation]:
-    """Lane -> last observation of its episode, for the lanes whose episode ended in the step that gave ``info``.
-
-    Under SAME_STEP Gymnasium puts them in ``info["final_obs"]``, an array of objects with the mask ``_final_obs``.
-    """
-    return {b: info["final_obs"][b] for b in np.flatnonzero(info.get("_final_obs", ())).tolist()}
+def require_same_step(env: VectorEnv) -> None:
+    """Refuse a vector environment that does not reset in the step that ends an episode: every step is learned from."""
+    mode = env.metadata.get("autoreset_mode")
+    if mode is not AutoresetMode.SAME_STEP:
+        wanted, got = AutoresetMode.SAME_STEP, getattr(mode, "value", mode)
+        raise WrongValue(
+            f"env: autoreset mode {wanted.value!r} ({wanted.name}) wanted, got {got!r}: "
+            f"gym.make_vec(..., autoreset_mode={wanted.value!r})"
+        )
 
 
 def last_observation(info: Mapping[str, NDArray]) -> dict[str, NDArray] | None:
@@ -52,6 +59,7 @@ class LearnerView(VectorEnv):
     def __init__(self, env: VectorEnv, learners: int, observation: Box, action: Space):
         """``learners`` is their number in one lane; ``observation`` and ``action`` are one learner's spaces."""
         self.lanes, self.num_envs = env, env.num_envs * learners
+        require_same_step(env)
         self.single_observation_space, self.observation_space = observation, batch_space(observation, self.num_envs)
         self.single_action_space, self.action_space = action, batch_space(action, self.num_envs)
 
@@ -96,3 +104,31 @@ class EpisodicView(LearnerView):
             rows, infos = self.start(observation), final_info(rows)
         learners = self.num_envs // len(terminated)
         return rows, reward, terminated.repeat(learners), truncated.repeat(learners), infos
+
+
+class AgentsView(EpisodicView):
+    """A view whose learners are the agents of a slicing, all of one kind, with an own reward each."""
+
+    def __init__(self, env: SystemVectorEnv, slicing: Slicing, own: OwnReward, features: int):
+        """``features`` is the width of a learner's row."""
+        slices = Slices(slicing, env.system.params, env.single_observation_space, env.single_action_space)
+        self._env, self._own, self._agents = env, own, len(slices.agents)
+        row = Box(-UNBOUNDED, UNBOUNDED, (features,), np.float32)
+        super().__init__(env, self._agents, row, slices.action_spaces[slices.agents[0]])
+
+    @abstractmethod
+    def rows(self, observation: Observation) -> NDArray[np.float32]:
+        """The agents' features ``(L, A, F)``; called once a slot."""
+
+    def forget(self) -> None:
+        self._own.start(self._env.traces)
+
+    def look(self, observation: Observation) -> NDArray[np.float32]:
+        self._seen = observation
+        return self.rows(observation).reshape(self.num_envs, -1)
+
+    def native(self, actions: NDArray) -> NDArray:
+        return actions.reshape(-1, self._agents)
+
+    def rewards(self, reward: NDArray, after: Observation) -> NDArray[np.float64]:
+        return self._own(reward, self._seen, after).ravel()

@@ -18,6 +18,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike
 
 from rangym.envs.errors import WrongType, WrongValue, shown
+from rangym.envs.infos import masked, one_a_lane, owned
 from rangym.envs.memory import require_memory
 from rangym.envs.model import Frame, Outcome, State, System, SystemModel, T, build, lane
 from rangym.envs.params import count_of, nearest
@@ -88,14 +89,14 @@ class SystemEnv(gym.Env[dict[str, Any], Array]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, object] | None = None
     ) -> tuple[dict[str, Array], dict[str, object]]:
-        given = _checked_trace(options)
+        given = _checked_options(options, ["trace"]).get("trace")
         super().reset(seed=_checked_seed(seed))
         obs = self._episode.draw([self.np_random]) if given is None else self._episode.replay(given)
         return lane(obs, 0), {}
 
     def step(self, action: ArrayLike) -> tuple[dict[str, Array], float, bool, bool, dict[str, Mapping[str, Array]]]:
         obs, reward, outcome = self._episode.step(np.asarray(action)[None])
-        info = {"terms": lane(outcome.terms, 0), "metrics": lane(outcome.metrics, 0)}
+        info = {"terms": owned(lane(outcome.terms, 0)), "metrics": owned(lane(outcome.metrics, 0))}
         return lane(obs, 0), float(reward[0]), *self._episode.ended, info
 
     @property
@@ -110,12 +111,26 @@ class SystemEnv(gym.Env[dict[str, Any], Array]):
 class SystemVectorEnv(VectorEnv[dict[str, Array], Array, Array]):
     """L lanes of a system model in one array program; lane b with seed s equals `SystemEnv` with seed s + b.
 
-    Autoreset is SAME_STEP, and infos have the layout of Gymnasium's own vector environments: ``final_obs`` is an array
-    of each lane's last observation, ``final_info`` holds the last step's ``terms`` and ``metrics``. Gymnasium's vector
-    wrappers of observations refuse SAME_STEP; with ``make_vec(id, num_envs=n, vectorization_mode="sync")`` they work.
+    All lanes start and end together, since the horizon is fixed. ``autoreset_mode`` (Gymnasium's enum, or its value as
+    a text) says what happens after the end. In each mode observations, rewards and infos equal those of Gymnasium's
+    ``SyncVectorEnv`` over single environments in the same mode, bit for bit.
+
+    - ``"NextStep"``, the default as in Gymnasium: the next `step` ignores its actions and returns the next episode's
+      first observation, with reward 0. Gymnasium's vector wrappers work in this mode, and a learner of yours must leave
+      that step out of what it learns from.
+    - ``"SameStep"``: the step that ends an episode returns the next one's first observation; the last one is in
+      ``info["final_obs"]``, that step's terms and metrics are in ``info["final_info"]``. No step is lost, so
+      stable-baselines3 (through `rangym.Sb3VecEnv`) and rangym's own learners want this mode. Gymnasium's vector
+      wrappers of observations refuse it, and before Gymnasium 1.4 its vector ``RecordEpisodeStatistics`` counts each
+      episode after the first one step short and without that step's reward.
+    - ``"Disabled"``: call `reset` after the end. It resets all lanes; a ``reset_mask`` that leaves some out is refused.
+      Use it to play single episodes: no trace is drawn that nobody plays.
+
+    ``reset(options={"trace": ...})`` replays one trace in all lanes, or one of a sequence in each. The arrays of
+    ``info`` are the caller's own and may be written to.
     """
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": 10, "autoreset_mode": AutoresetMode.SAME_STEP}
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 10, "autoreset_mode": AutoresetMode.NEXT_STEP}
     single_observation_space: gym.spaces.Dict
 
     def __init__(
@@ -124,19 +139,20 @@ class SystemVectorEnv(VectorEnv[dict[str, Array], Array, Array]):
         num_envs: int = 1,
         scenario: str = "small",
         render_mode: str | None = None,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         **overrides: object,
     ):
         if not isinstance(num_envs, int) or isinstance(num_envs, bool) or num_envs < 1:
             raise WrongValue(f"num_envs: at least 1 lane wanted, got {shown(num_envs)}")
         self.render_mode = _checked_mode(render_mode, self.metadata["render_modes"])
+        self.autoreset_mode = _checked_autoreset(autoreset_mode)
+        self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
         self.system, self.num_envs = build(system, scenario, overrides), num_envs
         for sizes in self.system.large_arrays(self.system.params) or [{}]:
             require_memory({"num_envs": num_envs, **sizes})
         self.scenario = None if isinstance(system, SystemModel) else scenario
         self._episode = Slots(self.system, num_envs)
         self._rngs: list[np.random.Generator] = []
-        self._all = np.ones(num_envs, dtype=bool)
-        self._all.flags.writeable = False  # every info shares it
         self.single_observation_space, self.single_action_space = (
             self._episode.observation_space,
             self.system.action_space,
@@ -154,10 +170,24 @@ class SystemVectorEnv(VectorEnv[dict[str, Array], Array, Array]):
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, object] | None = None
     ) -> tuple[dict[str, Array], dict[str, object]]:
-        given = _checked_trace(options)
+        given = _checked_options(options, ["trace", "reset_mask"])
+        self._check_mask(given.get("reset_mask"))
         if seed is not None or not self._rngs:
             self._rngs = [seeding.np_random(s)[0] for s in self._seeds(seed)]
-        return self._episode.draw(self._rngs) if given is None else self._episode.replay(given), {}
+        trace = given.get("trace")
+        return self._episode.draw(self._rngs) if trace is None else self._episode.replay(trace), {}
+
+    def _check_mask(self, mask: object) -> None:
+        """Gymnasium's ``options["reset_mask"]`` names the lanes to reset: here it must name them all."""
+        if mask is None:
+            return
+        if not isinstance(mask, np.ndarray) or mask.shape != (self.num_envs,) or mask.dtype != np.bool_:
+            raise WrongValue(f"options['reset_mask']: a bool array of {self.num_envs} lanes wanted, got {shown(mask)}")
+        if not mask.all():
+            raise WrongValue(
+                f"options['reset_mask']: all {self.num_envs} lanes wanted, since they start and end together, "
+                f"got {mask.sum()} of them; where lanes shall start one by one, use vectorization_mode='sync'"
+            )
 
     def _seeds(self, seed: int | Sequence[int | None] | None) -> list[int | None]:
         if isinstance(seed, Sequence) and not isinstance(seed, str | bytes):
@@ -168,19 +198,16 @@ class SystemVectorEnv(VectorEnv[dict[str, Array], Array, Array]):
         return [None if first is None else first + b for b in range(self.num_envs)]
 
     def step(self, actions: ArrayLike) -> tuple[dict[str, Array], Array, Array, Array, dict[str, Any]]:
+        if self.autoreset_mode is AutoresetMode.NEXT_STEP and any(self._episode.ended):
+            lanes = self.num_envs
+            return self._episode.draw(self._rngs), np.zeros(lanes), np.zeros(lanes, bool), np.zeros(lanes, bool), {}
         obs, reward, outcome = self._episode.step(actions)
         terminated, truncated = (np.full(self.num_envs, x) for x in self._episode.ended)
-        info = self._masked({"terms": self._masked(outcome.terms), "metrics": self._masked(outcome.metrics)})
-        if any(self._episode.ended):
-            final = np.empty(self.num_envs, dtype=object)
-            final[:] = [lane(obs, b) for b in range(self.num_envs)]
-            info = info | self._masked({"final_obs": final, "final_info": dict(info)})
+        info: dict[str, object] = {"terms": outcome.terms, "metrics": outcome.metrics}
+        if self.autoreset_mode is AutoresetMode.SAME_STEP and any(self._episode.ended):
+            info = {"final_obs": one_a_lane(obs, self.num_envs), "final_info": info}
             obs = self._episode.draw(self._rngs)
-        return obs, reward, terminated, truncated, info
-
-    def _masked(self, info: Mapping[str, object]) -> dict[str, object]:
-        """Each entry with Gymnasium's mask of the lanes that have it: here always all."""
-        return {**info, **{f"_{k}": self._all for k in info}}
+        return obs, reward.copy(), terminated, truncated, masked(info, self.num_envs)
 
     @property
     def action_masks(self) -> Callable[[], Array]:
@@ -211,13 +238,23 @@ def _checked_seed(seed: object) -> int | None:
     return number
 
 
-def _checked_trace(options: Mapping[str, object] | None) -> object:
-    """The trace to replay, None for a fresh one."""
+def _checked_autoreset(mode: object) -> AutoresetMode:
+    if isinstance(mode, AutoresetMode):
+        return mode
+    words = [m.value for m in AutoresetMode]
+    if mode not in words:
+        raise WrongValue(f"autoreset_mode: one of {words} wanted, got {shown(mode)}{nearest(mode, words)}")
+    return AutoresetMode(mode)
+
+
+def _checked_options(options: Mapping[str, object] | None, allowed: Sequence[str]) -> Mapping[str, object]:
+    """What `reset` was asked for by name."""
     if options is None:
-        return None
+        return {}
     if not isinstance(options, Mapping):
         raise WrongType(f"options: a dictionary wanted, got {shown(options)}")
     for name in options:
-        if name != "trace":
-            raise WrongType(f"options: 'trace' wanted, got {shown(name)}{nearest(name, ['trace'])}")
-    return options.get("trace")
+        if name not in allowed:
+            wanted = " or ".join(map(repr, allowed))
+            raise WrongType(f"options: {wanted} wanted, got {shown(name)}{nearest(name, allowed)}")
+    return options

@@ -82,6 +82,13 @@ class SystemModel(ABC, Generic[P, S, D]):
     shapes: Mapping[str, tuple[int, ...]]
     """Shape of every trace field in one lane, without the slot axis."""
 
+    def __init_subclass__(cls) -> None:
+        """Whoever overrides ``sample`` alone is asked for every lane: an inherited ``sample_lanes`` would draw the
+        parent's episodes."""
+        super().__init_subclass__()
+        if "sample" in vars(cls) and "sample_lanes" not in vars(cls):
+            type.__setattr__(cls, "sample_lanes", SystemModel.sample_lanes)  # type checkers refuse a plain assignment
+
     def __init__(self, params: P):
         self.params = params
 

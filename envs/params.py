@@ -204,7 +204,9 @@ def derive(scenarios: Mapping[str, Params], scenario: str, overrides: Mapping[st
     names = [f.name for f in dataclasses.fields(scenarios[scenario])]
     for key in overrides:
         if key not in names:
-            raise WrongType(f"unknown parameter {shown(key)}{nearest(key, names)} (parameters: {listed(names, key)})")
+            # Python's own words for it: TorchRL recognises them, and does without what it offered.
+            wrong = f"got an unexpected keyword argument {shown(key)}"
+            raise WrongType(f"{wrong}{nearest(key, names)} (parameters: {listed(names, key)})")
     params = dataclasses.replace(scenarios[scenario], **{k: frozen(v) for k, v in overrides.items()})
     for key, allowed in ranges(params).items():
         if key in overrides and not allowed.is_used(params):

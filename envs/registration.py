@@ -44,6 +44,7 @@ class Problem:
     policies : ``"module:NAME"`` of a dictionary of registry entries, or the dictionary itself.
     card : ``"module:NAME"`` of its `rangym.evaluation.Card`: bound, score and benchmarks.
     recipes, agents : ``"module:NAME"`` of the recipes that train its agents and of the agents' registry entries.
+    slicing : ``"module:NAME"`` of the `rangym.envs.slicing.Slicing` by which many agents share it.
     """
 
     env_id: str
@@ -52,6 +53,7 @@ class Problem:
     card: str | None = None
     recipes: str | None = None
     agents: str | None = None
+    slicing: str | None = None
 
     @property
     def system_class(self) -> type[System]:
@@ -66,6 +68,7 @@ PROBLEMS: dict[str, Problem] = {
         card=f"rangym.evaluation.problems.{folder}:CARD",
         recipes=f"rangym.baselines.{folder}:RECIPES",
         agents=f"rangym.baselines.{folder}:AGENTS",
+        slicing=f"rangym.envs.{folder}.slicing:SLICING",
     )
     for env_id, (folder, name) in OURS.items()
 }
@@ -120,6 +123,16 @@ def problem(env_id: str) -> Problem:
     return PROBLEMS[name]
 
 
+def full_id(name: str) -> str:
+    """The id that a problem's bare name stands for; any other text as it is.
+
+    >>> full_id("CellAssociation")
+    'rangym/CellAssociation-v0'
+    """
+    bare = (env_id for env_id in PROBLEMS if env_id.rpartition("/")[2].rpartition("-v")[0] == name)
+    return next(bare, name)
+
+
 def lineage(system_class: type) -> list[Problem]:
     """The problems of a system's class and of the classes it is derived from, the nearest first."""
     known = {p.system: p for p in PROBLEMS.values()}
@@ -128,7 +141,11 @@ def lineage(system_class: type) -> list[Problem]:
 
 
 def register(
-    env_id: str, system: str, policies: str | Mapping[str, object] | None = None, card: str | None = None
+    env_id: str,
+    system: str,
+    policies: str | Mapping[str, object] | None = None,
+    card: str | None = None,
+    slicing: str | None = None,
 ) -> Problem:
     """Give a problem of your own the commands, tables, bounds, checks and workers that ours have.
 
@@ -139,23 +156,27 @@ def register(
         that one's policies; it keeps its card too, and the bound where it overrides ``sample`` alone.
     policies : name -> ``"module:Class"`` or `rangym.policies.Entry`, or ``"module:NAME"`` of such a dictionary.
     card : ``"module:NAME"`` of a `rangym.evaluation.Card`.
+    slicing : ``"module:NAME"`` of a `rangym.envs.slicing.Slicing`, by which many agents share it: see
+        `rangym.parallel_env`. A subclass of one of ours keeps that one's.
 
     Registering the same problem again changes nothing; another one under the same id is refused.
     """
     if not isinstance(env_id, str) or not ENV_ID.fullmatch(env_id):
         raise WrongValue(f"env_id: a Gymnasium id such as 'lab/Mine-v0' wanted, got {shown(env_id)}")
-    for field, value in (("system", system), ("policies", policies), ("card", card)):
+    for field, value in (("system", system), ("policies", policies), ("card", card), ("slicing", slicing)):
         if (field == "system" or isinstance(value, str)) and not is_target(value):
             raise WrongValue(f"{field}: 'module:NAME' wanted, got {shown(value)}")
     if not isinstance(card, str | None):
         raise WrongType(f"card: 'module:NAME' of a Card or None wanted, got {shown(card)}")
+    if not isinstance(slicing, str | None):
+        raise WrongType(f"slicing: 'module:NAME' of a Slicing or None wanted, got {shown(slicing)}")
     if isinstance(policies, Mapping):
         for name, entry in policies.items():
             if not isinstance(name, str) or not (is_target(entry) or hasattr(entry, "target")):
                 raise WrongType(f"policies: names with 'module:Class' or an Entry wanted, got {shown({name: entry})}")
     elif not isinstance(policies, str | None):
         raise WrongType(f"policies: a dictionary, 'module:NAME' of one or None wanted, got {shown(policies)}")
-    found = Problem(env_id, system, policies, card)
+    found = Problem(env_id, system, policies, card, slicing=slicing)
     if PROBLEMS.get(env_id, found) != found or (env_id in gym.registry and env_id not in PROBLEMS):
         taken = PROBLEMS[env_id].system if env_id in PROBLEMS else "another package"
         raise WrongValue(f"env_id: {env_id!r} is taken by {taken}")
@@ -180,7 +201,7 @@ def _register(found: Problem) -> None:
     if found.env_id not in gym.registry:
         gym.register(
             id=found.env_id,
-            entry_point="rangym.envs.core:SystemEnv",
-            vector_entry_point="rangym.envs.core:SystemVectorEnv",
+            entry_point="rangym.envs.entry_points:single",
+            vector_entry_point="rangym.envs.entry_points:lanes",
             kwargs={"system": found.system},
         )

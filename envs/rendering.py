@@ -9,7 +9,7 @@ still depend on nothing but the frame. A system whose ``draw`` asks for no panel
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -33,9 +33,9 @@ PADS_PT = (38.0, 30.0, 8.0, 24.0)
 """Room around a panel's axes, in points: ticks on the left, ticks and their unit below, right, title above."""
 POINTS_PER_INCH = 72.0
 
-Style: TypeAlias = Mapping[str, Any]
-"""Keyword arguments of matplotlib, which has no type for them."""
-Place: TypeAlias = tuple[float, float, float, float]
+Style: TypeAlias = dict[str, Any]
+"""Keyword arguments of matplotlib."""
+Place = tuple[float, float, float, float]
 """Left, bottom, right and top of a panel, as shares of the figure's width and height."""
 
 

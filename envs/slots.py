@@ -75,7 +75,8 @@ class Slots(Generic[P, S, D]):
             raise RuntimeError("step() was called before reset()")
         if self.t >= self.system.horizon:
             raise RuntimeError(f"the episode of {self.system.horizon} slots is over: call reset()")
-        decision = self.system.decode(self._checked(action), self.state, self.public)
+        given = checked(action, self.system.action_space, self.action_space)
+        decision = self.system.decode(given, self.state, self.public)
         self.t += 1
         self.state, outcome = self.system.transition(self.state, decision, self.trace.slot(self.t))
         reward = np.zeros(self.lanes)
@@ -85,28 +86,6 @@ class Slots(Generic[P, S, D]):
         self.rewards.append(reward)
         self.terms.append(outcome.terms)
         return self._observe(self.trace), reward, outcome
-
-    def _checked(self, action: ArrayLike) -> Array:
-        """The batched action as a fresh array of the space's dtype: the caller's array never enters the state."""
-        space, given = self.action_space, np.asarray(action)
-        wanted, lane = space.dtype, self.system.action_space
-        if given.shape[:1] != (self.lanes,):
-            raise WrongValue(
-                f"action: {self.lanes} lane{'s' * (self.lanes > 1)} of {lane} wanted (shape {space.shape}, {wanted}), "
-                f"got shape {given.shape}, {given.dtype}"
-            )
-        if given.shape != space.shape or not np.can_cast(given.dtype, wanted, "same_kind"):
-            raise WrongValue(
-                f"action: {lane} wanted (shape {lane.shape}, {wanted}), got shape {given.shape[1:]}, {given.dtype}"
-            )
-        cast = given.astype(wanted)
-        inside = (cast >= space.low) & (cast <= space.high)  # `contains` takes three times as long
-        if not inside.all():
-            bad = tuple(np.argwhere(~inside)[0])
-            place = ", ".join(str(i) for i in bad[1:])
-            where = f" of lane {bad[0]}" if self.lanes > 1 else ""
-            raise WrongValue(f"action[{place}]{where} = {cast[bad]} is outside {lane}")
-        return cast
 
     def action_masks(self) -> Array:
         if self.trace is None:
@@ -133,6 +112,28 @@ class Slots(Generic[P, S, D]):
         """(terminated, truncated): Gymnasium's checker refuses truncation after a single step."""
         end = self.t == self.system.horizon
         return end and self.t == 1, end and self.t > 1
+
+
+def checked(action: ArrayLike, single: gym.Space[Array], batched: gym.spaces.Box) -> Array:
+    """The lanes' action as a fresh array of ``batched``'s dtype: the caller's array never enters the state."""
+    given, wanted, lanes = np.asarray(action), batched.dtype, batched.shape[0]
+    if given.shape[:1] != (lanes,):
+        raise WrongValue(
+            f"action: {lanes} lane{'s' * (lanes > 1)} of {single} wanted (shape {batched.shape}, {wanted}), "
+            f"got shape {given.shape}, {given.dtype}"
+        )
+    if given.shape != batched.shape or not np.can_cast(given.dtype, wanted, "same_kind"):
+        raise WrongValue(
+            f"action: {single} wanted (shape {single.shape}, {wanted}), got shape {given.shape[1:]}, {given.dtype}"
+        )
+    cast = given.astype(wanted)
+    inside = (cast >= batched.low) & (cast <= batched.high)  # `contains` takes three times as long
+    if not inside.all():
+        bad = tuple(np.argwhere(~inside)[0])
+        place = ", ".join(str(i) for i in bad[1:])
+        where = f" of lane {bad[0]}" if lanes > 1 else ""
+        raise WrongValue(f"action[{place}]{where} = {cast[bad]} is outside {single}")
+    return cast
 
 
 def _bound(values: Array) -> Array:

@@ -32,12 +32,12 @@ def bound(system: System, trace: Trace) -> Bound:
     nothing = f"no bound is known for {type(system).__name__}"
     if card.bound is None:
         return Bound(None, "none", nothing)
-    if changed := _changed(type(system), base) - CHANCE:
+    if changed := changed_of(type(system), base) - CHANCE:
         return Bound(None, "none", f"{nothing}, which changes {', '.join(sorted(changed))} of {base.__name__}")
     return cast(BoundFunction, resolve(card.bound))(system, trace)
 
 
-def _changed(cls: type, base: type) -> set[str]:
+def changed_of(cls: type, base: type) -> set[str]:
     """The methods and attributes of ``base`` that ``cls``, or a class between them, overrides."""
     between = cls.__mro__[: cls.__mro__.index(base)]
     own = {name for c in between for name in vars(c) if hasattr(base, name)}

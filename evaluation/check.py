@@ -5,14 +5,16 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from gymnasium.utils.env_checker import check_env
+from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from rangym.envs.core import SystemEnv, SystemModel, SystemVectorEnv, lane
 from rangym.envs.errors import WrongType
+from rangym.envs.infos import of_lane
 from rangym.envs.registration import resolve
 from rangym.evaluation.causality import first_leak
 from rangym.evaluation.episode import Episode, make_env
@@ -88,7 +90,7 @@ def _system_checks(system: str, scenario: str) -> Iterator[Check]:
 def lanes_equal_singles(system: str, scenario: str, seed: int = 7, **overrides: Any) -> None:
     """Raise unless lane b of a vector environment equals the single environment with seed + b, bit for bit, over two
     episodes: observations, rewards, ends, terms and metrics."""
-    vector = SystemVectorEnv(system, LANES, scenario, **overrides)
+    vector = SystemVectorEnv(system, LANES, scenario, autoreset_mode=AutoresetMode.SAME_STEP, **overrides)
     singles = [SystemEnv(system, scenario, **overrides) for _ in range(LANES)]
     observations, _ = vector.reset(seed=seed)
     for b, single in enumerate(singles):
@@ -102,9 +104,9 @@ def lanes_equal_singles(system: str, scenario: str, seed: int = 7, **overrides: 
             alone, reward, ended, cut, info = single.step(actions[b])
             if (rewards[b], terminated[b], truncated[b]) != (reward, ended, cut):
                 raise _Broken(f"{where}: reward and ends {reward, ended, cut} alone, {rewards[b]} among {LANES} lanes")
+            among = of_lane(infos["final_info"] if ended or cut else infos, b)
             for kind in ("terms", "metrics"):
-                among = {k: v[b] for k, v in infos[kind].items() if not k.startswith("_")}
-                _same(among, info[kind], f"{where}, {kind}")
+                _same(cast("Mapping[str, NDArray]", among[kind]), info[kind], f"{where}, {kind}")
             if ended or cut:
                 _same(infos["final_obs"][b], alone, f"{where}, last observation")
                 alone, _ = single.reset()

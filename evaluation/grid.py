@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import hashlib
 import json
@@ -13,6 +14,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,8 @@ from rangym.evaluation.progress import progress
 Job = dict[str, Any]
 Row = dict[str, Any]
 MOST_JOBS, MOST_WORKERS = 10**6, 10**4
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+"""What a network file system without locks answers: there it is up to the user to start one run a file."""
 
 
 class WorkerLost(WrongCall, RuntimeError):
@@ -96,18 +100,19 @@ def run_grid(
     """Do the jobs that ``path`` does not hold yet; returns those of ``jobs`` now done, and how many were run.
 
     A job that fails becomes a row with ``error`` and is tried again next time. Killed at any moment, the file keeps
-    every finished row, and a row that is not of this ``form`` is made again. ``path`` None keeps the rows in memory
-    only.
+    every finished row, and a row that is not of this ``form`` is made again. A file that another run is writing is
+    refused. ``path`` None keeps the rows in memory only.
     """
     check_workers(workers)
     wanted = {job_key(job): job for job in jobs}
-    stored = Stored({}, {}, ()) if path is None else read(path, form)
-    if path is not None and stored.torn and not stored.rows and not stored.errors and not _begins_a_row(path):
-        raise WrongValue(f"out: a file of results, or a new one, wanted, got {str(path)!r}, which holds something else")
-    todo = [(key, job) for key, job in wanted.items() if key not in stored.rows]
-    rows = {key: stored.rows[key] for key in wanted if key in stored.rows}
-    errors: dict[str, Row] = {}
     with _Appender(path) as file:
+        stored = Stored({}, {}, ()) if path is None else read(path, form)
+        if path is not None and stored.torn and not stored.rows and not stored.errors and not _begins_a_row(path):
+            wanted_file = "a file of results, or a new one,"
+            raise WrongValue(f"out: {wanted_file} wanted, got {str(path)!r}, which holds something else")
+        todo = [(key, job) for key, job in wanted.items() if key not in stored.rows]
+        rows = {key: stored.rows[key] for key in wanted if key in stored.rows}
+        errors: dict[str, Row] = {}
         for row in progress(_results(work, todo, workers), len(todo), title):
             file.append(row)
             (errors if "error" in row else rows)[row["key"]] = row
@@ -225,7 +230,11 @@ def _begins_a_row(path: str | Path) -> bool:
 
 
 class _Appender:
-    """Appends rows, each without a buffer: after a kill the last one may be torn, after a full disk none is."""
+    """Appends rows, each without a buffer: after a kill the last one may be torn, after a full disk none is.
+
+    From its beginning to its end no other one has the file: two at once would do the same jobs, and where the disk is
+    full cut off each other's rows.
+    """
 
     def __init__(self, path: str | Path | None):
         self._path = None if path is None else Path(path)
@@ -234,17 +243,18 @@ class _Appender:
         if self._path is not None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._file = open(self._path, "ab", buffering=0)
-            if self._path.stat().st_size:
-                with self._path.open("rb") as written:  # end a torn last line: the next row starts on its own
-                    written.seek(-1, os.SEEK_END)
-                    if written.read(1) != b"\n":
-                        self._file.write(b"\n")
+            try:
+                _claim(self._file, self._path)
+            except BaseException:
+                self._file.close()
+                raise
+            self._torn = _ends_torn(self._path)
         return self
 
     def append(self, row: Row) -> None:
         if self._path is None:
             return
-        left = _line(row)
+        left = b"\n" * self._torn + _line(row)  # end a torn last line: the next row starts on its own
         start = os.fstat(self._file.fileno()).st_size
         try:
             while left:  # an almost full disk takes a part, and says only at the next one that it is full
@@ -253,8 +263,33 @@ class _Appender:
             os.ftruncate(self._file.fileno(), start)
             error.filename = str(self._path)
             raise
+        self._torn = False
 
     def __exit__(self, *error: object) -> None:
         if self._path is not None:
             os.fsync(self._file.fileno())
             self._file.close()
+
+
+def _claim(file: FileIO, path: Path) -> None:
+    """Lock ``file`` until it is closed, by whatever ends its process: so no lock is ever left over."""
+    if os.name != "posix" or not path.is_file():  # a device or pipe is nobody's own
+        return
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise WrongValue(f"out: a file that no other run is writing wanted, got {str(path)!r}, which one is") from None
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+
+
+def _ends_torn(path: Path) -> bool:
+    """Whether the last line of a file lacks its end."""
+    if not path.stat().st_size:
+        return False
+    with path.open("rb") as written:
+        written.seek(-1, os.SEEK_END)
+        return written.read(1) != b"\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -181,11 +182,15 @@ def checked_seeds(given: Iterable[int], any_seed: bool) -> tuple[int, ...]:
     return seeds
 
 
-def plain_values(values: Mapping[str, object], name: str) -> dict[str, object]:
-    """``values`` as JSON's own types; what has no stable value is refused with ``name``."""
+def plain_values(values: Mapping[str, object], name: str, *, gaps: bool = False) -> dict[str, object]:
+    """``values`` as JSON's own types: NumPy's scalars and arrays and tuples as numbers and lists, at any depth.
+
+    What has no stable value is refused with ``name``; with ``gaps`` a number that is not finite, which JSON has not,
+    becomes None.
+    """
     if not isinstance(values, Mapping):
         raise WrongType(f"{name}: a dictionary wanted, got {shown(values)}")
-    return {_name(key, name): _plain(value, f"{name}: {key}") for key, value in values.items()}
+    return {_name(key, name): _plain(value, f"{name}: {key}", gaps) for key, value in values.items()}
 
 
 def _name(key: object, where: str) -> str:
@@ -194,14 +199,15 @@ def _name(key: object, where: str) -> str:
     return key
 
 
-def _plain(value: object, where: str) -> object:
-    """NumPy's scalars and arrays and tuples as Python's numbers and lists, at any depth."""
+def _plain(value: object, where: str, gaps: bool) -> object:
     if isinstance(value, np.generic | np.ndarray):
         value = value.tolist()
     if isinstance(value, list | tuple):
-        return [_plain(entry, where) for entry in value]
+        return [_plain(entry, where, gaps) for entry in value]
     if isinstance(value, Mapping):
-        return {_name(key, where): _plain(entry, f"{where}: {key}") for key, entry in value.items()}
+        return {_name(key, where): _plain(entry, f"{where}: {key}", gaps) for key, entry in value.items()}
+    if gaps and isinstance(value, float) and not math.isfinite(value):
+        return None
     if value is None or isinstance(value, str | bool) or is_number(value):
         return value
     raise WrongValue(f"{where}: plain values (finite numbers, words, lists) wanted, got {shown(value)}")

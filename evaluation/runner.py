@@ -21,7 +21,7 @@ from rangym.evaluation import cards, identity
 from rangym.evaluation.episode import make_env, played
 from rangym.evaluation.forms import evaluated
 from rangym.evaluation.grid import Job, Row, check_jobs, check_workers, run_grid
-from rangym.evaluation.protocol import Benchmark, seed_range
+from rangym.evaluation.protocol import Benchmark, plain_values, seed_range
 from rangym.evaluation.results import Results, is_named
 from rangym.evaluation.versions import versions
 from rangym.policies import registry, words
@@ -60,7 +60,7 @@ def evaluate(
     check_workers(workers)
     if isinstance(policies, str | Policy):
         policies = [policies]
-    if policies is not None and not isinstance(policies, Iterable):
+    if policies is not None and (isinstance(policies, bytes) or not isinstance(policies, Iterable)):
         raise WrongType(f"policies: a list of words or Policy objects wanted, got {shown(policies)}")
     asked = benchmark.chosen() if policies is None else list(policies)
     check_jobs((len(asked) + bounds) * max(len(tuple(benchmark.seeds)), len(benchmark.traces)), "policies x traces")
@@ -234,7 +234,7 @@ class _Work:
         if job["row"] == "bound":
             found = cards.bound(make_env(job["env_id"], job["scenario"], overrides).system, trace)
             fields = {"value": found.value, "kind": found.kind, "what": found.what, "lower": found.lower}
-            return plain({**common, "bound": fields})
+            return plain_values({**common, "bound": fields}, "bound", gaps=True)
         policy = copy.deepcopy(self.players[words.spell(job["policy"], job["options"])])
         own = {**overrides, **job["policy_overrides"]}
         env = make_env(job["env_id"], job["scenario"], own)
@@ -243,7 +243,8 @@ class _Work:
                 raise WrongValue(f"traces: {policy.name} needs fields that a trace recorded without it does not have")
             other = _drawn(job["env_id"], job["scenario"], json.dumps(own), json.dumps(job["files"]), seed)
             trace = _same_episode(trace, other)
-        return plain({**common, "role": policy.role, **played(env, policy, trace, seed)})
+        row = {**common, "role": policy.role, **played(env, policy, trace, seed)}
+        return plain_values(row, policy.name, gaps=True)
 
 
 @functools.lru_cache(maxsize=2)  # jobs come by seed; a paper-sized trace takes gigabytes
@@ -260,20 +261,3 @@ def _same_episode(trace: Trace, own: Trace) -> Trace:
         if not np.array_equal(trace.slots[name], own.slots[name]):
             raise WrongValue(f"overrides: a trace that they leave unchanged wanted, got another {name!r}")
     return own
-
-
-def plain(row: Row) -> Row:
-    """The row in JSON's own types: NumPy scalars and arrays, tuples, and non-finite floats (None)."""
-    return {str(name): _plain(value) for name, value in row.items()}
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    if isinstance(value, np.generic | np.ndarray):
-        return _plain(value.tolist())
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value

@@ -56,6 +56,8 @@ class Summary:
     comparison: Comparison
     reference: str
     """The policy that the differences are against."""
+    chosen_here: bool
+    """Whether it is the reference because it did best on these very traces."""
     zero: str | None
     """The policy that scores 0, where it is among the rows."""
     policies: tuple[PolicySummary, ...]
@@ -65,9 +67,10 @@ def summarise(comparison: Comparison, against: str | None = None) -> Summary:
     """Means, scores, regrets and paired differences; ``against`` is the best policy that is no oracle by default."""
     rewards = {policy: comparison.rewards(policy) for policy in comparison.rows}
     order = sorted(rewards, key=lambda policy: -rewards[policy].mean())
+    causal = [policy for policy in order if comparison.first(policy)["knowledge"] != "oracle"] or order
+    chosen_here = against is None and len(causal) > 1
     if against is None:
-        causal = [policy for policy in order if comparison.first(policy)["knowledge"] != "oracle"]
-        against = (causal or order)[0]
+        against = causal[0]
     else:
         against = comparison.find(against)
     wanted = zero_policy(comparison.env_id, comparison.scenario)
@@ -100,7 +103,7 @@ def summarise(comparison: Comparison, against: str | None = None) -> Summary:
                 metrics={name: _mean(comparison.field(policy, "metrics", name)) for name in row["metrics"]},
             )
         )
-    return Summary(comparison, against, zero, tuple(lines))
+    return Summary(comparison, against, chosen_here, zero, tuple(lines))
 
 
 def summarise_all(results: Results, against: str | None = None) -> list[Summary]:
@@ -141,6 +144,11 @@ def notes(summary: Summary) -> list[str]:
         found.append(
             f"difference: paired, to {summary.reference}; p: paired t-test, Holm's correction for "
             f"{len(summary.policies) - 1} comparison{'s' * (len(summary.policies) > 2)}."
+        )
+    if summary.chosen_here:
+        found.append(
+            f"winner's curse: {summary.reference} is the comparator because it did best on these very traces, which "
+            "overstates its lead a little; --against names one beforehand."
         )
     if len({row["trace_code"] for by_seed in c.rows.values() for row in by_seed.values()}) > 1:
         found.append("CAUTION: the rows come from several versions of the code; compare them in a new results file.")

@@ -17,6 +17,7 @@ import numpy as np
 from rangym.envs import registration
 from rangym.envs.core import System, SystemEnv, SystemVectorEnv
 from rangym.envs.errors import WrongType, WrongValue, shown
+from rangym.envs.flat import FlatAction, FlatObservation, FlatVectorAction, FlatVectorObservation
 from rangym.envs.params import listed, nearest, require
 from rangym.envs.registration import PROBLEMS, Problem, resolve
 from rangym.policies import words
@@ -202,6 +203,8 @@ def _check_wrappers(env: gym.Env | gym.vector.VectorEnv) -> None:
     environment's own fields, and answer in its own actions."""
     inner = env
     while isinstance(inner, gym.Wrapper | gym.vector.VectorWrapper):
+        if isinstance(inner, FlatObservation | FlatVectorObservation | FlatAction | FlatVectorAction):
+            raise WrongType(f"env: named fields wanted, got {type(inner).__name__}: make it without flat=True")
         if isinstance(inner, CHANGING) or _spaces(inner) != _spaces(inner.env):
             raise WrongType(
                 f"env: wrappers that leave observations and actions as they are wanted, got {type(inner).__name__}; "

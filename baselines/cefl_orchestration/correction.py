@@ -9,9 +9,9 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from rangym.baselines.policy import FlatPolicy
-from rangym.baselines.spaces import FlattenVectorObservation
 from rangym.envs.core import SystemVectorEnv
 from rangym.envs.errors import WrongValue
+from rangym.envs.flat import FlatVectorObservation
 from rangym.policies.base import Observation, Task
 
 SHRUNK = 0.1
@@ -53,7 +53,7 @@ class CorrectingPpo(FlatPolicy):
 
     @classmethod
     def view(cls, env: SystemVectorEnv) -> VectorEnv:
-        return Around(FlattenVectorObservation(env), _constant(env))
+        return Around(FlatVectorObservation(env), _constant(env))
 
     @staticmethod
     def constants(env: SystemVectorEnv) -> dict[str, float]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rangym.baselines.cell_association.per_ue import FEATURES, SharedPpo, UserFeatures, at_cell, clipped, log_rates
 from rangym.envs.params import ranged
 from rangym.policies.base import Observation, Task
-from rangym.policies.cell_association.learned_map import SHIPPED, LearnedMap, learned_map
+from rangym.policies.cell_association.learned_map import SHIPPED, LearnedMap, file_of, learned_map
 
 AHEAD_SLOTS = (2, 6, 12)
 MAP_FEATURES = (
@@ -57,8 +57,8 @@ class PlacePpo(SharedPpo):
     Parameters
     ----------
     agent : as for `SharedPpo`.
-    map : file of a learned map (`rangym.baselines.cell_association.learn_map`); None: the shipped one, which is wrong
-        in another place.
+    map : as for `rangym.policies.cell_association.places.MapForecast`; None: the one of `urban`, which is wrong in
+        another place.
     """
 
     recipe = "ppo_place"
@@ -67,7 +67,7 @@ class PlacePpo(SharedPpo):
     map: str | None = ranged(None, kind=str, optional=True)
 
     def data_files(self) -> Sequence[Path]:
-        return (*super().data_files(), Path(self.map or SHIPPED))
+        return (*super().data_files(), file_of(self.map))
 
     def _looking(self, task: Task) -> UserFeatures:
         return PlaceFeatures(self._constant_of_training("handover_weight"), learned_map(self.map, task))

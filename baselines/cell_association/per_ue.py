@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
-from gymnasium.spaces import Box, Discrete
 from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
 from rangym.baselines.policy import FlatPolicy, Sb3Policy
-from rangym.baselines.view import UNBOUNDED, EpisodicView
+from rangym.baselines.view import AgentsView
+from rangym.envs.cell_association.slicing import SLICING
 from rangym.envs.cell_association.system import CellAssociation
-from rangym.envs.core import SystemVectorEnv
+from rangym.envs.core import SystemVectorEnv, Trace
 from rangym.envs.errors import WrongValue
 from rangym.envs.physics.channel import shannon_rate_mbps
 from rangym.envs.physics.radio_link import link_failures
 from rangym.envs.physics.sharing import load_cost
+from rangym.envs.slicing import OwnReward
 from rangym.policies.base import Knowledge, Observation, Task
 
 FEATURES = (
@@ -138,49 +140,57 @@ def user_rewards(before: Observation, after: Observation, handover_weight: float
     return at_cell(log_rate, cell)[..., 0] - share - cost - log_rate.max(axis=2)
 
 
-class PerUserView(EpisodicView):
-    """The vector environment as L * I learners that share one policy: each chooses its UE's cell, by rank.
+class UserReward(OwnReward):
+    """`user_rewards`, less what a failure of the UE's link costs; mode ``sum``, whose handover cost is additive.
 
-    Learner l * I + i sees `UserFeatures` of UE i in lane l and gets `user_rewards`, less what a failure of its link
-    costs. Mode ``sum`` only, where the handover cost is additive over UEs.
+    A UE that changes its own choice changes its reward by exactly I times the change of the environment's.
     """
 
-    def __init__(self, env: SystemVectorEnv, features: type[UserFeatures] = UserFeatures):
-        params = Task.of(env, Knowledge.MODEL).model(CellAssociation).params
+    def __init__(self, system: CellAssociation):
+        self._params = params = system.params
         if params.handover_cost != "sum":
             raise WrongValue(f"handover_cost: 'sum' wanted to share rewards among UEs, got {params.handover_cost!r}")
-        self._features = features(params.handover_weight)
         self._failure_slots = params.failure_slots or 0  # 0: links do not fail
         self._failure_cost = params.handover_weight * params.failure_delay_slots
-        self._shape = (env.num_envs, params.num_ues)
-        row = Box(-UNBOUNDED, UNBOUNDED, (params.num_cells * len(features.names),), np.float32)
-        super().__init__(env, params.num_ues, row, Discrete(params.num_cells))
 
-    def forget(self) -> None:
-        self._features.reset()
-        self._slots_out = np.zeros(self._shape, np.int64)
+    def start(self, traces: Sequence[Trace]) -> None:
+        self._slots_out = np.zeros((len(traces), self._params.num_ues), np.int64)
 
-    def look(self, observation: Observation) -> NDArray[np.float32]:
-        self._observation = observation
-        features, self._order = self._features(observation)
-        return features.reshape(self.num_envs, -1)
-
-    def native(self, actions: NDArray) -> NDArray[np.int64]:
-        return at_cell(self._order, actions.reshape(*self._shape, 1))[..., 0]
-
-    def rewards(self, reward: NDArray, after: Observation) -> NDArray[np.float64]:
-        own = user_rewards(self._observation, after, self._features.handover_weight)
+    def __call__(self, reward: NDArray, before: Observation, after: Observation) -> NDArray[np.float64]:
+        own = user_rewards(before, after, self._params.handover_weight)
         if self._failure_slots:
-            own = own - self._failure_cost * self._failed(after)
-        return own.ravel()
+            own = own - self._failure_cost * self._failed(before["serving"], after)
+        return own
 
-    def _failed(self, after: Observation) -> NDArray[np.bool_]:
-        before = self._observation["serving"]
+    def _failed(self, before: NDArray, after: Observation) -> NDArray[np.bool_]:
         cell = after["serving"].argmax(axis=2)[..., None]
         moved = before.any(axis=2) & (cell[..., 0] != before.argmax(axis=2))
         sinr_db = at_cell(after["sinr_db"], cell)[..., 0]
         failed, self._slots_out = link_failures(sinr_db, moved, self._slots_out, self._failure_slots)
         return failed
+
+
+class PerUserView(AgentsView):
+    """The vector environment as L * I learners that share one policy: each chooses its UE's cell, by rank.
+
+    Learner l * I + i sees `UserFeatures` of UE i in lane l and gets its `UserReward`.
+    """
+
+    def __init__(self, env: SystemVectorEnv, features: type[UserFeatures] = UserFeatures):
+        system = Task.of(env, Knowledge.MODEL).model(CellAssociation)
+        self._features = features(system.params.handover_weight)
+        super().__init__(env, SLICING, UserReward(system), system.params.num_cells * len(features.names))
+
+    def forget(self) -> None:
+        super().forget()
+        self._features.reset()
+
+    def rows(self, observation: Observation) -> NDArray[np.float32]:
+        features, self._order = self._features(observation)
+        return features
+
+    def native(self, actions: NDArray) -> NDArray[np.int64]:
+        return at_cell(self._order, super().native(actions)[..., None])[..., 0]
 
 
 class SharedPpo(Sb3Policy):

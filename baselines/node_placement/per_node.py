@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -12,11 +13,13 @@ from numpy.typing import NDArray
 from rangym.baselines.node_placement.features import NODE_FEATURES, OTHER_FEATURES, NodeFeatures
 from rangym.baselines.node_placement.tracking import LaneTracker
 from rangym.baselines.policy import FlatPolicy, Sb3Policy
-from rangym.baselines.spaces import FlattenVectorObservation
-from rangym.baselines.view import UNBOUNDED, EpisodicView, final_observations
+from rangym.baselines.view import UNBOUNDED, EpisodicView
 from rangym.envs.core import SystemVectorEnv, Trace
 from rangym.envs.errors import WrongValue
+from rangym.envs.flat import FlatVectorObservation
+from rangym.envs.infos import final_observations
 from rangym.envs.node_placement.system import NodePlacement
+from rangym.envs.slicing import OwnReward
 from rangym.policies.base import Knowledge, Observation, Task
 
 
@@ -72,31 +75,47 @@ def tracking_rewards(system: NodePlacement, trace: Trace) -> NDArray[np.float64]
     return np.array(rewards)
 
 
-class PairedReward(VectorWrapper):
-    """The vector environment with the reward beyond K-means: less what ``k_means`` gets in that slot of the same trace.
+class BeyondKMeans(OwnReward):
+    """The reward beyond K-means, the same for all nodes: less what ``k_means`` gets in that slot of the same trace.
 
     The difference depends on the actions as the reward does, but most of the chance of the trace is gone from it.
     """
+
+    def __init__(self, system: NodePlacement):
+        if system.params.v_max_m is None:
+            raise WrongValue("v_max_m: a speed limit wanted to compare with K-means' steps, got None")
+        self._system = system
+
+    def start(self, traces: Sequence[Trace]) -> None:
+        self._tracking = iter(tracking_rewards(self._system, Trace.stack(traces)))
+
+    def __call__(self, reward: NDArray, before: Observation, after: Observation) -> NDArray[np.float64]:
+        return np.repeat(self.of_lane(reward)[:, None], self._system.params.num_nodes, axis=1)
+
+    def of_lane(self, reward: NDArray) -> NDArray[np.float64]:
+        """The next slot's reward ``(L,)`` that all nodes of a lane share."""
+        return reward - next(self._tracking)
+
+
+class PairedReward(VectorWrapper):
+    """The vector environment with the reward of `BeyondKMeans`."""
 
     env: SystemVectorEnv
 
     def __init__(self, env: SystemVectorEnv):
         super().__init__(env)
-        self._system = Task.of(env, Knowledge.MODEL).model(NodePlacement)
+        self._beyond = BeyondKMeans(Task.of(env, Knowledge.MODEL).model(NodePlacement))
 
     def reset(self, *, seed: int | None = None, options: dict[str, object] | None = None):
         observation, info = self.env.reset(seed=seed, options=options)
-        self._start()
+        self._beyond.start(self.env.traces)
         return observation, info
-
-    def _start(self) -> None:
-        self._tracking = iter(tracking_rewards(self._system, Trace.stack(self.env.traces)))
 
     def step(self, actions: NDArray):
         observation, reward, terminated, truncated, info = self.env.step(actions)
-        reward = reward - next(self._tracking)
+        reward = self._beyond.of_lane(reward)
         if final_observations(info):  # lanes end together
-            self._start()
+            self._beyond.start(self.env.traces)
         return observation, reward, terminated, truncated, info
 
 
@@ -183,7 +202,7 @@ class DirectPpo(_NodesPpo):
 class _FlatNodes(FlatPolicy):
     @classmethod
     def view(cls, env: SystemVectorEnv) -> VectorEnv:
-        return FlattenVectorObservation(PairedReward(env))
+        return FlatVectorObservation(PairedReward(env))
 
 
 class FlatNodesPpo(_FlatNodes):

@@ -8,9 +8,10 @@ from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
 from rangym.baselines.policy import Sb3Policy
-from rangym.baselines.view import UNBOUNDED, LearnerView, final_observations
+from rangym.baselines.view import UNBOUNDED, LearnerView
 from rangym.envs.core import SystemVectorEnv, Trace
 from rangym.envs.errors import WrongValue
+from rangym.envs.infos import final_observations
 from rangym.envs.noma_allocation.system import NomaAllocation
 from rangym.envs.physics.energy import snr_needed
 from rangym.envs.physics.pair_upload import pair_upload

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
-from gymnasium.spaces import Box, Discrete
 from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
 from rangym.baselines.policy import FlatPolicy, Sb3Policy
-from rangym.baselines.view import UNBOUNDED, EpisodicView
+from rangym.baselines.view import AgentsView
 from rangym.envs.core import SystemVectorEnv, Trace
 from rangym.envs.errors import WrongValue
 from rangym.envs.qos_clustering.params import QosClusteringParams
+from rangym.envs.qos_clustering.slicing import SLICING
 from rangym.envs.qos_clustering.system import QosClustering
+from rangym.envs.slicing import OwnReward
 from rangym.policies.base import Knowledge, Observation, Task
 
 MEMORIES = (0.5, 0.8, 0.9, 0.97)
@@ -115,38 +118,43 @@ def cell_rewards(
     return -own - params.kappa * (decision != before) - 2 * params.lam * cut - params.beta * alone
 
 
-class PerCellView(EpisodicView):
+class CellReward(OwnReward):
+    """`cell_rewards`, for which the losses of all heads have to be in the trace: heads are frozen.
+
+    A cell that changes its own choice changes its reward by exactly N times the change of the environment's.
+    """
+
+    def __init__(self, system: QosClustering):
+        self._params = params = system.params
+        if params.adapts:
+            raise WrongValue(f"eta: 0 wanted to train on the losses of all heads, got {params.eta}")
+
+    def start(self, traces: Sequence[Trace]) -> None:
+        self._trace, self._t = Trace.stack(traces), 1
+
+    def __call__(self, reward: NDArray, before: Observation, after: Observation) -> NDArray[np.float64]:
+        loss, kernel = (self._trace.slots[f][self._t].astype(np.float64) for f in ("loss", "kernel"))
+        self._t += 1
+        return cell_rewards(self._params, loss, kernel, *(x["slot"].argmax(axis=2) for x in (before, after)))
+
+
+class PerCellView(AgentsView):
     """The vector environment as L * N learners that share one policy: each chooses its cell's slot.
 
-    Learner l * N + i sees `CellFeatures` of cell i in lane l and gets `cell_rewards`, for which the losses of all heads
-    have to be in the trace: heads are frozen.
+    Learner l * N + i sees `CellFeatures` of cell i in lane l and gets its `CellReward`.
     """
 
     def __init__(self, env: SystemVectorEnv):
-        self._params = params = Task.of(env, Knowledge.MODEL).model(QosClustering).params
-        if params.adapts:
-            raise WrongValue(f"eta: 0 wanted to train on the losses of all heads, got {params.eta}")
-        self._env, self._features = env, CellFeatures()
-        self._shape = (env.num_envs, params.num_cells)
-        features = Box(-UNBOUNDED, UNBOUNDED, (num_features(params.num_slots),), np.float32)
-        super().__init__(env, params.num_cells, features, Discrete(params.num_slots))
+        system = Task.of(env, Knowledge.MODEL).model(QosClustering)
+        self._features = CellFeatures()
+        super().__init__(env, SLICING, CellReward(system), num_features(system.params.num_slots))
 
     def forget(self) -> None:
+        super().forget()
         self._features.reset()
-        self._trace, self._t = Trace.stack(self._env.traces), 1
 
-    def look(self, observation: Observation) -> NDArray[np.float32]:
-        self._before = observation["slot"].argmax(axis=2)
-        return self._features(observation).reshape(self.num_envs, -1)
-
-    def native(self, actions: NDArray) -> NDArray[np.int64]:
-        self._decision = actions.reshape(self._shape)
-        return self._decision
-
-    def rewards(self, reward: NDArray, after: Observation) -> NDArray[np.float64]:
-        loss, kernel = (self._trace.slots[f][self._t].astype(np.float64) for f in ("loss", "kernel"))
-        self._t += 1
-        return cell_rewards(self._params, loss, kernel, self._before, self._decision).ravel()
+    def rows(self, observation: Observation) -> NDArray[np.float32]:
+        return self._features(observation)
 
 
 class CellsPpo(Sb3Policy):

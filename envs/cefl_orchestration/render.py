@@ -226,8 +226,8 @@ def _draw_rounds(figure: Figure, system: CeflOrchestration, frame: Shown, accura
         axes.locator_params(axis="x", integer=True)
         axes.set_xlabel("round", fontsize=8, labelpad=1)
         where: Style = dict(loc="lower right", bbox_to_anchor=(1.02, 0.95), ncols=3)
-        short: Style = dict(handlelength=1.0, handletextpad=0.4, columnspacing=0.8)
-        legend(axes, [bar(part, color) for part, color in PARTS], fontsize=7, **where, **short)
+        where |= dict(handlelength=1.0, handletextpad=0.4, columnspacing=0.8)
+        legend(axes, [bar(part, color) for part, color in PARTS], fontsize=7, **where)
         if line_end is not None:
             share = line_end / end
             right = axes.secondary_yaxis(

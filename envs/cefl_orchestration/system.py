@@ -157,7 +157,7 @@ class CeflOrchestration(SystemModel[CeflOrchestrationParams, OrchestrationState,
         return ({name: getattr(params, name) for name in ("horizon", "num_ues", "num_bss", "num_dcs")},)
 
     def sample(self, rng: np.random.Generator) -> Trace:
-        return self.sample_lanes([rng]).lane(0)
+        return scenario.sample_lanes(self.params, self.network, [rng]).lane(0)
 
     def sample_lanes(self, rngs: Sequence[np.random.Generator]) -> Trace:
         return scenario.sample_lanes(self.params, self.network, rngs)

@@ -142,7 +142,7 @@ def interpolated_position(drive: Drive, origin_deg: tuple[float, float]) -> NDAr
         return position
     at = np.stack([drive.latitude_deg, drive.longitude_deg], axis=1)[present]
     new = np.append(True, (at[1:] != at[:-1]).any(axis=1))
-    fix, place = present[new], _metres(at[new], origin_deg)
+    fix, place = present[new], metres_from(at[new], origin_deg)
 
     duration = np.diff(drive.time_s[fix])
     length = np.hypot(*np.diff(place, axis=0).T)
@@ -180,7 +180,8 @@ def _mean_position(drives: Sequence[Drive]) -> tuple[float, float]:
     return float(latitude), float(longitude)
 
 
-def _metres(at_deg: NDArray, origin_deg: tuple[float, float]) -> NDArray:
+def metres_from(at_deg: NDArray, origin_deg: tuple[float, float]) -> NDArray:
+    """Metres east and north of the origin (n, 2), from latitudes and longitudes (n, 2)."""
     latitude, longitude = np.radians(at_deg - np.array(origin_deg)).T
     return EARTH_RADIUS_M * np.stack([np.cos(np.radians(origin_deg[0])) * longitude, latitude], axis=1)
 

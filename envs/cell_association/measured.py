@@ -1,7 +1,8 @@
-"""The law ``measured``: an episode drawn from a radio map of real drive logs.
+"""The law ``measured``: an episode drawn from a radio map, of real drive logs or of a ray-traced city.
 
-Each UE moves along recorded tracks; its SINR is the map's value at the nearest measured location plus a fluctuation
-per (UE, cell), clipped to [-10, 30] dB where the cell reaches the location and ``sinr_floor_db`` elsewhere.
+Each UE moves along the map's tracks. Its SINR is the map's value at the nearest location plus a fluctuation per (UE,
+cell). On a map of logs it is clipped to [-10, 30] dB where the cell reaches the location and ``sinr_floor_db``
+elsewhere; on a ray-traced map, where every cell has a value, to ``sinr_floor_db`` and ``sinr_ceiling_db``.
 
 Fluctuation (dB, residual of the logs' SNR around the mean of its 50 m bin):
 
@@ -12,19 +13,27 @@ Fluctuation (dB, residual of the logs' SNR around the mean of its 50 m bin):
   Policies that look one slot back chase this part: the ranking of policies depends on the choice.
 - ``none``: the map alone.
 
-A map of kind ``recorded`` brings its own fluctuation: nothing is added, and UEs replay the recorded ones.
+A map of kind ``recorded`` brings its own fluctuation: nothing is added, and UEs replay the recorded ones. On a
+ray-traced map ``none`` is right: the others describe logs in bins of 50 m, and the mean over a second at the speed of a
+vehicle leaves some .4 dB of the fast fading.
 
-**Limits.** The map is not a physical SINR field (see `map_builder`: cells were measured only where they served, which
-flatters them elsewhere). One map is one small area and one operator, so nothing found on it extends beyond; intervals
-over seeds are over draws of UEs and fluctuations on that one map. Bandwidths (20 MHz 5G, 10 MHz LTE) are an assumption,
-cell positions are where a cell was measured, and no cell is 3G or 2G. Only about three of 25 cells cover a UE, so
-``random`` is far below every policy: do not use it as the zero of a normalised score.
+**Limits of a ray-traced map.** All cells transmit at full load; there are no people, vehicles or trees; one scattering
+coefficient is assumed for all walls; below what rays reach lies a modelled floor (`city_builder`). Intervals over seeds
+are over UEs on that one map.
+
+**Limits of a map of logs.** The map is not a physical SINR field (see `map_builder`: cells were measured only where
+they served, which flatters them elsewhere). One map is one small area and one operator, so nothing found on it extends
+beyond; intervals over seeds are over draws of UEs and fluctuations on that one map. Bandwidths (20 MHz 5G, 10 MHz LTE)
+are an assumption, cell positions are where a cell was measured, and no cell is 3G or 2G. Only about three of 25 cells
+cover a UE, so ``random`` is far below every policy: do not use it as the zero of a normalised score.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +52,13 @@ SLOW_DB, SLOW_S = 2.7, 25.0
 TOTAL_DB = 5.6
 HOLD_S, LONG_HOLD_S, LONG_SHARE = 2.0, 3.0, 0.2
 ROAD_GAP_M = 1.0
+SHIPPED = {name: Path(__file__).parent / "maps" / f"{name}.npz" for name in ("munich", "florence")}
+"""Maps that need no file of the user's, by the name that the parameter ``map`` gives them."""
+
+
+def map_file(name: str) -> Path:
+    """The file of the map that the parameter ``map`` names."""
+    return SHIPPED.get(name, Path(name))
 
 
 def radio_map(params: CellAssociationParams) -> RadioMap:
@@ -55,20 +71,25 @@ def radio_map(params: CellAssociationParams) -> RadioMap:
     """
     if not params.map:
         raise WrongValue(
-            "map: the file made by `rangym trace import LOGS --out FILE.npz` wanted for the law 'measured', "
-            f"got {params.map!r}"
+            "map: the file made by `rangym map import LOGS --out FILE.npz` wanted for the law 'measured', or one of "
+            f"{', '.join(SHIPPED)}; got {params.map!r}"
         )
-    found = _parsed(params.map, read_whole(params.map, "map"))
-    if found.num_cells != params.num_cells:
+    file = map_file(params.map)
+    found = _parsed(str(file), read_whole(file, "map"))
+    if params.num_cells not in (None, found.num_cells):
         raise WrongValue(
-            f"num_cells: {found.num_cells} wanted, the cells of {params.map}, got {params.num_cells}; "
-            f"pass num_cells={found.num_cells}"
+            f"num_cells: {found.num_cells} wanted, the cells of {params.map}, got {params.num_cells}; leave it out"
         )
-    if found.kind != "measured" and params.tracks != "replay":
+    if found.kind == "recorded" and params.tracks != "replay":
         raise WrongValue(
             f"tracks: 'replay' wanted for a recorded map, which has no values elsewhere; got {params.tracks!r}"
         )
     return found
+
+
+def resolved(params: CellAssociationParams) -> CellAssociationParams:
+    """The parameters with as many cells as their map has; errors as `radio_map`."""
+    return dataclasses.replace(params, num_cells=radio_map(params).num_cells)
 
 
 _parsed = lru_cache(maxsize=8)(RadioMap.parse)
@@ -87,15 +108,18 @@ def sample(params: CellAssociationParams, rng: np.random.Generator) -> Trace:
         "handover_delay": layout.draw_delay_weights(delay_ms, source.cell_rat, params.slot_s, rng),
     }
     location, position = _TRACKS[params.tracks](source, params, rng)
+    slots = {"user_position_m": position.astype(np.float32, copy=False)}
     sinr_db = source.sinr_db[location]  # (T + 2, I, J), NaN out of coverage
     covered = ~np.isnan(sinr_db)
-    if params.noise != "none" and source.kind == "measured":
+    if params.noise != "none" and source.kind != "recorded":
         sinr_db += fluctuation_db(params, sinr_db.shape, rng)
+    if source.city is not None:
+        np.clip(sinr_db, params.sinr_floor_db, params.sinr_ceiling_db, out=sinr_db)
+        return Trace(constants, {"sinr_db": sinr_db, **slots})
     low, high = np.clip(COVERED_SINR_DB, params.sinr_floor_db, params.sinr_ceiling_db)
     np.clip(sinr_db, low, high, out=sinr_db)
     sinr_db[~covered] = params.sinr_floor_db
-    slots = {"sinr_db": sinr_db, "user_position_m": position.astype(np.float32, copy=False), "covered": covered}
-    return Trace(constants, slots)
+    return Trace(constants, {"sinr_db": sinr_db, **slots, "covered": covered})
 
 
 def fluctuation_db(

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import cast
 
 from rangym.envs.params import check, is_number, ranged, require
 
+FROM_MAP = cast(int, None)
+"""The radio map says how many."""
 MAX_GRID_POINTS = 2000
 """Along a side of the map of ``urban``, where it takes 80 MB a cell."""
 LAWS = ("static", "volatile", "mobility", "urban", "measured")
@@ -45,8 +48,8 @@ class CellAssociationParams:
     ----------
     law : where the SINR comes from: ``static`` and ``volatile`` (i.i.d. uniform), ``mobility`` (UEs moving through a
         3GPP network), ``urban`` (the same where line of sight and shadowing belong to the place, see
-        `rangym.envs.cell_association.place`), ``measured`` (a radio map built from drive logs).
-    num_ues, num_cells, horizon : sizes I, J, T.
+        `rangym.envs.cell_association.place`), ``measured`` (a radio map built from drive logs or by ray tracing).
+    num_ues, num_cells, horizon : sizes I, J, T. None, with the law ``measured`` alone: as many cells as the map has.
     slot_s : slot duration in seconds.
     handover_weight : gamma, the weight of the handover cost.
     handover_cost : ``sum`` (additive over handovers) or ``norm`` (the paper's square root of the sum).
@@ -69,15 +72,15 @@ class CellAssociationParams:
     shadowing_db, shadowing_distance_m : standard deviation and decorrelation distance of the shadowing.
     noise_figure_db : receiver noise figure.
     sinr_floor_db, sinr_ceiling_db : the SINR is clipped to this range.
-    map : radio map file of ``measured``, made by ``rangym trace import``.
-    tracks : ``replay`` (UEs repeat recorded drives), ``road`` (Gauss-Markov speed along the recorded roads) or
-        ``plane`` (Gauss-Markov motion in the plane, snapped to the nearest measured location).
+    map : radio map of ``measured``: a file made by ``rangym map``, or ``munich`` or ``florence``, which are shipped.
+    tracks : ``replay`` (UEs repeat the map's tracks), ``road`` (Gauss-Markov speed along the ways of the tracks) or
+        ``plane`` (Gauss-Markov motion in the plane, snapped to the nearest location).
     noise : fluctuation around the map: ``slow`` (2.7 dB, 25 s), ``raw`` (with the fast part) or ``none``.
     """
 
     law: str = ranged("mobility", words=LAWS)
     num_ues: int = ranged(10, low=1)
-    num_cells: int = ranged(6, low=2)
+    num_cells: int = ranged(6, low=2, optional=True)
     horizon: int = ranged(200, low=1)
     slot_s: float = ranged(1.0, above=0, limit=1e5, only={"law": ("mobility", "urban", "measured")})
     handover_weight: float = ranged(20.0, low=0)
@@ -115,6 +118,8 @@ class CellAssociationParams:
 
     def __post_init__(self) -> None:
         check(self)
+        cells = self.num_cells
+        require(self.law == "measured" or cells is not None, "num_cells", "a number, where no map brings one,", cells)
         floor, ceiling = self.sinr_floor_db, self.sinr_ceiling_db
         require(floor < ceiling, "sinr_floor_db, sinr_ceiling_db", "floor < ceiling", (floor, ceiling))
         if self.law == "urban":
@@ -138,6 +143,9 @@ def _is_site(site: tuple[float, ...]) -> bool:
 
 _STATIC = CellAssociationParams(law="static", num_ues=100, num_cells=10, horizon=5000, handover_cost="norm")
 _MOBILITY = CellAssociationParams(num_ues=1000, num_cells=25, horizon=10_000, handover_cost="norm")
+_CITY = CellAssociationParams(
+    law="measured", num_ues=40, num_cells=FROM_MAP, horizon=300, sinr_floor_db=-20.0, map="munich", noise="none"
+)
 
 SCENARIOS: dict[str, CellAssociationParams] = {
     "tiny": CellAssociationParams(num_ues=4, num_cells=3, horizon=20, handover_weight=1.0),
@@ -164,5 +172,7 @@ SCENARIOS: dict[str, CellAssociationParams] = {
     "desk": replace(_MOBILITY, num_ues=200, horizon=1000),
     "mobility": _MOBILITY,
     "paper": _MOBILITY,
-    "measured": CellAssociationParams(law="measured", num_ues=50, num_cells=25, horizon=600, sinr_floor_db=-20.0),
+    "measured": CellAssociationParams(law="measured", num_ues=50, num_cells=FROM_MAP, horizon=600, sinr_floor_db=-20.0),
+    "munich": _CITY,
+    "florence": replace(_CITY, map="florence"),
 }

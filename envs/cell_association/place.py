@@ -40,7 +40,10 @@ PLACE_STREAM = 38901
 
 @dataclass(frozen=True)
 class CellKind:
-    """Path loss and shadowing of a kind of cell; pairs are (LOS, NLOS), from TR 38.901, table 7.5-6."""
+    """Path loss and shadowing of a kind of cell; pairs are (LOS, NLOS).
+
+    From TR 38.901: losses and deviations of table 7.4.1-1, correlation distances of table 7.5-6.
+    """
 
     path_loss: PathLossModel
     shadowing_db: tuple[float, float]

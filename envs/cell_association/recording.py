@@ -8,55 +8,63 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rangym.envs.cell_association.map_builder import metres_from
 from rangym.envs.cell_association.radio_map import RadioMap, centroids
 from rangym.envs.errors import WrongValue
 
 MAX_STEPS_PER_ROW = 100
+MAX_STEP_S = 100.0
+"""Rows so far apart say nothing of a handover: their times are in milliseconds."""
 
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """The rows of one general CSV file, arrays of n rows; ``position_m`` is NaN where the file has none."""
+    """The rows of one general log, arrays of n rows.
+
+    ``position`` (n, 2) is x and y in metres or, ``in_degrees`` (n,), longitude and latitude; NaN where there is none.
+    """
 
     time_s: NDArray
     ue: NDArray
     cell: NDArray
     sinr_db: NDArray
-    position_m: NDArray
+    position: NDArray
     bandwidth_mhz: NDArray
+    in_degrees: NDArray
 
 
 def build_recording(recordings: Sequence[Recording]) -> RadioMap:
     """One track per UE, from its first to its last row.
 
-    Times fall on a grid whose step is the median distance of a UE's successive times; of several rows for the same
-    (UE, cell, step) the last one holds. A cell without a row at a step does not cover it. The rows say nothing about
-    the radio technology; cells count as 5G.
+    Times fall on a grid from each UE's first time on, whose step is the median distance of a UE's successive times; of
+    several rows for the same (UE, cell, step) the last one holds. A cell without a row at a step does not cover it. The
+    rows say nothing about the radio technology; cells count as 5G.
     """
     rows = Recording(*(np.concatenate([getattr(r, f) for r in recordings]) for f in Recording.__dataclass_fields__))
     cells, cell = np.unique(rows.cell, return_inverse=True)
     ues, ue = np.unique(rows.ue, return_inverse=True)
     if len(cells) < 2:
         raise WrongValue(f"recording: rows of at least 2 cells wanted, got only {cells[0]}")
-    has_position = ~np.isnan(rows.position_m).any(axis=1)
-    if has_position.any() and not has_position.all():
-        raise WrongValue("recording: x_m and y_m in all files or in none wanted, got them in some")
+    position_m = _position_m(rows)
+    placed = ~np.isnan(position_m).any(axis=1)
+    if placed.any() and (lost := np.setdiff1d(rows.ue, rows.ue[placed])).size:
+        raise WrongValue(f"recording: a position of every UE or of none wanted, got none of {lost[0]}")
 
     step_s = _step(rows.time_s, ue)
-    step = np.rint((rows.time_s - rows.time_s.min()) / step_s).astype(np.int64)
-    first = np.full(len(ues), np.iinfo(np.int64).max)
-    last = np.full(len(ues), -1)
-    np.minimum.at(first, ue, step)
+    first_s = np.full(len(ues), np.inf)
+    np.minimum.at(first_s, ue, rows.time_s)
+    step = np.floor((rows.time_s - first_s[ue]) / step_s + 0.5).astype(np.int64)
+    last = np.zeros(len(ues), np.int64)
     np.maximum.at(last, ue, step)
-    start = np.concatenate([[0], np.cumsum(last - first + 1)])
+    start = np.concatenate([[0], np.cumsum(last + 1)])
 
     if start[-1] > MAX_STEPS_PER_ROW * len(ue):
         raise WrongValue(
             f"recording: rows that follow each other in steps of {step_s:g} s wanted, got {len(ue)} rows scattered "
-            f"over {start[-1]} steps; is `time` in seconds?"
+            f"over {start[-1]} steps; is `time` in seconds, and has each drive of a UE a name of its own?"
         )
 
-    place = start[ue] + step - first[ue]
+    place = start[ue] + step
     sinr_db = np.full((start[-1], len(cells)), np.nan, np.float32)
     sinr_db[place, cell] = rows.sinr_db  # in row order, so the last row of a step holds
     bandwidth = np.zeros(len(cells))
@@ -65,8 +73,11 @@ def build_recording(recordings: Sequence[Recording]) -> RadioMap:
         raise WrongValue(f"recording: one bandwidth_mhz per cell wanted, got several for {cells[cell[differs]][0]}")
 
     position = np.zeros((start[-1], 2))
-    if has_position.all():
-        position = _positions(place, rows.position_m, start)
+    if placed.any():
+        position = _positions(place[placed], position_m[placed], start)
+    account = {"rows": len(rows.ue), "ues": len(ues)}
+    if placed.any() and not placed.all():
+        account["rows without a position"] = int((~placed).sum())
     return RadioMap(
         kind="recorded",
         sinr_db=sinr_db,
@@ -80,7 +91,7 @@ def build_recording(recordings: Sequence[Recording]) -> RadioMap:
         track_location=np.arange(start[-1]),
         step_s=step_s,
         size_m=np.ptp(position, axis=0),
-        account={"rows": len(rows.ue), "ues": len(ues)},
+        account=account,
     )
 
 
@@ -89,13 +100,38 @@ def _step(time_s: NDArray, ue: NDArray) -> float:
     steps = np.diff(moment[:, 1])[np.diff(moment[:, 0]) == 0]
     if len(steps) == 0:
         raise WrongValue("recording: a UE with rows at two times at least wanted, got none")
-    return float(np.median(steps))
+    step_s = float(np.median(steps))
+    if step_s >= MAX_STEP_S:
+        raise WrongValue(
+            f"recording: rows of a UE less than {MAX_STEP_S:g} s apart wanted, got {step_s:g} s in the median; is "
+            "`time` in milliseconds?"
+        )
+    return step_s
+
+
+def _position_m(rows: Recording) -> NDArray:
+    """Metres (n, 2) of all files' positions, from an origin of their own; NaN where there is none."""
+    in_degrees = rows.in_degrees[~np.isnan(rows.position).all(axis=1)]
+    if not in_degrees.any():
+        return rows.position
+    if not in_degrees.all():
+        raise WrongValue("recording: x_m, y_m or latitude, longitude in all files wanted, got both")
+    at_deg = rows.position[:, ::-1]
+    latitude, longitude = np.nanmean(at_deg, axis=0)
+    return metres_from(at_deg, (latitude, longitude))
 
 
 def _positions(place: NDArray, position_m: NDArray, start: NDArray) -> NDArray:
-    """Positions of all steps (S, 2), interpolated over steps without a row, from the south-west corner."""
+    """Positions of all steps (S, 2) from the south-west corner, from those known at some places of each track.
+
+    They are interpolated in between; before its first and after its last one a UE stands.
+    """
     known, row = np.unique(place, return_index=True)
-    # A track begins and ends with a row, so no interpolation crosses from one UE to the next.
-    steps = np.arange(start[-1])
-    position = np.stack([np.interp(steps, known, position_m[row, axis]) for axis in (0, 1)], axis=1)
+    position = np.empty((start[-1], 2))
+    for first, end in zip(start, start[1:], strict=False):
+        of_track = slice(*np.searchsorted(known, (first, end)))
+        for axis in (0, 1):
+            position[first:end, axis] = np.interp(
+                np.arange(first, end), known[of_track], position_m[row[of_track], axis]
+            )
     return position - position.min(axis=0)

@@ -52,7 +52,9 @@ def _draw_map(
 ) -> None:
     cells, path = frame.trace.constants["cell_position_m"], frame.trace.slots["user_position_m"]
     every = max(len(path) // 200, 1)
-    limits = map_limits(np.concatenate([cells, path[::every].reshape(-1, 2)]))
+    city = system.city
+    seen = np.concatenate([cells, path[::every].reshape(-1, 2)]) if city is None else city.corners_m()
+    limits = map_limits(seen)
     axes = panel(figure, MAP, (system.params, limits), lambda axes: _still_map(axes, system, limits, palette))
     cells, users = cells / 1000, path[frame.t] / 1000
     serving, crowd = frame.state["serving"], system.params.num_ues > 100
@@ -67,18 +69,30 @@ def _draw_map(
     dots(axes, users, s=10 if crowd else 36, c=shade, edgecolors="white", linewidths=0.4, zorder=4)
     size, width = (40, 0.8) if crowd else (130, 1.6)
     dots(axes, users[moved], s=size, facecolors="none", edgecolors=FLASH, linewidths=width, zorder=5)
-    size = 190 if len(cells) <= 10 else 380
-    dots(axes, cells, s=size, marker="^", c=list(palette), edgecolors=INK, linewidths=0.9, zorder=6)
-    for j, (x, y) in enumerate(cells):
-        label(axes, x, y, str(j), palette[j])
+    if city is None:
+        size = 190 if len(cells) <= 10 else 380
+        dots(axes, cells, s=size, marker="^", c=list(palette), edgecolors=INK, linewidths=0.9, zorder=6)
+        for j, (x, y) in enumerate(cells):
+            label(axes, x, y, str(j), palette[j])
+    else:
+        from rangym.envs.cell_association.render_city import draw_cells
+
+        draw_cells(axes, city, cells * 1000, palette)
     title(axes, f"slot {frame.t} of {system.horizon}, {int(moved.sum())} handovers")
 
 
 def _still_map(
-    axes: Axes, system: CellAssociation, limits: tuple[float, float, float, float], palette: np.ndarray
+    axes: Axes,
+    system: CellAssociation,
+    limits: tuple[float, float, float, float],
+    palette: np.ndarray,
 ) -> None:
     network_map(axes, limits)
-    if system.has_places:
+    if system.city is not None:
+        from rangym.envs.cell_association.render_city import draw_buildings
+
+        draw_buildings(axes, system.city)
+    if system.params.law == "urban":
         from rangym.envs.cell_association.place import fixed_place
 
         if (place := fixed_place(system.params)) is not None:

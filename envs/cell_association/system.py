@@ -21,6 +21,8 @@ from rangym.envs.physics.sharing import load_cost
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from rangym.envs.cell_association.city import City
+
 PING_PONG_SLOTS = 5
 WEAK_TARGET_DB = -8.0
 MAX_BANDWIDTH_MHZ = 100.0
@@ -54,6 +56,10 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
     In `urban` line of sight and shadowing belong to the place, so what a UE meets somewhere it meets there again, and
     so do others: a place can be learned. `map_seed` names the place; see `rangym.envs.cell_association.place`.
 
+    `munich` and `florence` are real places, by ray tracing: 600 m of a city with four roof sites of three sectors
+    (1.8 GHz) and six street cells (3.5 GHz), through whose streets UEs drive, and in `florence` some walk. The maps are
+    shipped; `rangym map raytrace` makes others.
+
     ## Action Space
     `MultiDiscrete([J] * I)`: the serving cell of each UE. Every choice is legal; a cell out of reach gives the rate
     of the SINR floor. `action_masks()` (sb3-contrib's layout) marks the cells that were received in the previous
@@ -64,13 +70,13 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
 
     | field | shape | unit | range |
     |---|---|---|---|
-    | sinr_db | (I, J) | dB, of the previous slot | [-10, 30]; [-20, 30] in `measured` |
+    | sinr_db | (I, J) | dB, of the previous slot | [-10, 30]; [-20, 30] in `measured` and the cities |
     | serving | (I, J) | one-hot serving cell; zeros before slot 1 | {0, 1} |
     | load | (J,) | UEs per cell | [0, I] |
     | bandwidth_mhz | (J,) | MHz | [0, 100] |
     | handover_delay | (I, J) | slots to attach to or leave a cell | [0, 2], or more where `slot_s` is short |
     | max_spectral_efficiency | (1,) | cap in bit/s/Hz; where one is set | the cap |
-    | position_m | (I, 2) | m, of the previous slot; `urban` only | [0, side_m] |
+    | position_m | (I, 2) | m, of the previous slot; `urban` and the cities only | [0, side of the area] |
     | covered | (I, J) | cell measured at the UE's place, previous slot; `measured` only | {0, 1} |
     | time | (1,) | (t - 1) / T, t the slot to be decided | [0, 1] |
 
@@ -94,14 +100,18 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
     ## Arguments
     `scenario`: `small` (default: two macro and four small cells, ten vehicles), `tiny`, `urban` (the cells of `small`
     in a place, ten pedestrians and vehicles, links may fail), `static`, `volatile`, `desk`, `mobility` (alias
-    `paper`), `measured` (needs `map`). Every field of `rangym.envs.cell_association.params.CellAssociationParams`
-    overrides the scenario's value:
+    `paper`), `munich` and `florence` (ray-traced cities, 40 UEs, 18 cells), `measured` (needs `map`, which brings
+    `num_cells`). Every field of `rangym.envs.cell_association.params.CellAssociationParams` overrides the scenario's
+    value:
 
     >>> import gymnasium as gym
     >>> env = gym.make("rangym:rangym/CellAssociation-v0", scenario="small", handover_weight=4.0, handover_cost="norm")
 
     The SINR of `measured` comes from drive logs in which a cell is seen only where it served: a radio map, not a
     physical SINR field. Its scores depend on map, floor and bandwidths and are not comparable with other scenarios.
+
+    The limits of the cities: all cells transmit at full load; no people, vehicles or trees; one scattering coefficient
+    for all walls; a modelled floor where no ray arrives; intervals over seeds are over UEs on one map.
 
     ## References
     A. Kalntis et al., "Smooth Handovers via Smoothed Online Learning". 3GPP TR 38.901 (channel), TS 36.331/38.331
@@ -118,14 +128,19 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
     }
 
     def __init__(self, params: CellAssociationParams):
+        params = _with_sizes(params)  # refuses a missing or unfitting map here rather than at the first reset
         self.params, self.horizon = params, params.horizon
         ues, cells = params.num_ues, params.num_cells
+        self.has_coverage, self.delays_vary = False, params.delay_variation > 0
+        self.area_m = np.full(2, params.side_m) if params.law == "urban" else None
+        self.city: City | None = None
         if params.law == "measured":
             from rangym.envs.cell_association.measured import radio_map
 
-            radio_map(params)  # refuses a missing or unfitting file here rather than at the first reset
-        self.has_coverage, self.delays_vary = params.law == "measured", params.delay_variation > 0
-        self.has_places, self.delay_bound = params.law == "urban", delay_bound_slots(params)
+            source = radio_map(params)
+            self.city, self.has_coverage = source.city, source.city is None
+            self.area_m = source.size_m if source.city else None
+        self.delay_bound = delay_bound_slots(params)
         self.action_space = MultiDiscrete([cells] * ues)
         fields: dict[str, Space] = {
             "sinr_db": Box(params.sinr_floor_db, params.sinr_ceiling_db, (ues, cells), np.float32),
@@ -150,8 +165,9 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
             fields["covered"] = Box(0, 1, (ues, cells), np.float32)
             self.shapes["covered"] = (ues, cells)  # whether the cell was measured at the UE's place, in each slot
             self.reveal["covered"] = 1
-        if self.has_places:
-            fields["position_m"] = Box(0, params.side_m, (ues, 2), np.float32)
+        if self.area_m is not None:
+            high = np.broadcast_to(self.area_m.astype(np.float32), (ues, 2))
+            fields["position_m"] = Box(np.zeros_like(high), high, dtype=np.float32)
         self._cap: dict[str, NDArray] = {}
         if params.max_spectral_efficiency is not None:
             cap = np.full(1, params.max_spectral_efficiency, np.float32)
@@ -163,13 +179,18 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
 
     @classmethod
     def large_arrays(cls, params: CellAssociationParams) -> Sequence[Mapping[str, int]]:
-        return ({"horizon": params.horizon, "num_ues": params.num_ues, "num_cells": params.num_cells},)
+        cells = _with_sizes(params).num_cells
+        return ({"horizon": params.horizon, "num_ues": params.num_ues, "num_cells": cells},)
 
     def data_files(self) -> Sequence[Path]:
-        return (Path(self.params.map),) if self.params.map else ()
+        if not self.params.map:
+            return ()
+        from rangym.envs.cell_association.measured import map_file
+
+        return (map_file(self.params.map),)
 
     def sample(self, rng: np.random.Generator) -> Trace:
-        return self.sample_lanes([rng]).lane(0)
+        return sample_lanes(self.params, [rng]).lane(0)
 
     def sample_lanes(self, rngs: Sequence[np.random.Generator]) -> Trace:
         return sample_lanes(self.params, rngs)
@@ -249,7 +270,7 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
         fields = {f: public[f] for f in ("sinr_db", "bandwidth_mhz", "handover_delay")}
         if self.has_coverage:
             fields["covered"] = public["covered"]
-        if self.has_places:
+        if self.area_m is not None:
             fields["position_m"] = public["user_position_m"]
         for name, value in self._cap.items():
             fields[name] = np.broadcast_to(value, (len(state["load"]), *value.shape))
@@ -266,6 +287,15 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
         from rangym.envs.cell_association.render import draw
 
         draw(figure, self, frame)
+
+
+def _with_sizes(params: CellAssociationParams) -> CellAssociationParams:
+    """The parameters with the number of cells, which a radio map brings."""
+    if params.law != "measured":
+        return params
+    from rangym.envs.cell_association.measured import resolved
+
+    return resolved(params)
 
 
 def _within(name: str, values: NDArray, low: float, high: float, unit: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gzip
+import hashlib
 import math
 import struct
 import zlib
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rangym.envs.errors import WrongValue
+from rangym.envs.files import read_whole
 
 IDX_FILES = {
     "x_train": "train-images-idx3-ubyte",
@@ -69,10 +71,18 @@ def load(name: str = "digits", path: str | Path | None = None) -> Dataset:
     ValueError : an unknown name, a missing ``path``, or a file that is torn or of another kind.
     FileNotFoundError : files that are not there; the message lists them.
     """
+    found = files_of(name, path)
+    if name == "digits":
+        return _digits()
+    return _cifar10(found) if name == "cifar10" else _idx_images(name, str(path), found)
+
+
+def files_of(name: str, path: str | Path | None) -> dict[str, Path]:
+    """The files that `load` reads, by the name that each has without ``.gz``; none for ``digits``. Raises as it."""
     if name == "digits":
         if path is not None:
             raise WrongValue(f"path: none wanted for 'digits', which comes with scikit-learn, got {str(path)!r}")
-        return _digits()
+        return {}
     if name not in NAMES:
         raise WrongValue(f"name: one of {list(NAMES)} wanted, got {name!r}")
     files = sum(CIFAR_FILES.values(), ()) if name == "cifar10" else tuple(IDX_FILES.values())
@@ -81,13 +91,22 @@ def load(name: str = "digits", path: str | Path | None = None) -> Dataset:
     found = {file: _find(Path(path), file) for file in files}
     if missing := [file for file, place in found.items() if place is None]:
         raise FileNotFoundError(f"{path}: {name} needs {', '.join(missing)} there (or the same ending in .gz)")
-    there = {file: place for file, place in found.items() if place is not None}
-    return _cifar10(there) if name == "cifar10" else _idx_images(name, path, there)
+    return {file: place for file, place in found.items() if place is not None}
+
+
+def load_once(name: str, path: str | None) -> Dataset:
+    """`load`, but the last two data sets are kept, by their content: many trainings read the same one."""
+    return _kept(name, path, content_of(name, path))
+
+
+def content_of(name: str, path: str | None) -> tuple[str, ...]:
+    """The SHA-256 of each of the data set's files."""
+    files = files_of(name, path).values()
+    return tuple(hashlib.sha256(read_whole(file, "path")).hexdigest() for file in files)
 
 
 @functools.lru_cache(maxsize=2)
-def load_once(name: str, path: str | None) -> Dataset:
-    """`load`, but the last two data sets are kept: many trainings read the same one."""
+def _kept(name: str, path: str | None, content: tuple[str, ...]) -> Dataset:
     return load(name, path)
 
 

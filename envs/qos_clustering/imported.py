@@ -17,7 +17,7 @@ from rangym.envs.qos_clustering.params import FITTED, QosClusteringParams
 from rangym.envs.qos_clustering.predictor import Predictor, inputs_of, load
 from rangym.envs.qos_clustering.recorded_days import DEFAULT_HORIZON, RecordedDays, load_days
 
-RECORDED = "the file made by `rangym trace import LOGS --kind qos --out FILE.npz`"
+RECORDED = "the file made by `rangym map import LOGS --kind qos --out FILE.npz`"
 
 
 def recorded(params: QosClusteringParams) -> RecordedDays:

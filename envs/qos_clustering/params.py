@@ -38,7 +38,7 @@ class QosClusteringParams:
     concept_hold_h : mean time between changes under ``wander``, in hours.
     events : (kind, cells, group, t0_h, duration_h) each; kinds are ``sudden``, ``gradual``, ``incremental``,
         ``recurring``, groups 0..3 in the order of `GROUPS`. Empty: drawn.
-    days : file of recorded days, made by ``rangym trace import --kind qos``.
+    days : file of recorded days, made by ``rangym map import --kind qos``.
     half : of the file, from which windows are drawn: the first one is what predictors are fitted to.
     predictor : ``small``, ``paper``, or a file that ``rangym pretrain`` wrote; ``linear``: that of the recorded days.
     library : ``ifca`` (the predictor's library) or ``global`` (the global head in every slot).

@@ -122,7 +122,10 @@ def _parsed(given: str, data: bytes) -> RecordedDays:
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             found = {name: archive[name] for name in archive.files}
-        described = json.loads(str(found.pop("described")))
+        text = str(found.pop("described"))
+        described = json.loads(text) if text.startswith("{") else text
+        if not isinstance(described, dict):
+            raise WrongValue(f"described: a dictionary wanted, got {shown(text)}")
         if (got := described.pop("format")) != FORMAT:
             raise WrongValue(f"{FORMAT!r} wanted, got {got!r}")
         config = described.pop("predictor")
@@ -145,9 +148,9 @@ def _parsed(given: str, data: bytes) -> RecordedDays:
 
 def _foreign(given: str, got: str) -> WrongValue:
     """What is said of another file; of one that may be the logs themselves, how to import them."""
-    refusal = f"days: {given}: not a file as `rangym trace import --kind qos` writes it ({got})"
+    refusal = f"days: {given}: not a file as `rangym map import --kind qos` writes it ({got})"
     if not given.endswith(".npz"):
-        refusal += f"; logs have to be imported first: rangym trace import {given} --kind qos --out FILE.npz"
+        refusal += f"; logs have to be imported first: rangym map import {given} --kind qos --out FILE.npz"
     return WrongValue(refusal)
 
 

@@ -113,7 +113,7 @@ class QosClustering(SystemModel[QosClusteringParams, ClusteringState, NDArray[np
     ## Arguments
     `scenario`: `small` (default: 12 cells, 4 heads, a day of 88 slots, concepts that wander), `tiny`, `paper` (the
     paper's network, zero to three drift events, no migration cost), `adaptive` (heads that adapt), `large` (100 cells,
-    10 heads), `imported` (needs `days`, your own logs out of `rangym trace import --kind qos`: windows of the file's
+    10 heads), `imported` (needs `days`, your own logs out of `rangym map import --kind qos`: windows of the file's
     second half, with a predictor that was fitted to the first; no concepts are known there, and since windows of one
     file overlap, an interval over seeds says nothing beyond that file). Every field of
     `rangym.envs.qos_clustering.params.QosClusteringParams` overrides the scenario's value:
@@ -199,7 +199,8 @@ class QosClustering(SystemModel[QosClusteringParams, ClusteringState, NDArray[np
     def large_arrays(cls, params: QosClusteringParams) -> Sequence[Mapping[str, int]]:
         if params.imported:  # the sizes are those of the file
             return ()
-        rows = {"num_vehicles": params.num_vehicles, "rows of a period": math.ceil(PERIOD_S / params.sampling_s)}
+        a_period = f"rows of a period at sampling_s={params.sampling_s:g}"
+        rows = {"num_vehicles": params.num_vehicles, a_period: math.ceil(PERIOD_S / params.sampling_s)}
         pairs = {"num_cells": params.num_cells, "cells": params.num_cells}
         return ({"periods": params.periods, **rows}, {"periods": params.periods, **pairs})
 

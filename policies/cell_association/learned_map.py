@@ -1,8 +1,9 @@
-"""A radio map learned from observations: the mean SINR of every cell in each square of the area.
+"""A radio map as policies use it: the mean SINR of every cell in each square of the area, learned from observations.
 
 Any environment that shows `position_m` can teach one: every observation holds where each UE was and what it received
 from all cells, whatever was decided. ``urban_map.npz`` beside this module was learned so in the place ``map_seed=0`` of
-`urban`, by ``python -m rangym.baselines.cell_association.learn_map``.
+`urban`, by ``python -m rangym.baselines.cell_association.learn_map``. In a ray-traced city its radio map serves
+as well, without learning.
 """
 
 from __future__ import annotations
@@ -11,15 +12,18 @@ import io
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from gymnasium.spaces import Box
+from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
+from rangym.envs.cell_association.measured import map_file
+from rangym.envs.cell_association.radio_map import RadioMap
 from rangym.envs.core import SystemVectorEnv, build
 from rangym.envs.errors import WrongValue
 from rangym.envs.files import packed, read_whole, write_whole
@@ -68,17 +72,46 @@ class LearnedMap:
         return _parsed(str(path), read_whole(path, "map"))
 
 
-def learned_map(path: str | Path | None, task: Task) -> LearnedMap:
-    """The map at ``path``, by default the shipped one, for a task of as many cells and the same area."""
+def file_of(name: str | Path | None) -> Path:
+    """The file of the map ``name``: a path, the name of a shipped city, or by default the map of `urban`."""
+    return SHIPPED if name is None else map_file(str(name))
+
+
+def learned_map(name: str | Path | None, task: Task) -> LearnedMap:
+    """The map in `file_of` ``name``, for a task of as many cells and the same area."""
     if "position_m" not in task.observation_space.spaces:
         raise WrongValue("scenario: 'urban', or another that observes position_m, wanted, got one that does not")
-    path = Path(path or SHIPPED)
-    found = LearnedMap.load(path)
+    path = file_of(name)
+    data = read_whole(path, "map")
+    found = _of_city(str(path), data) if _is_radio_map(data) else _parsed(str(path), data)
     cells, side = task.box("load").shape[0], float(task.box("position_m").high.max())
     if (len(found.sinr_db), found.side_m) != (cells, side):
         have = f"{len(found.sinr_db)} cells in {found.side_m:g} m"
         raise WrongValue(f"map: a learned map of {cells} cells in {side:g} m wanted, got {path} of {have}")
-    return found
+    limits = task.box("sinr_db")
+    return replace(found, sinr_db=np.clip(found.sinr_db, limits.low.min(), limits.high.max()))
+
+
+def _is_radio_map(data: bytes) -> bool:
+    """Whether the content of a file is an ``.npz`` file with the fields of a radio map of environments."""
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            return "cell_rat" in archive.files
+    except Exception:  # a foreign file: `_parsed` says what is wrong with it
+        return False
+
+
+@lru_cache(maxsize=8)
+def _of_city(path: str, data: bytes) -> LearnedMap:
+    """The map of the city in the file ``path`` of content ``data``; squares off the street take the nearest value."""
+    source = RadioMap.parse(path, data)
+    if source.city is None or source.size_m[0] != source.size_m[1]:
+        raise WrongValue(f"map: a learned map, or the radio map of a city that is square, wanted, got {path}")
+    street = source.city.streets()
+    sinr_db = np.zeros((source.num_cells, *street.shape), np.float32)
+    sinr_db[:, street] = source.sinr_db.T
+    row, column = distance_transform_edt(~street, return_distances=False, return_indices=True)
+    return LearnedMap(sinr_db[:, row, column], float(source.size_m[0]), dict(source.city.about))
 
 
 @lru_cache(maxsize=8)
@@ -118,7 +151,7 @@ def learn_map(
     total = np.zeros((squares * squares, cells + 1))  # sums of the SINR, and how many they are of
     for first in range(0, len(seeds), LANES):
         some = list(seeds[first : first + LANES])
-        env = SystemVectorEnv(model, len(some))
+        env = SystemVectorEnv(model, len(some), autoreset_mode=AutoresetMode.DISABLED)
         observation, _ = env.reset(seed=some)
         still = np.zeros(env.action_space.shape or (), np.int64)
         for _ in range(model.horizon):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rangym.envs.params import ranged
 from rangym.policies.base import Observation, Task
-from rangym.policies.cell_association.learned_map import SHIPPED, learned_map
+from rangym.policies.cell_association.learned_map import file_of, learned_map
 from rangym.policies.cell_association.optima import StickyFiltered, StickyOptimum
 from rangym.policies.cell_association.rules import log_rate_at
 
@@ -42,8 +42,9 @@ class MapForecast(StickyOptimum):
     Parameters
     ----------
     horizon : slots that the forecast looks ahead.
-    map : file of a learned map (`rangym.baselines.cell_association.learn_map`); None: the shipped one, of the place
-        ``map_seed=0`` of `urban`. In another place it is wrong.
+    map : file of a learned map (`rangym.baselines.cell_association.learn_map`) or of a city's radio map, or the name of
+        a shipped one, ``munich`` or ``florence``; None: the one learned in the place ``map_seed=0`` of `urban`. In
+        another place a map is wrong.
     """
 
     lam: float = ranged(5.0, low=0)
@@ -53,7 +54,7 @@ class MapForecast(StickyOptimum):
     map: str | None = ranged(None, kind=str, optional=True)
 
     def data_files(self) -> Sequence[Path]:
-        return (Path(self.map or SHIPPED),)
+        return (file_of(self.map),)
 
     def reset(self, task: Task, rng: np.random.Generator) -> None:
         self._map = learned_map(self.map, task)

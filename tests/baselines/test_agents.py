@@ -18,7 +18,7 @@ from rangym.baselines.agent import TrainedAgent, _checksum, load_agents, save_ag
 from rangym.baselines.learner import ALGORITHMS, actor
 from rangym.baselines.policy import Sb3Policy, policy_class
 from rangym.baselines.recipes import RECIPES
-from rangym.baselines.vec_adapter import VectorAdapter
+from rangym.baselines.vec_adapter import Sb3VecEnv
 from rangym.evaluation import Benchmark, evaluate
 from rangym.evaluation.identity import options_of
 from rangym.policies import Task
@@ -29,8 +29,8 @@ CELL_RECIPES = [name for name, recipe in RECIPES.items() if recipe.env_id == ENV
 
 def _model(name, seed=0):
     recipe = RECIPES[name]
-    base = gym.make_vec(recipe.env_id, 2, scenario="tiny", vectorization_mode="vector_entry_point").unwrapped
-    env = VectorAdapter(policy_class(name).view(base))
+    base = gym.make_vec(recipe.env_id, 2, scenario="tiny", autoreset_mode="SameStep").unwrapped
+    env = Sb3VecEnv(policy_class(name).view(base))
     net = {"net_arch": list(recipe.hidden), "activation_fn": torch.nn.Tanh}
     return ALGORITHMS[recipe.algorithm]("MlpPolicy", env, policy_kwargs=net, seed=seed, device="cpu")
 
@@ -77,8 +77,8 @@ def test_flat_policies_decide_as_sb3_does(name):
 
 
 def test_unknown_networks_are_not_exported():
-    base = gym.make_vec(ENV, 2, scenario="tiny", vectorization_mode="vector_entry_point").unwrapped
-    env = VectorAdapter(policy_class("ppo_flat").view(base))
+    base = gym.make_vec(ENV, 2, scenario="tiny", autoreset_mode="SameStep").unwrapped
+    env = Sb3VecEnv(policy_class("ppo_flat").view(base))
     with pytest.raises(TypeError, match="tanh"):
         actor(PPO("MlpPolicy", env, policy_kwargs={"activation_fn": torch.nn.ELU}, device="cpu"))
 

@@ -22,7 +22,7 @@ CELL_RECIPES = [name for name, recipe in RECIPES.items() if recipe.env_id == ENV
 
 
 def _native(lanes, **kwargs):
-    return gym.make_vec(ENV, lanes, vectorization_mode="vector_entry_point", **kwargs).unwrapped
+    return gym.make_vec(ENV, lanes, autoreset_mode="SameStep", **kwargs).unwrapped
 
 
 def _random_agent(slots=3, seed=0):

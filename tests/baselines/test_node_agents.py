@@ -26,7 +26,7 @@ from rangym.baselines.node_placement.tracking import LaneTracker
 from rangym.baselines.policy import policy_class
 from rangym.baselines.pooled_network import PooledActorCritic
 from rangym.baselines.recipes import RECIPES
-from rangym.baselines.vec_adapter import VectorAdapter
+from rangym.baselines.vec_adapter import Sb3VecEnv
 from rangym.envs.core import Trace
 from rangym.evaluation.causality import first_leak
 from rangym.policies import Knowledge, Task
@@ -37,7 +37,7 @@ NODE_RECIPES = [name for name, recipe in RECIPES.items() if recipe.env_id == ENV
 
 
 def _native(lanes, **kwargs):
-    return gym.make_vec(ENV, lanes, vectorization_mode="vector_entry_point", **kwargs).unwrapped
+    return gym.make_vec(ENV, lanes, autoreset_mode="SameStep", **kwargs).unwrapped
 
 
 def _random_agent(name="ppo_tracking", others=2, seed=0):
@@ -262,7 +262,7 @@ def test_any_number_of_nodes_is_served_and_no_limit_is_refused(nodes):
 
 def _model(name):
     recipe = RECIPES[name]
-    env = VectorAdapter(policy_class(name).view(_native(2, scenario="tiny")))
+    env = Sb3VecEnv(policy_class(name).view(_native(2, scenario="tiny")))
     network = policy_class(name).network
     policy = PooledActorCritic if ":" in network else network
     algorithm = {"PPO": PPO, "SAC": SAC}[recipe.algorithm]

@@ -20,7 +20,7 @@ NAMES = ("ppo_pairs", "ppo_pairs_tight")
 
 
 def _lanes(lanes, **kwargs):
-    return gym.make_vec(ENV, lanes, vectorization_mode="vector_entry_point", **kwargs).unwrapped
+    return gym.make_vec(ENV, lanes, autoreset_mode="SameStep", **kwargs).unwrapped
 
 
 def _random_agent(seed=0, constants=1.375):

@@ -15,8 +15,8 @@ from rangym.baselines.cefl_orchestration import correction
 from rangym.baselines.learner import ALGORITHMS, actor
 from rangym.baselines.policy import policy_class
 from rangym.baselines.recipes import RECIPES
-from rangym.baselines.spaces import FlattenVectorObservation
-from rangym.baselines.vec_adapter import VectorAdapter
+from rangym.baselines.vec_adapter import Sb3VecEnv
+from rangym.envs.flat import FlatVectorObservation
 from rangym.evaluation.causality import first_leak
 from rangym.policies import Task
 
@@ -26,13 +26,13 @@ SIZE = 3 + 4 * 6 + 3 * 3 + 3 * 3  # S + 4N + BS + 3S of `small`
 
 
 def _lanes(lanes, **kwargs):
-    return gym.make_vec(ENV, lanes, vectorization_mode="vector_entry_point", **kwargs).unwrapped
+    return gym.make_vec(ENV, lanes, autoreset_mode="SameStep", **kwargs).unwrapped
 
 
 def _model(name):
     """An untrained model of SB3 with outputs that reach over the box's ends."""
     recipe = RECIPES[name]
-    env = VectorAdapter(policy_class(name).view(_lanes(2)))
+    env = Sb3VecEnv(policy_class(name).view(_lanes(2)))
     model = ALGORITHMS[recipe.algorithm](
         "MlpPolicy", env, policy_kwargs={"net_arch": list(recipe.hidden)}, seed=0, device="cpu"
     )
@@ -73,7 +73,7 @@ def test_agents_decide_as_sb3_does_and_play_what_they_learned(name):
 
 def test_corrections_add_to_the_constant_action_and_reach_every_other():
     constant = np.linspace(-1.0, 1.0, SIZE)
-    view, plain = correction.Around(FlattenVectorObservation(_lanes(2)), constant), _lanes(2)
+    view, plain = correction.Around(FlatVectorObservation(_lanes(2)), constant), _lanes(2)
     assert view.single_action_space.shape == (SIZE,) and view.action_space.shape == (2, SIZE)
     rng = np.random.default_rng(0)
     view.reset(seed=3), plain.reset(seed=3)
@@ -86,11 +86,11 @@ def test_corrections_add_to_the_constant_action_and_reach_every_other():
     assert view.action_space.contains((target - constant).astype(np.float32))
     np.testing.assert_allclose(correction.corrected(constant, target - constant), target, atol=1e-6)
     with pytest.raises(ValueError, match="constant: an action of Box.* wanted, got \\(3,\\) numbers"):
-        correction.Around(FlattenVectorObservation(_lanes(2)), constant[:3])
+        correction.Around(FlatVectorObservation(_lanes(2)), constant[:3])
 
 
 def test_a_scenario_without_a_tuned_constant_is_refused():
-    own = gym.make_vec(ENV, 1, vectorization_mode="vector_entry_point", system=_lanes(1).system).unwrapped
+    own = gym.make_vec(ENV, 1, autoreset_mode="SameStep", system=_lanes(1).system).unwrapped
     with pytest.raises(ValueError, match="scenario: one with a tuned constant, of .*'small'.* wanted, got None"):
         policy_class("ppo_constant").view(own)
 

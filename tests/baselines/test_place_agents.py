@@ -12,7 +12,7 @@ ENV = "rangym/CellAssociation-v0"
 
 
 def native(lanes, **kwargs):
-    return gym.make_vec(ENV, lanes, scenario="urban", vectorization_mode="vector_entry_point", **kwargs).unwrapped
+    return gym.make_vec(ENV, lanes, scenario="urban", autoreset_mode="SameStep", **kwargs).unwrapped
 
 
 def test_the_features_of_the_map_by_hand():

@@ -106,7 +106,7 @@ def _value(logc, delay, cells, old, gamma, ues):
 
 def test_training_reward_by_brute_force():
     """Each UE's reward is f with it minus f without it, minus its best log rate: from the float64 trace."""
-    env = gym.make_vec(ENV, 2, scenario="tiny", num_ues=5, handover_weight=3.0, vectorization_mode="vector_entry_point")
+    env = gym.make_vec(ENV, 2, scenario="tiny", num_ues=5, handover_weight=3.0, autoreset_mode="SameStep")
     view, rng, horizon = PerUserView(env.unwrapped), np.random.default_rng(1), 20
     view.reset(seed=4)
     traces, old = env.unwrapped.traces, np.full((2, 5), -1)
@@ -152,7 +152,7 @@ def test_what_learns_sees_and_does_what_plays():
     """Greedy learners in the vector view decide as the policy does in single environments, across an episode's end."""
     lanes, horizon, agent = 3, 6, _random_agent(cells=3)
     kwargs = {"scenario": "tiny", "horizon": horizon, "handover_weight": 20.0}
-    native = gym.make_vec(ENV, lanes, vectorization_mode="vector_entry_point", **kwargs).unwrapped
+    native = gym.make_vec(ENV, lanes, autoreset_mode="SameStep", **kwargs).unwrapped
     singles = [gym.make(ENV, **kwargs) for _ in range(lanes)]
     players = [SharedPpo(agent) for _ in range(lanes)]
     view = PerUserView(native)
@@ -208,7 +208,7 @@ def test_more_users_and_cells_are_served_but_fewer_cells_are_refused():
 
 
 def test_norm_costs_cannot_be_shared_among_users():
-    env = gym.make_vec(ENV, 2, scenario="tiny", handover_cost="norm")
+    env = gym.make_vec(ENV, 2, scenario="tiny", handover_cost="norm", autoreset_mode="SameStep")
     with pytest.raises(ValueError, match="'sum' wanted"):
         PerUserView(env.unwrapped)
 

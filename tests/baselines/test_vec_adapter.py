@@ -1,5 +1,8 @@
 """The adapter against SB3's own DummyVecEnv, over several episodes."""
 
+import subprocess
+import sys
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -7,9 +10,10 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from sb3_contrib.common.maskable.utils import get_action_masks
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
-import rangym  # noqa: F401  (registers the environments)
-from rangym.baselines.spaces import FlattenObservation, FlattenVectorObservation
-from rangym.baselines.vec_adapter import VectorAdapter
+import rangym
+from rangym.baselines.cell_association.per_ue import PerUserView
+from rangym.baselines.vec_adapter import Sb3VecEnv
+from rangym.envs.flat import FlatObservation, FlatVectorObservation
 
 ENV, KWARGS = "rangym/CellAssociation-v0", {"scenario": "tiny", "horizon": 7}
 LANES, STEPS = 3, 3 * 7 + 2
@@ -20,7 +24,7 @@ def _single():
 
 
 def _native():
-    return gym.make_vec(ENV, LANES, vectorization_mode="vector_entry_point", **KWARGS)
+    return gym.make_vec(ENV, LANES, autoreset_mode="SameStep", **KWARGS)
 
 
 def _sync():
@@ -63,12 +67,12 @@ def _walk(reference, adapted, info_keys):
 @pytest.mark.parametrize("make", [_native, _sync])
 def test_equals_dummy_vec_env(make):
     keys = ("terms", "metrics")
-    _walk(DummyVecEnv([_single] * LANES), VectorAdapter(make(), keys), keys)
+    _walk(DummyVecEnv([_single] * LANES), Sb3VecEnv(make(), keys), keys)
 
 
 def test_flattened_equals_dummy_vec_env_over_flattened():
-    reference = DummyVecEnv([lambda: FlattenObservation(_single())] * LANES)
-    adapted = VectorAdapter(FlattenVectorObservation(_native()))
+    reference = DummyVecEnv([lambda: FlatObservation(_single())] * LANES)
+    adapted = Sb3VecEnv(FlatVectorObservation(_native()))
     assert adapted.observation_space == reference.observation_space
     reference.seed(5), adapted.seed(5)
     np.testing.assert_array_equal(reference.reset(), adapted.reset())
@@ -82,19 +86,35 @@ def test_flattened_equals_dummy_vec_env_over_flattened():
 
 
 def test_one_slot_episodes_terminate_and_are_not_marked_truncated():
-    adapted = VectorAdapter(gym.make_vec(ENV, 2, scenario="tiny", horizon=1))
+    adapted = Sb3VecEnv(gym.make_vec(ENV, 2, scenario="tiny", horizon=1, autoreset_mode="SameStep"))
     adapted.reset()
     _, _, done, infos = adapted.step(np.zeros((2, 4), int))
     assert done.all() and [info["TimeLimit.truncated"] for info in infos] == [False, False]
 
 
-def test_next_step_autoreset_is_refused():
-    with pytest.raises(ValueError, match="SAME_STEP"):
-        VectorAdapter(SyncVectorEnv([_single] * 2))
+@pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.DISABLED])
+def test_other_autoreset_modes_are_refused_by_name(mode):
+    wanted = r"env: autoreset mode 'SameStep' \(SAME_STEP\) wanted, got '" + mode.value
+    for env in (SyncVectorEnv([_single] * 2, autoreset_mode=mode), gym.make_vec(ENV, 2, autoreset_mode=mode, **KWARGS)):
+        with pytest.raises(ValueError, match=wanted):
+            Sb3VecEnv(env)
+    with pytest.raises(ValueError, match=wanted):
+        PerUserView(env)
+
+
+def test_the_adapter_is_a_public_name_that_says_what_it_needs():
+    assert rangym.Sb3VecEnv is Sb3VecEnv
+    code = (
+        "import sys\nsys.modules['stable_baselines3'] = None\nimport rangym\n"
+        "try:\n    rangym.Sb3VecEnv\nexcept ImportError as error:\n    print(error)\n"
+        "print(hasattr(rangym, 'Sb3Vec'), 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "pip install 'rangym[rl]'" in done.stdout and done.stdout.endswith("False False\n")
 
 
 def test_action_masks_through_wrappers():
-    adapted = VectorAdapter(FlattenVectorObservation(_native()))
+    adapted = Sb3VecEnv(FlatVectorObservation(_native()))
     reference = DummyVecEnv([_single] * LANES)
     adapted.seed(1), reference.seed(1)
     adapted.reset(), reference.reset()
@@ -107,9 +127,9 @@ def test_action_masks_through_wrappers():
 
 
 def test_attributes():
-    adapted = VectorAdapter(FlattenVectorObservation(_native()))
+    adapted = Sb3VecEnv(FlatVectorObservation(_native()))
     assert [system.horizon for system in adapted.get_attr("system", [0, 2])] == [7, 7]
-    assert adapted.env_is_wrapped(FlattenVectorObservation) == [True] * LANES
+    assert adapted.env_is_wrapped(FlatVectorObservation) == [True] * LANES
     assert adapted.env_is_wrapped(gym.vector.VectorObservationWrapper, 1) == [False]
     assert not adapted.has_attr("nothing_like_it")
     with pytest.raises(AttributeError, match="nothing_like_it"):
@@ -121,7 +141,7 @@ def test_attributes():
 
 
 def test_seeds_that_lanes_cannot_have_are_refused():
-    adapted = VectorAdapter(_native())
+    adapted = Sb3VecEnv(_native())
     adapted._seeds = [3, 9, 4]
     with pytest.raises(ValueError, match="s, s \\+ 1"):
         adapted.reset()

@@ -43,6 +43,8 @@ EPISODES = {1: 20, 32: 2, 1024: 1}
 STEPS = (("small", 1, 8_000), ("small", 32, 100_000), ("small", 1024, 150_000), ("adaptive", 1, 1_500))
 """Scenario, lanes, least lane-steps per second."""
 SYNC_LANES, LEAST_RATIO = 32, 10.0
+FLAT_LANES, LEAST_FLAT = 1024, 0.8
+"""The speed with ``flat=True`` over that with named fields."""
 NEW_DAYS = (("small", 600.0), ("tiny", 25.0))
 """Scenario, most milliseconds of an episode on a day that nobody has drawn."""
 DAY_KB, LANES_MB = 300.0, 400.0
@@ -65,6 +67,7 @@ def stepping(repetitions: int) -> list[dict]:
     """Lane-steps per second of each vector environment, and the ratio to Gymnasium's vector of single ones."""
     vectors = {(scenario, lanes): vector(scenario, lanes) for scenario, lanes, _ in STEPS}
     works = {name: stepped(env, EPISODES[name[1]]) for name, env in vectors.items()}
+    works["flat", FLAT_LANES] = stepped(vector("small", FLAT_LANES, flat=True), EPISODES[FLAT_LANES])
     works["sync", SYNC_LANES] = stepped(synchronous(), 1)
     rate = {name: 1.0 / seconds for name, seconds in medians(works, repetitions).items()}
     rows = [
@@ -72,11 +75,16 @@ def stepping(repetitions: int) -> list[dict]:
         for scenario, lanes, least in STEPS
     ]
     ratio = rate["small", SYNC_LANES] / rate["sync", SYNC_LANES]
-    return [*rows, row(f"small, {SYNC_LANES} lanes to SyncVectorEnv", ratio, "times", LEAST_RATIO)]
+    flat = rate["flat", FLAT_LANES] / rate["small", FLAT_LANES]
+    return [
+        *rows,
+        row(f"small, {SYNC_LANES} lanes to SyncVectorEnv", ratio, "times", LEAST_RATIO),
+        row(f"small, {FLAT_LANES} lanes, flat to named", flat, "times", LEAST_FLAT),
+    ]
 
 
-def vector(scenario: str, lanes: int) -> VectorEnv:
-    return gym.make_vec(ENV_ID, num_envs=lanes, scenario=scenario, day_pool=DAYS)
+def vector(scenario: str, lanes: int, flat: bool = False) -> VectorEnv:
+    return gym.make_vec(ENV_ID, lanes, scenario=scenario, day_pool=DAYS, autoreset_mode="SameStep", flat=flat)
 
 
 def synchronous() -> VectorEnv:

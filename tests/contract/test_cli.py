@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import rangym
@@ -98,9 +99,9 @@ WRONG = [
     (["evaluate", "a3", "a3:offset_db=6", "--against", "a3:offset=6"], "did you mean 'a3:offset_db=6'"),
     (["evaluate", "max_sinr", "--scenario", "measured"], "map"),
     (["evaluate", "max_sinr", "--typo"], "unrecognized arguments: --typo (see rangym evaluate --help)"),
-    (["trace", "import", ".", "--out", "x.npz", "more"], "more (see rangym trace --help)"),
+    (["trace", "import", ".", "--out", "x.npz", "more"], "more (see rangym trace import --help)"),
     (["evaluate", "local_onlin", "--env", "QosClustering"], "(19 in all)"),
-    (["bench", "--map", "no/such.npz"], "rangym trace import"),
+    (["bench", "--map", "no/such.npz"], "rangym map import"),
     (["report", "no/such.jsonl"], "no such results file"),
     (["tune", "a3", "--grid", "offset_db"], "KEY=VALUE"),
     (["tune", "a3", "--grid", "offset=1,2"], "did you mean 'offset_db'"),
@@ -128,7 +129,7 @@ WRONG = [
     (["trace", "import", ".", "--kind", "qos", "--columns", "t_s", "--out", "y.npz"], "OURS=THEIRS,... "),
     (["trace", "import", ".", "--kind", "qos", "--kpis", "latency", "--out", "y.npz"], "did you mean 'latency_ms'"),
     (["trace", "import", "no/such", "--kind", "qos", "--out", "y.npz"], "no/such: no such file or folder"),
-    (["evaluate", "random", "--env", "QosClustering", "--scenario", "imported"], "rangym trace import LOGS --kind qos"),
+    (["evaluate", "random", "--env", "QosClustering", "--scenario", "imported"], "rangym map import LOGS --kind qos"),
     (
         ["trace", "import", ".", "--kind", "qos", "--period", "nan", "--out", "y.npz"],
         "--period: a number above 0 wanted",
@@ -206,6 +207,29 @@ def test_render_writes_a_moving_gif(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert call("render", "a3", "--scenario", "tiny", "--slots", "3", "--out", "a.gif") == 0
     assert image.open(tmp_path / "a.gif").n_frames == 3
+    assert (
+        call("render", "a3", "--scenario", "tiny", "--slots", "7", "--every", "3", "--width", "200", "--out", "b.gif")
+        == 0
+    )
+    small = image.open(tmp_path / "b.gif")
+    assert (small.n_frames, small.size) == (3, (200, 112))  # after slots 1, 4 and 7
+
+
+def test_a_gif_keeps_rare_colours(tmp_path):
+    """A dot on paper and a whole gradient share one palette."""
+    image = pytest.importorskip("PIL.Image")
+    from rangym.evaluation.film import write_gif
+
+    frame = np.repeat(np.linspace(0, 255, 256).astype(np.uint8)[None, :, None], 256, axis=0).repeat(3, axis=2)
+    moved = frame.copy()
+    frame[10:14, 10:14], moved[20:24, 20:24] = (220, 20, 20), (20, 20, 220)
+    film = image.open(write_gif([frame, moved], tmp_path / "a.gif"))
+    shown = np.asarray(film.convert("RGB")).astype(int)
+    film.seek(1)
+    later = np.asarray(film.convert("RGB")).astype(int)
+    assert np.abs(shown[100] - frame[100]).max() <= 4  # the gradient
+    assert shown[11, 11, 0] - shown[11, 11, 1] > 100 and later[21, 21, 2] - later[21, 21, 1] > 100
+    assert np.ptp(shown[21, 21]) <= 8 and np.ptp(later[11, 11]) <= 8  # grey where no dot is
 
 
 @pytest.fixture
@@ -272,10 +296,10 @@ def test_errors_that_the_caller_cannot_mend_keep_their_traceback(monkeypatch):
         main(["evaluate", "random", "--scenario", "tiny"])
 
 
-def test_trace_import_of_kpi_logs_gives_days_that_evaluate_takes(kpi_logs, tmp_path, capsys):
+def test_map_import_of_kpi_logs_gives_days_that_evaluate_takes(kpi_logs, tmp_path, capsys):
     kpi_logs.write_csv(tmp_path / "logs" / "log.csv", kpi_logs.kpi_rows())
     days = str(tmp_path / "days.npz")
-    assert call("trace", "import", str(tmp_path / "logs"), "--kind", "qos", "--out", days) == 0
+    assert call("map", "import", str(tmp_path / "logs"), "--kind", "qos", "--out", days) == 0
     lines = capsys.readouterr().out.splitlines()
     for line in ("files: 1", "rows read: 5,760", "rows kept: 5,760", "periods: 60", "cells: 4", "carried forward: 0"):
         assert line in lines
@@ -301,7 +325,7 @@ def test_an_interrupt_promises_no_rows_where_none_are_kept(monkeypatch, tmp_path
     monkeypatch.setattr(runner, "run_grid", _interrupted)
     out = str(tmp_path / "x.jsonl")
     for argv, says in (
-        (["trace", "import", ".", "--kind", "qos", "--out", str(tmp_path / "days.npz")], "nothing was written"),
+        (["map", "import", ".", "--kind", "qos", "--out", str(tmp_path / "days.npz")], "nothing was written"),
         (["evaluate", "random", "--scenario", "tiny"], "nothing was kept; with --out finished rows are"),
         (["evaluate", "random", "--scenario", "tiny", "--out", out], f"finished rows are in {out}, and the same"),
         (["bench", "--out", str(tmp_path), "--fresh"], "the same command without --fresh goes on from them"),
@@ -310,7 +334,8 @@ def test_an_interrupt_promises_no_rows_where_none_are_kept(monkeypatch, tmp_path
         if argv[0] == "reproduce":
             monkeypatch.setattr("rangym.evaluation.papers.reproduce.run_grid", _interrupted)
         assert call(*argv) == 130
-        assert f"rangym {argv[0]}: interrupted; " in (err := capsys.readouterr().err) and says in err
+        command = " ".join(argv[: 2 if argv[0] == "map" else 1])
+        assert f"rangym {command}: interrupted; " in (err := capsys.readouterr().err) and says in err
     assert not list(tmp_path.iterdir())
 
 

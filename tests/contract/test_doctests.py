@@ -25,6 +25,8 @@ MODULES = sorted(_modules())
 FEDERATED = "rangym.policies.algorithms.federated"
 PARTS = {f"{FEDERATED}.{part}" for part in ("association", "coefficients", "conic_program", "copies", "count_search")}
 """Of the conic reference and the primal-dual solver, which have the examples."""
+EXTRAS = {"rangym.parallel": "pettingzoo", "rangym.parallel_shell": "pettingzoo"}
+"""Module -> the package of an extra that its examples need."""
 ALGORITHMS = [
     name
     for name in MODULES
@@ -42,6 +44,8 @@ def test_every_module_is_found():
 
 @pytest.mark.parametrize("name", MODULES)
 def test_examples(name):
+    if name in EXTRAS:
+        pytest.importorskip(EXTRAS[name])
     assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 

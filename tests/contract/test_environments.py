@@ -15,6 +15,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
 from rangym.envs.core import Trace, build
+from rangym.envs.infos import of_lane
 from rangym.envs.registration import OURS, problem
 
 
@@ -58,7 +59,7 @@ def test_environment_survives_pickle_mid_episode(env):
 def test_lane_equals_single_environment_bit_for_bit(case):
     env_id, kwargs = case
     lanes, steps, seed = 3, 1000, 7
-    vector = gym.make_vec(env_id, num_envs=lanes, vectorization_mode="vector_entry_point", **kwargs)
+    vector = gym.make_vec(env_id, num_envs=lanes, autoreset_mode="SameStep", **kwargs)
     singles = [gym.make(env_id, **kwargs).unwrapped for _ in range(lanes)]
     observations, _ = vector.reset(seed=seed)
     for b, single in enumerate(singles):
@@ -71,8 +72,7 @@ def test_lane_equals_single_environment_bit_for_bit(case):
         for b, single in enumerate(singles):
             obs, reward, term, trunc, info = single.step(actions[b])
             assert (rewards[b], terminated[b], truncated[b]) == (reward, term, trunc)
-            for kind in ("terms", "metrics"):
-                assert_same({k: v[b] for k, v in infos[kind].items() if not k.startswith("_")}, info[kind])
+            assert_same(of_lane(infos["final_info"] if term or trunc else infos, b), info)
             if term or trunc:
                 assert_same(infos["final_obs"][b], obs)
                 obs, _ = single.reset()
@@ -81,21 +81,58 @@ def test_lane_equals_single_environment_bit_for_bit(case):
     assert episodes >= lanes * (steps // (vector.unwrapped.system.horizon + 1))
 
 
-def test_infos_have_the_layout_of_gymnasiums_own_vector_environment(case):
-    env_id, kwargs = case
-    ours = gym.make_vec(env_id, num_envs=2, vectorization_mode="vector_entry_point", **kwargs)
-    theirs = SyncVectorEnv([lambda: gym.make(env_id, **kwargs)] * 2, autoreset_mode=AutoresetMode.SAME_STEP)
-    assert ours.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
-    ours.reset(seed=0), theirs.reset(seed=0)
-    for _ in range(ours.unwrapped.system.horizon):
+@pytest.mark.parametrize("flat", [False, True], ids=["named", "flat"])
+@pytest.mark.parametrize("mode", AutoresetMode)
+@pytest.mark.parametrize("env_id", OURS)
+def test_each_autoreset_mode_is_that_of_gymnasiums_vector_environment(env_id, mode, flat):
+    """An episode and a half, infos and the step that NEXT_STEP ignores included; then a reset before the end."""
+    assert_equal_to_sync(env_id, mode, {"scenario": "tiny", "flat": flat})
+
+
+def test_infos_have_the_layout_of_gymnasiums_vector_environment(case):
+    assert_equal_to_sync(case[0], AutoresetMode.SAME_STEP, case[1])
+
+
+def assert_equal_to_sync(env_id, mode, kwargs):
+    ours = gym.make_vec(env_id, num_envs=2, autoreset_mode=mode.value, **kwargs)
+    theirs = SyncVectorEnv([lambda: gym.make(env_id, **kwargs)] * 2, autoreset_mode=mode)
+    assert ours.metadata["autoreset_mode"] is mode
+    assert (ours.observation_space, ours.action_space) == (theirs.observation_space, theirs.action_space)
+    assert_same(ours.reset(seed=3), theirs.reset(seed=3))
+    ours.action_space.seed(0)
+    horizon, ends = ours.unwrapped.system.horizon, 0
+    for _ in range(horizon + horizon // 2 + 1):
         actions = ours.action_space.sample()
-        mine, other = ours.step(actions), theirs.step(actions)
-        assert_same(mine[0], other[0])
-        assert_same(list(mine[1:4]), list(other[1:4]))
-    for key in ("final_obs", "_final_obs", "final_info", "_final_info"):
-        assert type(mine[4][key]) is type(other[4][key])
-    assert_same(list(mine[4]["final_obs"]), list(other[4]["final_obs"]))
-    assert_same(mine[4]["final_info"], other[4]["final_info"])
+        mine = ours.step(actions)
+        assert_same(mine, theirs.step(actions))
+        ends += mine[3].all()
+        if mine[3].all() and mode is AutoresetMode.DISABLED:
+            with pytest.raises(RuntimeError, match=r"over: call reset\(\)"):
+                ours.step(actions)
+            whole = {"reset_mask": np.ones(2, dtype=bool)}
+            assert_same(ours.reset(options=whole), theirs.reset(options={**whole}))
+    assert ends == 1
+    assert_same(ours.reset(), theirs.reset())
+    assert_same(ours.step(actions), theirs.step(actions))
+
+
+@pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.DISABLED])
+@pytest.mark.parametrize("env_id", OURS)
+def test_what_a_step_returns_is_the_callers_own(env_id, mode):
+    """Whoever writes into it changes neither the episode nor its picture."""
+    lanes = [gym.make_vec(env_id, 2, scenario="tiny", autoreset_mode=mode).unwrapped for _ in "ab"]
+    singles = [gym.make(env_id, scenario="tiny").unwrapped for _ in "ab"]
+    for touched, left in (lanes, singles):
+        assert_same(touched.reset(seed=0), left.reset(seed=0))
+        for _ in range(left.system.horizon):
+            action = left.action_space.sample()
+            mine = touched.step(action)
+            assert_same(mine, left.step(action))
+            assert overwritten(mine) >= 4
+        pictures = [vars(env._episode.frame(0)) for env in (touched, left)]
+        for picture in pictures:
+            del picture["trace"]
+        assert_same(*pictures)
 
 
 def test_replay_repeats_the_episode_and_leaves_the_generator_alone(env):
@@ -124,7 +161,7 @@ def test_saved_trace_replays(env, tmp_path):
 
 def test_vector_replay_takes_one_trace_for_all_or_one_a_lane(case):
     env_id, kwargs = case
-    vector = gym.make_vec(env_id, num_envs=2, vectorization_mode="vector_entry_point", **kwargs).unwrapped
+    vector = gym.make_vec(env_id, num_envs=2, **kwargs).unwrapped
     vector.reset(seed=4)
     a, b = vector.traces
     observations, _ = vector.reset(options={"trace": [b, a]})
@@ -215,6 +252,16 @@ def test_every_scenario_builds_and_an_alias_is_the_same(env_id):
             assert build(problem(env_id).system, name, {}).params == scenarios[name]
 
 
+def overwritten(tree):
+    """Write ones into every array, masks included, and count them."""
+    if isinstance(tree, np.ndarray) and tree.dtype == object:
+        return sum(map(overwritten, tree))
+    if isinstance(tree, np.ndarray):
+        tree[...] = 1
+        return 1
+    return sum(map(overwritten, tree.values() if isinstance(tree, dict) else tree if isinstance(tree, tuple) else ()))
+
+
 def assert_same(a, b):
     """Equal in every bit, through dictionaries, sequences and arrays."""
     if isinstance(a, dict):
@@ -225,5 +272,8 @@ def assert_same(a, b):
         assert len(a) == len(b)
         for x, y in zip(a, b, strict=True):
             assert_same(x, y)
+    elif isinstance(a, np.ndarray) and a.dtype == object:
+        assert a.shape == b.shape and b.dtype == object
+        assert_same(list(a), list(b))
     else:
         np.testing.assert_array_equal(a, b, strict=isinstance(a, np.ndarray))

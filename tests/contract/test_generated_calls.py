@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import io
+import re
 import runpy
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 import rangym
 from rangym import policies
-from rangym.cli import main
+from rangym.cli import arguments, main
 from rangym.envs import memory, registration
 from rangym.envs.core import SystemVectorEnv
 from rangym.envs.params import ranges
@@ -99,7 +100,7 @@ def test_parameters(env_id):
     @many
     @given(overrides(env_id))
     def check(given):
-        answered("gym.make", lambda: played(gym.make(env_id, scenario="tiny", **given).unwrapped), *names)
+        answered("gym.make", lambda: played(gym.make(env_id, scenario="tiny", **given).unwrapped), *names, came=given)
 
     check()
 
@@ -111,12 +112,18 @@ def test_parameters(env_id):
     )
 )
 def test_overrides_that_are_no_parameters(given):
-    assert not answered("overrides", lambda: make_env(CELL, "tiny", given), *map(repr, given))
-    assert not answered("overrides", lambda: Benchmark(CELL, "tiny", overrides=given), *given)
+    assert not answered("overrides", lambda: make_env(CELL, "tiny", given), *map(repr, given), came=given)
+    assert not answered("overrides", lambda: Benchmark(CELL, "tiny", overrides=given), *given, came=given)
 
 
 WRITTEN = ["1e999", "(1,", "[[1]]", "{1:2}", "'a", "10" * 9, "-1e-400", "1j", "3", "5", "0.5"]
 KEYS = ["num_ues", "slot_s", "scenario", "system", "render_mode", "sites", "law", "map", "$x", "", "\x1b"]
+
+
+def read(text):
+    """The value that a text on the command line is read as, if it is any."""
+    with contextlib.suppress(rangym.WrongCall):
+        yield from arguments.key_values([f"key={text}"], "--set").values()
 
 
 @few
@@ -134,6 +141,7 @@ def test_overrides_on_the_command_line(key, text):
     said = error.getvalue()
     assert status in (0, 2) and (status == 0 or said.count("\n") == 1 and said[:-1].isprintable()), said
     assert status == 0 or key.strip().encode("unicode_escape").decode() in said, said
+    assert status == 0 or key not in KEYS[:2] or generated.holds(said, [text, *read(text)]), (text, said)
     assert key not in ("scenario", "system", "render_mode") or status == 2
 
 
@@ -151,10 +159,11 @@ def words(draw):
     words() | anything, st.none() | anything, st.dictionaries(st.sampled_from(["offset_db", "agent", "x"]), anything)
 )
 def test_words_of_policies(word, scenario, options):
-    answered("policies.make", lambda: policies.make(word))
-    answered("policies.make", lambda: policies.make("a3:tuned", scenario=scenario), "tuned", "scenario")
-    answered("policies.make", lambda: policies.make("a3", **options), *options)
-    answered("policies.make", lambda: policies.make("ppo_shared", **options), *options)
+    parts = re.split("[:,=]", word) if isinstance(word, str) else ()  # a wrong option is shown without the policy
+    answered("policies.make", lambda: policies.make(word), came=[word, *parts])
+    answered("policies.make", lambda: policies.make("a3:tuned", scenario=scenario), "tuned", "scenario", came=scenario)
+    answered("policies.make", lambda: policies.make("a3", **options), *options, came=options)
+    answered("policies.make", lambda: policies.make("ppo_shared", **options), *options, came=options)
 
 
 BENCHMARK = ("env_id", "scenario", "seeds", "overrides", "traces", "policies", "without", "variants", "any_seed")
@@ -164,17 +173,19 @@ BENCHMARK = ("env_id", "scenario", "seeds", "overrides", "traces", "policies", "
 @given(st.dictionaries(st.sampled_from(BENCHMARK), anything, min_size=1, max_size=2))
 def test_benchmarks(given):
     call = {"env_id": CELL, "scenario": "tiny", "seeds": range(1), **given}
-    answered("Benchmark", lambda: Benchmark(**call), *given, "parameter")
+    answered("Benchmark", lambda: Benchmark(**call), *given, "parameter", came=given)
 
 
 @slow
 @given(anything | st.sampled_from(["max_sinr", ["max_sinr", "max_sinr"], []]), anything, scalars)
 def test_evaluations(asked, benchmark, workers):
     table = Benchmark(CELL, "tiny", range(1))
-    answered("evaluate", lambda: evaluate(asked, table, bounds=False), "polic")
-    answered("evaluate", lambda: evaluate("max_sinr", benchmark), "benchmark")
+    answered("evaluate", lambda: evaluate(asked, table, bounds=False), "polic", came=asked)
+    answered("evaluate", lambda: evaluate("max_sinr", benchmark), "benchmark", came=benchmark)
     if workers != 2 and not (isinstance(workers, int) and workers in (-1, *range(3, 10_001))):
-        answered("evaluate", lambda: evaluate("max_sinr", table, workers=workers, bounds=False), "workers")
+        answered(
+            "evaluate", lambda: evaluate("max_sinr", table, workers=workers, bounds=False), "workers", came=workers
+        )
 
 
 @many
@@ -185,9 +196,9 @@ def test_resets(seed, options, entries):
         SystemVectorEnv("rangym.envs.cell_association.system:CellAssociation", 2, "tiny"),
     )
     for env in (single, several):
-        answered("reset", lambda env=env: env.reset(seed=seed), "seed")
+        answered("reset", lambda env=env: env.reset(seed=seed), "seed", came=seed)
         for choice in (options, entries):
-            answered("reset", lambda env=env, choice=choice: env.reset(seed=0, options=choice), "options")
+            answered("reset", lambda env=env, choice=choice: env.reset(seed=0, options=choice), "options", came=choice)
 
 
 @few
@@ -195,11 +206,11 @@ def test_resets(seed, options, entries):
 def test_tasks_and_bindings(env, knowledge):
     tiny = gym.make(CELL, scenario="tiny")
     tiny.reset(seed=0)
-    answered("Task.of", lambda: Task.of(env), "env")
-    answered("Task.of", lambda: Task.of(tiny, knowledge), "knowledge")
-    answered("bind", lambda: policies.bind("max_sinr", env), "env")
-    answered("bind", lambda: policies.bind("max_sinr", tiny, rng=knowledge), "rng")
-    answered("bind", lambda: policies.make("max_sinr").bind(knowledge), "task")
+    answered("Task.of", lambda: Task.of(env), "env", came=env)
+    answered("Task.of", lambda: Task.of(tiny, knowledge), "knowledge", came=knowledge)
+    answered("bind", lambda: policies.bind("max_sinr", env), "env", came=env)
+    answered("bind", lambda: policies.bind("max_sinr", tiny, rng=knowledge), "rng", came=knowledge)
+    answered("bind", lambda: policies.make("max_sinr").bind(knowledge), "task", came=knowledge)
 
 
 @few
@@ -209,10 +220,11 @@ def test_registrations(env_id, system, entries):
         found = rangym.register(**{"env_id": "lab/X-v0", "system": "m:C", **given})
         del registration.PROBLEMS[found.env_id], gym.registry[found.env_id]
 
-    answered("register", lambda: register(env_id=env_id), "env_id")
-    answered("register", lambda: register(system=system), "system")
-    answered("register", lambda: register(policies=entries), "policies")
-    answered("register", lambda: register(card=entries), "card")
+    answered("register", lambda: register(env_id=env_id), "env_id", came=env_id)
+    answered("register", lambda: register(system=system), "system", came=system)
+    answered("register", lambda: register(policies=entries), "policies", came=entries)
+    answered("register", lambda: register(card=entries), "card", came=entries)
+    answered("register", lambda: register(slicing=entries), "slicing", came=entries)
 
 
 @many
@@ -222,7 +234,7 @@ def test_registrations(env_id, system, entries):
     | anything
 )
 def test_seeds(text):
-    answered("seeds", lambda: parse_seeds(text), "seeds")
+    answered("seeds", lambda: parse_seeds(text), "seeds", came=text)
 
 
 def _text(value):

@@ -26,7 +26,7 @@ from rangym.baselines.recipes import RECIPES
 from rangym.baselines.train import train
 from rangym.cli import main
 
-for name in ("baselines.learner", "cli.trace", "envs.cell_association.drive_logs", "evaluation.summary"):
+for name in ("baselines.learner", "cli.map_import", "envs.cell_association.drive_logs", "evaluation.summary"):
     importlib.import_module("rangym." + name)
 sync = os.fsync
 

@@ -19,8 +19,8 @@ def installed(tmp_path_factory) -> dict[str, str]:
     kept = shutil.ignore_patterns("__pycache__", "published", "agents", ".mypy_cache")
     for folder in ("envs", "policies", "evaluation", "baselines"):
         shutil.copytree(ROOT / folder, place / "site" / "rangym" / folder, ignore=kept)
-    for name in ("__init__.py", "__main__.py", "kernel_cache.py"):
-        shutil.copy(ROOT / "src" / "rangym" / name, place / "site" / "rangym")
+    for module in (ROOT / "src" / "rangym").glob("*.py"):
+        shutil.copy(module, place / "site" / "rangym")
     shutil.copytree(ROOT / "src" / "rangym" / "cli", place / "site" / "rangym" / "cli", ignore=kept)
     for folder in [p for p in (place / "site").rglob("*") if p.is_dir()]:
         (folder / "__pycache__").touch()

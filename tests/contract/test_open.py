@@ -12,8 +12,9 @@ import pytest
 from stable_baselines3 import PPO
 
 from rangym import policies, register
-from rangym.baselines.spaces import FlattenObservation
-from rangym.envs.registration import PROBLEMS
+from rangym.envs.core import SystemEnv, SystemVectorEnv, Trace
+from rangym.envs.flat import FlatObservation
+from rangym.envs.registration import OURS, PROBLEMS, problem
 from rangym.evaluation import Benchmark, Results, evaluate
 from rangym.evaluation.check import check
 from rangym.policies import Policy, Predictor
@@ -208,6 +209,29 @@ def test_a_derived_system_keeps_policies_and_bound_while_it_changes_the_chance_a
     assert "which changes transition of Coin" in generous.bounds[0]["bound"]["what"]
 
 
+@pytest.mark.parametrize("env_id", OURS)
+def test_every_lane_plays_what_a_subclass_draws_that_overrides_sample_alone(env_id):
+    parent = problem(env_id).system_class
+
+    class Backwards(parent):
+        """The episodes of the parent, with the slots in the opposite order."""
+
+        def sample(self, rng):
+            drawn = super().sample(rng)
+            return Trace(drawn.constants, {field: values[::-1] for field, values in drawn.slots.items()})
+
+    params = parent.scenarios["tiny"]
+    lanes = SystemVectorEnv(Backwards(params), 2)
+    lanes.reset(seed=3)
+    for seed, played in zip((3, 4), lanes.traces, strict=True):
+        single, plain = SystemEnv(Backwards(params)), SystemEnv(parent(params))
+        for env in (single, plain):
+            env.reset(seed=seed)
+        for field, values in plain.trace.slots.items():
+            np.testing.assert_array_equal(single.trace.slots[field], values[::-1])
+            np.testing.assert_array_equal(played.slots[field], values[::-1])
+
+
 def test_check_says_what_holds_and_what_does_not(coin, folder):
     assert [finding.wrong for finding in check("coin:Coin")] == [""] * 4
     wrong = {finding.what: finding.wrong for finding in check("coin:Leaky")}
@@ -297,7 +321,7 @@ def test_what_has_no_identity_stays_in_memory(tmp_path):
 
 @pytest.fixture(scope="module")
 def model():
-    return PPO("MlpPolicy", FlattenObservation(gym.make(CELL, scenario="tiny")), n_steps=8, batch_size=8, seed=0)
+    return PPO("MlpPolicy", FlatObservation(gym.make(CELL, scenario="tiny")), n_steps=8, batch_size=8, seed=0)
 
 
 def test_a_model_straight_from_learn_is_a_row_of_the_table(model, tmp_path):
@@ -308,7 +332,10 @@ def test_a_model_straight_from_learn_is_a_row_of_the_table(model, tmp_path):
     assert results.comparison().first("mine:flat=True")["knowledge"] == "observation"
     assert evaluate([mine, "a3"], benchmark, out=out).computed == 0
     model.learn(8)
-    assert evaluate([mine, "a3"], benchmark, out=out).computed == 3  # other parameters are another policy
+    learned = evaluate([mine, "a3"], benchmark, out=out)
+    assert learned.computed == 3 and learned.problems == ()  # other parameters are another policy
+    both = evaluate([mine, "a3"], benchmark, workers=2, bounds=False)
+    np.testing.assert_array_equal(both.rewards("mine"), learned.rewards("mine"))
 
 
 def test_a_model_file_is_a_policy_and_comes_with_a_warning(model, tmp_path):

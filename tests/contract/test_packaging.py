@@ -13,7 +13,7 @@ from rangym.baselines.recipes import RECIPES
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("envs", "policies", "baselines", "evaluation")
-DATA = ("*.npz", "*.json", "*.html.j2", "py.typed")
+DATA = ("*.npz", "*.json", "*.html.j2", "NOTICE.md", "py.typed")
 
 
 NEGATIVE = {

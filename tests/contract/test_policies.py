@@ -153,7 +153,7 @@ def test_predict_equals_act_in_every_lane(env_id, name):
         return
     lanes = 2
     form = {"scenario": "tiny", **entry(name).overrides, **FORMS.get(name, {})}
-    vector = gym.make_vec(env_id, num_envs=lanes, vectorization_mode="vector_entry_point", **form)
+    vector = gym.make_vec(env_id, num_envs=lanes, autoreset_mode="SameStep", **form)
     bound = policy.bind(Task.of(vector, policy.knowledge), 5)
     observations, _ = vector.reset(seed=0)
     by_hand = [policies.make(name) for _ in range(lanes)]

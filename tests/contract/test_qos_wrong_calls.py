@@ -121,8 +121,11 @@ LOGS = {
         lambda c: c.log(lambda rows: [r | {"t_s": 1000 * r["t_s"]} for r in rows]),
         r"at least 20 rows in some period of 900 s wanted.*; 2 of 2 cells are like this, are times in seconds\?",
     ),
-    "semicolons": (lambda c: c.separated(";"), r"row 1: columns separated by ',' wanted, got ';' in 't_s;cell_id;"),
-    "tabs": (lambda c: c.separated("\t"), r"row 1: columns separated by ',' wanted, got '\\t' in"),
+    "colons": (
+        lambda c: c.separated(":"),
+        r"row 1: columns separated by one of ',', ';', TAB, '\|' wanted, got 't_s:cell_id",
+    ),
+    "spaces": (lambda c: c.separated(" "), r"row 1: columns separated by one of .* wanted, got 't_s cell_id"),
     "unknown column": (
         lambda c: c.log(renamed("speed_kmh", "speed_kph")),
         r"log\.csv: row 1: one of t_s, .* wanted .* got 'speed_kph'; did you mean 'speed_kmh'\?",
@@ -159,7 +162,7 @@ LOGS = {
         lambda c: c.log(lambda rows: [rows[0], *rows]),
         r"log\.csv: row 3: one row a flow, cell and time wanted, got that of row 2 again",
     ),
-    "NaN": (lambda c: c.row(jitter_ms="nan"), "row 9, column jitter_ms: a number or '-' wanted, got 'nan'"),
+    "infinity": (lambda c: c.row(jitter_ms="inf"), "row 9, column jitter_ms: a number or '-' wanted, got 'inf'"),
     "zero latency": (lambda c: c.row(latency_ms=0), "row 9, column latency_ms: a number above 0 wanted, got '0'"),
     "negative latency": (lambda c: c.row(latency_ms=-3.5), "column latency_ms: a number above 0 wanted, got '-3.5'"),
     "RSRP above 0 dBm": (
@@ -193,9 +196,9 @@ LOGS = {
 FILES = {
     "no file of days": (
         lambda c: c.make(scenario="imported"),
-        "days: the file made by `rangym trace import LOGS --kind qos --out FILE.npz` wanted, got None",
+        "days: the file made by `rangym map import LOGS --kind qos --out FILE.npz` wanted, got None",
     ),
-    "torn file of days": (torn_days, r"days: .*torn\.npz: not a file as `rangym trace import --kind qos` writes it"),
+    "torn file of days": (torn_days, r"days: .*torn\.npz: not a file as `rangym map import --kind qos` writes it"),
     "foreign file of days": (
         lambda c: c.make(scenario="imported", days=str(FOLDER / "small.npz")),
         r"days: .*small\.npz: not a file as",

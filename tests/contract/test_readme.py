@@ -1,10 +1,13 @@
-"""The README's numbers are those of the committed rows, and its example runs."""
+"""README's numbers are those of the committed rows and of the environments."""
 
 import re
+import tomllib
 from pathlib import Path
 
+import gymnasium as gym
 import numpy as np
 
+from rangym.envs.registration import OURS
 from rangym.evaluation.identity import options_of
 from rangym.evaluation.results import Results
 from rangym.evaluation.statistics import mean_interval
@@ -36,11 +39,37 @@ def test_every_cell_of_the_results_table_is_a_mean_of_the_published_rows():
     assert cells == 30
 
 
-def test_the_examples_run_one_after_the_other(capsys):
-    names, printed = {}, []
-    for code in re.findall(r"```python\n(.*?)```", README, re.S):
-        exec(code, names)
-        printed.append(capsys.readouterr().out)
-    assert len(printed) == 2
-    assert 0.5 < float(printed[0]) < 1.6
-    assert "a3:offset_db=6" in printed[1] and "bound:" in printed[1]
+def test_the_table_of_environments_has_their_spaces():
+    """The sizes of `small` as `gym.make` gives them."""
+    pattern = (
+        r"^\| <img [^|]*\| \[(\w+)\]\((envs/\w+/system.py)\) \|[^|]*"
+        r"\| (\d+) fields, (\d+) numbers \| `([^`]+)` \| ([^|]+) \|$"
+    )
+    rows = re.findall(pattern, README, re.M)
+    assert [name for name, *_ in rows] == [name for _, name in OURS.values()]
+    for (name, file, fields, numbers, action, masks), (folder, _) in zip(rows, OURS.values(), strict=True):
+        assert file == f"envs/{folder}/system.py" and (ROOT / file).exists()
+        env = gym.make(f"rangym/{name}-v0", scenario="small")
+        spaces = env.observation_space.spaces.values()
+        assert (int(fields), int(numbers)) == (len(spaces), sum(int(np.prod(space.shape)) for space in spaces))
+        assert action == _written(env.action_space)
+        assert env.has_wrapper_attr("action_masks") == (masks == "yes")
+        if masks == "in `native`":
+            assert gym.make(f"rangym/{name}-v0", action="native").has_wrapper_attr("action_masks")
+
+
+def _written(space) -> str:
+    """`MultiDiscrete([6] * 10)` for ten times six, or `Box(-1, 1, (4, 2))`."""
+    if isinstance(space, gym.spaces.Box):
+        return f"Box({space.low.min():g}, {space.high.max():g}, {space.shape})"
+    (choices,) = set(space.nvec.tolist())
+    return f"MultiDiscrete([{choices}] * {len(space.nvec)})"
+
+
+def test_the_versions_of_command_1_are_those_of_the_published_rows():
+    pins = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["bench"]
+    pinned = dict(pin.split("==") for pin in pins if "==" in pin)
+    rows = Results.load(ROOT / "evaluation/published/bench.jsonl").episodes
+    for name in ("numpy", "scipy", "numba", "gymnasium"):
+        assert {row["versions"][name] for row in rows} == {pinned[name]}
+    assert not any("torch" in pin for pin in pins)

@@ -190,11 +190,11 @@ out = Path({str(tmp_path)!r})
 log = "time,ue,cell,sinr_db\\n" + "".join(f"{{t}},1,{{c}},{{(7 * t) % 30}}\\n" for t in range(9_000) for c in "ab")
 (out / "log.csv").write_text(log)
 train = ["train", "ppo_shared", "--steps", "1", "--quiet", "--out", str(out / "run")]
-assert main(train) == main(["trace", "import", str(out / "log.csv"), "--out", str(out / "map.npz")]) == 0
+assert main(train) == main(["map", "import", str(out / "log.csv"), "--out", str(out / "map.npz")]) == 0
 files = [out / "map.npz", out / "run/checkpoint.zip", out / "run/progress.json", out / "run/agent.npz"]
 before = [file.read_bytes() for file in files]
 resource.setrlimit(resource.RLIMIT_FSIZE, (4_096, 4_096))
-assert main(["trace", "import", str(out / "log.csv"), "--out", str(out / "map.npz")]) == 2
+assert main(["map", "import", str(out / "log.csv"), "--out", str(out / "map.npz")]) == 2
 assert main([*train, "--resume"]) == 2
 assert [file.read_bytes() for file in files] == before
 assert not [*out.rglob("*.part")]
@@ -202,6 +202,6 @@ assert not [*out.rglob("*.part")]
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines() == [
-        f"rangym trace: error: [Errno 27] File too large: '{tmp_path / 'map.npz'}'",
+        f"rangym map import: error: [Errno 27] File too large: '{tmp_path / 'map.npz'}'",
         f"rangym train: error: [Errno 27] File too large: '{tmp_path / 'run' / 'checkpoint.zip'}'",
     ]

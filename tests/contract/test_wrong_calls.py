@@ -11,6 +11,7 @@ from rangym.envs.registration import OURS
 from rangym.policies import Knowledge, Task
 
 ID = "rangym/CellAssociation-v0"
+PLACEMENT = "rangym/NodePlacement-v0"
 
 
 def _make(**kwargs):
@@ -34,6 +35,20 @@ def _one_wrong(env, lane, value):
     action = env.action_space.low.copy()
     action[lane, 1] = value
     return env.step(action)
+
+
+def _flat_step(value):
+    env = gym.make(PLACEMENT, scenario="tiny", flat=True)
+    env.reset(seed=0)
+    return env.step(np.array([0, value, 0, 0, 0, 0], np.float32))
+
+
+def _flat_lanes_step(value):
+    env = gym.make_vec(PLACEMENT, 3, scenario="tiny", flat=True)
+    env.reset(seed=0)
+    actions = np.zeros((3, 6), np.float32)
+    actions[2, 1] = value
+    return env.step(actions)
 
 
 def _trace(**changes):
@@ -65,13 +80,23 @@ def _replay(trace):
 CONFIGURATION = {
     "unknown scenario": (lambda: _make(scenario="smal"), "scenario: one of .* got 'smal'; did you mean 'small'"),
     "unknown parameter": (lambda: _make(handover_wieght=1.0), "handover_wieght.*did you mean 'handover_weight'"),
+    # TorchRL's constructor offers one, and goes without it where the error has Python's own words.
+    "frames skipped": (lambda: gym.make(ID, frameskip=1), "unexpected keyword argument 'frameskip'"),
+    "flat by a word": (lambda: gym.make(ID, flat="no"), "flat: True or False wanted, got 'no'"),
+    "lanes flat by a word": (lambda: gym.make_vec(ID, 2, flat=1), "flat: True or False wanted, got 1"),
+    "unknown autoreset": (
+        lambda: gym.make_vec(ID, 2, autoreset_mode="SameStp"),
+        r"autoreset_mode: one of \['NextStep', 'SameStep', 'Disabled'\] wanted, got 'SameStp'; did you mean 'SameStep'",
+    ),
+    "autoreset of a single one": (lambda: _make(autoreset_mode="SameStep"), "keyword argument 'autoreset_mode'"),
     "unknown cost": (lambda: _make(handover_cost="l1"), r"handover_cost: one of \['sum', 'norm'\] wanted, got 'l1'"),
     "unknown law": (lambda: _make(law="mobile"), "law: one of .* got 'mobile'"),
     "unknown motion": (lambda: _make(motion="brownian"), "motion: one of .* got 'brownian'"),
     "no UE": (lambda: _make(num_ues=0), "num_ues: an integer of at least 1 wanted, got 0"),
     "true UEs": (lambda: _make(num_ues=True), "num_ues: an integer .* got True"),
     "half a UE": (lambda: _make(num_ues=2.5), "num_ues: an integer .* got 2.5"),
-    "one cell": (lambda: _make(num_cells=1), "num_cells: an integer of at least 2 wanted, got 1"),
+    "one cell": (lambda: _make(num_cells=1), "num_cells: None or an integer of at least 2 wanted, got 1"),
+    "no cells": (lambda: _make(num_cells=None), "num_cells: a number, where no map brings one, wanted, got None"),
     "no slot": (lambda: _make(horizon=0), "horizon: an integer of at least 1 wanted, got 0"),
     "negative weight": (lambda: _make(handover_weight=-1), "handover_weight: a number of at least 0 wanted, got -1"),
     "NaN weight": (lambda: _make(handover_weight=float("nan")), "handover_weight: .* got nan"),
@@ -84,7 +109,7 @@ CONFIGURATION = {
     "sites do not match": (lambda: _make(scenario="small", num_cells=4), "sites: num_cells = 4 of them wanted, got 6"),
     "site without power": (lambda: _make(num_cells=2, sites=[[0, 0, 1, 1]] * 2), "sites: .* per cell"),
     "site outside": (lambda: _make(num_cells=2, sites=[[0, 2, 1, 1, 1]] * 2), r"sites: \(x, y in \[0, 1\]"),
-    "measured without a map": (lambda: _make(scenario="measured"), "rangym trace import LOGS --out FILE.npz"),
+    "measured without a map": (lambda: _make(scenario="measured"), "rangym map import LOGS --out FILE.npz"),
     "memory of one": (
         lambda: _make(motion_memory=1.0),
         "motion_memory: a number of at least 0 and below 1 wanted, got 1.0",
@@ -104,6 +129,23 @@ ACTIONS = {
     "float cells": (lambda: _started().step(np.array([0.0, 1, 2, 0])), "int64.* got shape .*float64"),
     "no action": (lambda: _started().step(None), "action: MultiDiscrete"),
     "NaN": (lambda: _started().step(np.full(4, np.nan)), "float64"),
+    "some lanes reset": (
+        lambda: _lanes().reset(options={"reset_mask": np.array([True, False, True])}),
+        r"options\['reset_mask'\]: all 3 lanes wanted, since they start and end together, got 2 of them",
+    ),
+    "mask of numbers": (
+        lambda: _lanes().reset(options={"reset_mask": np.ones(3)}),
+        r"options\['reset_mask'\]: a bool array of 3 lanes wanted, got array\(\[1., 1., 1.\]\)",
+    ),
+    "mask as a list": (lambda: _lanes().reset(options={"reset_mask": [True] * 3}), "a bool array of 3 lanes wanted"),
+    "flat action out of range": (
+        lambda: _flat_step(1.5),
+        r"action\[1\] = 1.5 is outside Box\(-1.0, 1.0, \(6,\), float32\)",
+    ),
+    "flat lane out of range": (
+        lambda: _flat_lanes_step(1.5),
+        r"action\[1\] of lane 2 = 1.5 is outside Box\(-1.0, 1.0, \(6,\), float32\)",
+    ),
     "too few lanes": (
         lambda: _lanes().step(np.zeros((2, 4), int)),
         r"3 lanes of MultiDiscrete.* wanted \(shape \(3, 4\), int64\), got shape \(2, 4\)",
@@ -223,6 +265,14 @@ def test_policies_are_bound_below_wrappers_that_change_what_they_see_or_do():
         with pytest.raises(TypeError, match=f"leave observations and actions as they are wanted, got {name}"):
             policies.bind("max_sinr", outer)
     policies.bind("max_sinr", gym.wrappers.RecordEpisodeStatistics(env))
+
+
+@pytest.mark.parametrize("make", [gym.make, lambda name, **kwargs: gym.make_vec(name, num_envs=2, **kwargs)])
+@pytest.mark.parametrize(("env_id", "policy"), [(ID, "max_sinr"), (PLACEMENT, "k_means")])
+def test_policies_read_named_fields_and_are_not_bound_to_a_flat_environment(make, env_id, policy):
+    policies.bind(policy, make(env_id, scenario="tiny"))
+    with pytest.raises(TypeError, match=r"env: named fields wanted, got Flat\w+: make it without flat=True"):
+        policies.bind(policy, make(env_id, scenario="tiny", flat=True))
 
 
 @pytest.mark.parametrize("env_id", OURS)

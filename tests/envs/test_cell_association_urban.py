@@ -39,24 +39,43 @@ class Statistics:
 
     los_share: np.ndarray  # (J, G, G) share of the places
     deviation_db: np.ndarray  # (kind, LOS or NLOS)
-    nlos_correlation: float  # of two small cells where both lack a line of sight
+    along: np.ndarray  # (kind, LOS or NLOS, lag) correlation of a cell's shadowing with itself `LAGS` steps further on
+    between_sites: np.ndarray  # (kind,) correlation of two cells where both lack a line of sight
+
+
+LAGS = (1, 2, 4, 8)
+"""Steps of 5 m."""
+
+
+def products(a, b):
+    """Sums from which `correlation` of two fields of mean 0 follows."""
+    a, b = a.astype(float), b.astype(float)
+    return np.array([(a * b).sum(), (a * a).sum(), (b * b).sum()])
+
+
+def correlation(sums):
+    return sums[..., 0] / np.sqrt(sums[..., 1] * sums[..., 2])
 
 
 @pytest.fixture(scope="module")
 def statistics():
     plan, rng = Plan.of(urban(grid_m=5.0)), np.random.default_rng(12)
-    share, squares, counts, pairs = 0.0, np.zeros((2, 2)), np.zeros((2, 2)), np.zeros(3)
-    for _ in range(PLACES):
+    share, squares, counts = 0.0, np.zeros((2, 2)), np.zeros((2, 2))
+    along, between = np.zeros((2, 2, len(LAGS), 3)), np.zeros((2, 3))
+    for number in range(PLACES):
         drawn = draw_place(plan, rng)
         share = share + drawn.line_of_sight / PLACES
         for kind, cells in enumerate((slice(0, 2), slice(2, 6))):
-            for state, where in enumerate((drawn.line_of_sight[cells], ~drawn.line_of_sight[cells])):
-                squares[kind, state] += (drawn.shadowing_db[cells].astype(float) ** 2)[where].sum()
+            los, shadowing = drawn.line_of_sight[cells], drawn.shadowing_db[cells]
+            for state, where in enumerate((los, ~los)):
+                squares[kind, state] += (shadowing.astype(float) ** 2)[where].sum()
                 counts[kind, state] += where.sum()
-        both = ~(drawn.line_of_sight[2] | drawn.line_of_sight[3])
-        a, b = drawn.shadowing_db[2:4, both].astype(float)
-        pairs += (a * b).sum(), (a * a).sum(), (b * b).sum()
-    return Statistics(share, np.sqrt(squares / counts), pairs[0] / math.sqrt(pairs[1] * pairs[2]))
+                for n, lag in enumerate(LAGS if number % 4 == 0 else ()):
+                    both = where[:, :, lag:] & where[:, :, :-lag]
+                    along[kind, state, n] += products(shadowing[:, :, lag:][both], shadowing[:, :, :-lag][both])
+            both = ~(los[0] | los[1])
+            between[kind] += products(shadowing[0, both], shadowing[1, both])
+    return Statistics(share, np.sqrt(squares / counts), correlation(along), correlation(between))
 
 
 def test_the_share_of_line_of_sight_follows_the_table_ring_by_ring(statistics):
@@ -71,11 +90,20 @@ def test_the_share_of_line_of_sight_follows_the_table_ring_by_ring(statistics):
 
 
 def test_shadowing_has_the_deviations_of_both_states_of_both_kinds(statistics):
+    """TR 38.901, table 7.4.1-1: UMa and UMi street canyon."""
     assert statistics.deviation_db == pytest.approx(np.array([[4.0, 6.0], [4.0, 7.82]]), rel=0.03)
 
 
+def test_shadowing_has_the_correlation_distances_of_both_states_of_both_kinds(statistics):
+    """TR 38.901, table 7.5-6 and equation (7.4-5): exp(-d / d_cor) between places of one state."""
+    d_cor = np.array([[37.0, 50.0], [10.0, 13.0]])
+    wanted = np.exp(-5.0 * np.array(LAGS) / d_cor[..., None])
+    assert statistics.along == pytest.approx(wanted, abs=0.03)
+
+
 def test_shadowing_of_two_sites_correlates_by_one_half(statistics):
-    assert statistics.nlos_correlation == pytest.approx(0.5, abs=0.03)
+    """TR 36.814, table A.2.1.1-2."""
+    assert statistics.between_sites == pytest.approx([0.5, 0.5], abs=0.03)
 
 
 def test_fields_have_the_exponential_correlation_and_unit_variance():

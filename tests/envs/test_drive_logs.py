@@ -1,17 +1,13 @@
-"""From drive logs to a radio map: the recipe against brute force, the real logs' accounting, and refused files."""
+"""From drive logs to a radio map: the real logs' accounting, recorded time series, and refused files."""
 
 import math
 import zipfile
-from collections import defaultdict
 
 import numpy as np
 import pytest
 
-from rangym.envs.cell_association import map_builder
 from rangym.envs.cell_association.drive_logs import import_logs
 from rangym.envs.cell_association.radio_map import RadioMap
-
-R = 6_371_008.8
 
 
 def test_accounting_of_the_real_logs(real_logs):
@@ -45,160 +41,6 @@ def test_real_logs_give_the_same_map_from_the_explicit_window(real_logs):
     np.testing.assert_array_equal(default.track_position_m, explicit.track_position_m)
 
 
-def drive(second, latitude, longitude, **fields):
-    n = len(second)
-    given = dict(rat=np.full(n, 4), snr_db=np.zeros(n), rsrp_dbm=np.full(n, -90.0), cell=np.full(n, 1)) | fields
-    return map_builder.Drive.of_rows(
-        time_s=np.array(second), latitude_deg=np.array(latitude), longitude_deg=np.array(longitude), **given
-    )
-
-
-def test_rows_are_sorted_and_the_last_of_a_second_stays():
-    d = drive([5, 3, 5, 4, 3], [0.0] * 5, [0.0] * 5, cell=np.array([1, 2, 3, 4, 5]))
-    np.testing.assert_array_equal(d.time_s, [3, 4, 5])
-    np.testing.assert_array_equal(d.cell, [5, 4, 3])
-    assert d.rows == 5
-
-
-def test_positions_are_interpolated_along_valid_legs_only():
-    """Recipe step 2 by hand: fixes at 0, 90, 179, 330.1 (too far), 420, 425 m (too slow), 430, 530 m (too fast)."""
-    fix = {0: 0, 10: 90, 12: 179, 20: 330.1, 30: 420, 40: 425, 641: 430, 643: 530}
-    second = [0, 5, 10, 11, 12, 16, 20, 25, 30, 39, 40, 100, 641, 642, 643, 700]
-    at = [fix[max(k for k in fix if k <= s)] for s in second]
-    d = drive(second, [10.0] * len(at), [20.0 + math.degrees(x / R / math.cos(math.radians(10))) for x in at])
-    x, y = map_builder.interpolated_position(d, (10.0, 20.0)).T
-    nan = math.nan
-    # 179 -> 330.1 is longer than 150 m; 40 s -> 641 s is longer than 600 s; 430 -> 530 in 2 s is faster than 45 m/s.
-    expected = [0, 45, 90, 134.5, nan, nan, 330.1, 375.05, 420, 424.5, nan, nan, nan, nan, nan, nan]
-    np.testing.assert_allclose(x, expected, atol=1e-6)
-    np.testing.assert_allclose(y[~np.isnan(x)], 0, atol=1e-6)
-
-
-def test_a_missing_position_is_no_fix():
-    d = drive([0, 1, 2, 3, 4], [0.0, math.nan, 0.0, 0.0, 0.0], [0.0, math.nan, 0.0, 0.0, 0.0001])
-    x = map_builder.interpolated_position(d, (0.0, 0.0))[:, 0]
-    whole = R * math.radians(0.0001)
-    np.testing.assert_allclose(x, [0, whole / 4, whole / 2, 3 * whole / 4, math.nan], rtol=1e-9)
-
-
-def test_densest_window_against_all_corners():
-    rng = np.random.default_rng(1)
-    for _ in range(5):
-        bins = np.floor(rng.normal(0, 40, (400, 2))).astype(int)
-        cell = rng.integers(0, 5, 400)
-        pairs = {(x, y, c) for (x, y), c in zip(bins.tolist(), cell.tolist(), strict=True)}
-
-        def inside(west, south, pairs=pairs):
-            return sum(west <= 50 * x < west + 3000 and south <= 50 * y < south + 3000 for x, y, _ in pairs)
-
-        corners = [(250 * i, 250 * j) for i in range(-40, 40) for j in range(-40, 40)]
-        west, south, east, north = map_builder.densest_window(bins, cell)
-        assert inside(west, south) == max(inside(*corner) for corner in corners)
-        assert (east - west, north - south) == (3000, 3000)
-
-
-def brute_force(drives, window, num_cells):
-    """Steps 3 to 7 of the recipe once more, with dictionaries and loops."""
-    rows = []
-    for k, d in enumerate(drives):
-        position = map_builder.interpolated_position(d, (40.0, 3.0))
-        for (x, y), rat, snr, rsrp, cell in zip(
-            position.tolist(), d.rat, d.snr_db, d.rsrp_dbm, d.cell.tolist(), strict=True
-        ):
-            inside = window[0] <= x < window[2] and window[1] <= y < window[3]
-            if inside and rat in (4, 5) and not math.isnan(snr) and rsrp > -140 and cell > 0:
-                rows.append((math.floor(x / 50), math.floor(y / 50), cell, x, y, snr, k))
-    by_cell = defaultdict(list)
-    for r in rows:
-        by_cell[r[2]].append(r)
-    able = [c for c, rs in by_cell.items() if len(rs) >= 100 and len({r[6] for r in rs}) >= 3]
-    able.sort(key=lambda c: (-len({r[:2] for r in by_cell[c]}), -len(by_cell[c]), c))
-    cells = able[:num_cells]
-    bins, pairs = defaultdict(list), defaultdict(list)
-    for r in rows:
-        if r[2] in cells:
-            bins[r[:2]].append(r[3:5])
-            pairs[r[:3]].append(r[3:6])
-    pairs = {k: np.mean(v, axis=0) for k, v in pairs.items() if len(v) >= 2}
-    locations, table = [], []
-    for where in sorted(bins):
-        at = np.mean(bins[where], axis=0)
-        entry = []
-        for c in cells:
-            distance, value = min(
-                ((math.dist(at, v[:2]), v[2]) for k, v in pairs.items() if k[2] == c), default=(math.inf, 0)
-            )
-            entry.append(round(value) if distance <= 100 else math.nan)  # Python's round is half to even, too
-        if not all(map(math.isnan, entry)):
-            locations.append(at)
-            table.append(entry)
-    return cells, np.array(locations), np.array(table), len(pairs)
-
-
-def random_drives(rng):
-    drives = []
-    for _ in range(4):
-        second = np.sort(rng.choice(1200, 900, replace=False))
-        fix = second // 10 * 10
-        x, y = 600 + 500 * np.sin(fix / 170 + rng.random()), 500 + 400 * np.sin(fix / 110)
-        latitude = 40 + np.degrees(y / R)
-        longitude = 3 + np.degrees(x / R / math.cos(math.radians(40)))
-        cell = np.where(rng.random(900) < 0.9, 1 + (x // 150).astype(int) % 7, 0)
-        drives.append(
-            drive(
-                second,
-                latitude,
-                longitude,
-                cell=cell,
-                rat=np.where(rng.random(900) < 0.1, 0, 4 + cell % 2),
-                snr_db=np.where(rng.random(900) < 0.1, np.nan, rng.integers(-20, 30, 900)),
-                rsrp_dbm=np.where(rng.random(900) < 0.05, -140.0, -90.0),
-            )
-        )
-    return drives
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_table_against_brute_force(seed):
-    drives, window = random_drives(np.random.default_rng(seed)), (150.0, 0.0, 1000.0, 900.0)
-    cells, locations, table, num_pairs = brute_force(drives, window, 4)
-    m = map_builder.build_map(drives, num_cells=4, origin_deg=(40.0, 3.0), window_m=window)
-    assert m.cell_name.tolist() == [str(c) for c in cells]
-    assert m.cell_rat.tolist() == [4 + c % 2 for c in cells]
-    assert m.account["pairs"] == num_pairs
-    np.testing.assert_allclose(m.location_m, locations - window[:2], atol=1e-3)
-    np.testing.assert_array_equal(m.sinr_db, table)
-    assert 0.02 < np.isnan(table).mean() < 0.98
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_tracks_are_long_runs_near_locations(seed):
-    """Recipe step 8, once more in plain Python."""
-    drives, window = random_drives(np.random.default_rng(seed)), (150.0, 0.0, 1000.0, 900.0)
-    m = map_builder.build_map(drives, num_cells=4, origin_deg=(40.0, 3.0), window_m=window)
-    locations = m.location_m.astype(float)
-    distance = np.linalg.norm(m.track_position_m[:, None] - locations, axis=-1)
-    np.testing.assert_array_equal(m.track_location, distance.argmin(axis=1))
-    expected = []
-    for d in drives:
-        position = map_builder.interpolated_position(d, (40.0, 3.0)) - np.array(window[:2])
-        run = []
-        for second, (x, y) in [*zip(d.time_s.tolist(), position.tolist(), strict=True), (None, (-1, -1))]:
-            if 0 <= x < 850 and 0 <= y < 900 and np.hypot(*(locations - (x, y)).T).min() <= 100:
-                run.append((second, x, y))
-                continue
-            if run and run[-1][0] - run[0][0] + 1 >= 120:
-                expected.append([])
-                for (t, x, y), (next_t, next_x, next_y) in zip(run[:-1], run[1:], strict=True):
-                    for k in range(next_t - t):  # the seconds without a row lie on the line between two rows
-                        share = k / (next_t - t)
-                        expected[-1].append((x + share * (next_x - x), y + share * (next_y - y)))
-                expected[-1].append(run[-1][1:])
-            run = []
-    assert np.diff(m.track_start).tolist() == [len(track) for track in expected]
-    np.testing.assert_allclose(m.track_position_m, np.concatenate(expected), atol=1e-3)
-
-
 def test_folder_and_zip_give_the_same_map(road_logs, tmp_path):
     with zipfile.ZipFile(tmp_path / "logs.zip", "w") as archive:
         for file in sorted(road_logs.glob("*.csv")):
@@ -230,49 +72,6 @@ def test_3g_rows_and_rows_without_snr_are_left_out(make_drive, tmp_path):
     assert np.unique(m.sinr_db[~np.isnan(m.sinr_db)]).tolist() == [7.0]
 
 
-def test_save_and_load(road_map, tmp_path):
-    a = RadioMap.load(road_map)
-    a.save(tmp_path / "again")
-    b = RadioMap.load(tmp_path / "again")
-    assert (tmp_path / "again").read_bytes() == road_map.read_bytes()
-    assert a.summary() == b.summary()
-    assert "1,200 rows" in a.summary() and "4 (2 5G, 2 LTE)" in a.summary()
-
-
-@pytest.mark.parametrize("content", ["", "half", "text", "trace", "pickle"])
-def test_a_torn_or_foreign_map_is_refused_by_name(content, road_map, tmp_path):
-    path = tmp_path / "broken.npz"
-    whole = road_map.read_bytes()
-    match content:
-        case "":
-            path.write_bytes(b"")
-        case "half":
-            path.write_bytes(whole[: len(whole) // 2])
-        case "text":
-            path.write_text("time,ue\n")
-        case "trace":
-            np.savez(path, sinr_db=np.zeros(3))
-        case "pickle":
-            np.savez(path, format=np.array([{}], dtype=object))
-    with pytest.raises(ValueError, match=r"broken\.npz: not a radio map"):
-        RadioMap.load(path)
-
-
-def test_a_map_with_a_wrong_shape_or_index_is_refused(road_map, tmp_path):
-    with np.load(road_map) as archive:
-        fields = {k: archive[k] for k in archive.files}
-    for field, value in [
-        ("bandwidth_mhz", np.ones(3)),
-        ("track_location", fields["track_location"] + 10**6),
-        ("track_start", fields["track_start"][::-1]),
-        ("sinr_db", np.full_like(fields["sinr_db"], np.inf)),
-        ("kind", np.array("guessed")),
-    ]:
-        np.savez(tmp_path / "wrong.npz", **{**fields, field: value})
-        with pytest.raises(ValueError, match=rf"wrong\.npz: .*{field}"):
-            RadioMap.load(tmp_path / "wrong.npz")
-
-
 HEADER = "Timestamp,Longitude,Latitude,NetworkMode,RSRP,SNR,RAWCELLID\n"
 ROW = "2020.01.01_00.00.00,3.0,40.0,LTE,-90,5,7\n"
 MALFORMED = {
@@ -280,16 +79,16 @@ MALFORMED = {
     "header_only": (HEADER, "no rows below the header"),
     "missing_column": (HEADER.replace("SNR", "SINR") + ROW, "row 1: column SNR missing"),
     "non_numeric": (HEADER + ROW + ROW.replace(",5,", ",five,"), r"row 3, column SNR: a number .* got 'five'"),
-    "nan": (HEADER + ROW.replace("-90", "nan"), r"row 2, column RSRP: a number or '-' wanted, got 'nan'"),
+    "inf": (HEADER + ROW.replace("-90", "inf"), r"row 2, column RSRP: a number or '-' wanted, got 'inf'"),
     "latitude": (
         HEADER + ROW.replace("40.0", "400"),
         "row 2, column Latitude: .* of at most 90 .* got '400'",
     ),
     "truncated": (HEADER + ROW + ROW[:30], "row 3: 7 columns wanted, as in the header, got 4"),
     "timestamp": (HEADER + ROW.replace("2020.01.01_", "01/01/2020 "), "row 2, column Timestamp: .* got '01/01/2020"),
-    "binary": ("\xff\xfe\x00", "not a CSV file"),
+    "binary": ("\xff\xfe\x00", "row 1: text in utf-16 wanted, got the byte 0x00"),
     "time": ("time,ue,cell,sinr_db\nnoon,a,b,1\n", "row 2, column time: seconds or .* got 'noon'"),
-    "sinr": ("time,ue,cell,sinr_db\n0,a,b,-\n", r"row 2, column sinr_db: a number of .* 100 dB wanted, got '-'"),
+    "sinr": ("time,ue,cell,sinr_db\n0,a,b,-\n", "a row with a cell and its SINR wanted, got none"),
     "bandwidth": ("time,ue,cell,sinr_db,bandwidth_mhz\n0,a,b,1,-5\n", "row 2, column bandwidth_mhz: .* got '-5'"),
     "no_ue": ("time,ue,cell,sinr_db\n0,,b,1\n", "row 2, column ue: a name wanted, got ''"),
 }
@@ -306,14 +105,14 @@ def test_a_malformed_file_is_refused_with_file_row_and_column(case, tmp_path):
 def test_paths_without_logs_are_refused(tmp_path, road_logs):
     with pytest.raises(FileNotFoundError, match="nowhere: no such file or folder"):
         import_logs(tmp_path / "nowhere")
-    with pytest.raises(ValueError, match=r"no \.csv file in it"):
+    with pytest.raises(ValueError, match=r"no \.csv, \.tsv or \.txt file in it"):
         import_logs(tmp_path)
     (tmp_path / "logs.zip").write_bytes(b"PK\x03\x04 torn")
     with pytest.raises(ValueError, match=r"logs\.zip: not a readable \.zip file"):
         import_logs(tmp_path)
-    (tmp_path / "notes.txt").write_text("hello")
-    with pytest.raises(ValueError, match=r"notes\.txt: a folder, a \.zip or a \.csv file wanted"):
-        import_logs(tmp_path / "notes.txt")
+    (tmp_path / "notes.pdf").write_text("hello")
+    with pytest.raises(ValueError, match=r"notes\.pdf: a folder, a \.zip or a \.csv, \.tsv or \.txt file wanted"):
+        import_logs(tmp_path / "notes.pdf")
 
 
 def test_a_doubled_log_is_refused(road_logs, tmp_path):
@@ -367,7 +166,7 @@ def test_a_general_csv_becomes_recorded_time_series(tmp_path):
     x = [0, 20, 40, 60, 80, 200, 200]  # from the westernmost; interpolated at 6 s
     np.testing.assert_array_equal(m.track_position_m, np.stack([x, [0, 0, 0, 20, 40, 0, 10]], axis=1))
     m.save(tmp_path / "map.npz")
-    assert "8 rows of 2 UEs in steps of 2 s" in RadioMap.load(tmp_path / "map.npz").summary()
+    assert "8 rows kept, of 2 UEs in steps of 2 s" in RadioMap.load(tmp_path / "map.npz").summary()
 
 
 def test_a_general_csv_without_options_in_several_files(tmp_path):
@@ -377,6 +176,14 @@ def test_a_general_csv_without_options_in_several_files(tmp_path):
     assert m.step_s == 0.5
     np.testing.assert_array_equal(m.sinr_db, [[1, math.nan], [math.nan, 2], [3, math.nan], [math.nan, 4]])
     assert (m.bandwidth_mhz == 20).all() and not m.track_position_m.any()
+
+
+def test_ues_whose_clocks_are_half_a_step_apart_keep_all_their_rows(tmp_path):
+    rows = [f"{t + half},{ue},{cell},{t}\n" for ue, half in (("a", 0), ("b", 0.5)) for t in range(4) for cell in "pq"]
+    (tmp_path / "log.csv").write_text("time,ue,cell,sinr_db\n" + "".join(rows))
+    m = import_logs(tmp_path)
+    np.testing.assert_array_equal(m.sinr_db, [[t, t] for t in (0, 1, 2, 3) * 2])
+    assert m.track_start.tolist() == [0, 4, 8]
 
 
 def test_a_contradictory_general_csv_is_refused(tmp_path):

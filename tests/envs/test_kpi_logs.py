@@ -330,9 +330,9 @@ def test_logs_given_as_days_are_told_how_to_become_days(rows, kpi_logs, tmp_path
     csv = kpi_logs.write_csv(tmp_path / "logs" / "log.csv", rows)
     archive = shutil.make_archive(str(tmp_path / "logs"), "zip", csv.parent)
     for given in (csv, csv.parent, archive):
-        with pytest.raises(ValueError, match=r"not a file as .* imported first: rangym trace import .*logs") as error:
+        with pytest.raises(ValueError, match=r"not a file as .* imported first: rangym map import .*logs") as error:
             load_days(given)
-        assert f"rangym trace import {given} --kind qos --out FILE.npz" in str(error.value)
+        assert f"rangym map import {given} --kind qos --out FILE.npz" in str(error.value)
         assert "pickle" not in str(error.value)
 
 
@@ -341,7 +341,7 @@ def test_a_torn_or_foreign_file_is_refused_by_name(days_file, tmp_path):
     for number, data in enumerate((content[:-100], content[:200], b"PK", b"")):
         path = tmp_path / f"{number}.npz"
         path.write_bytes(data)
-        with pytest.raises(ValueError, match=rf"days: .*{number}\.npz: not a file as `rangym trace import --kind qos`"):
+        with pytest.raises(ValueError, match=rf"days: .*{number}\.npz: not a file as `rangym map import --kind qos`"):
             load_days(path)
     np.savez(tmp_path / "other.npz", loss=np.zeros(3))
     with pytest.raises(ValueError, match="not a file as"):

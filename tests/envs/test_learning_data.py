@@ -171,8 +171,14 @@ def test_cifar_has_ten_thousand_images_a_file(tmp_path):
         datasets.read_cifar(tmp_path / "x")
 
 
-def test_a_data_set_is_read_once():
+def test_a_data_set_is_read_once(folder):
     assert load_once("digits", None) is load_once("digits", None)
+    path, arrays = folder
+    found = load_once("mnist", str(path))
+    assert load_once("mnist", str(path)) is found
+    arrays["y_train"][0] = 2
+    (path / IDX_FILES["y_train"]).write_bytes(idx(arrays["y_train"]))  # written anew under its name
+    assert load_once("mnist", str(path)).y_train[0] == 2 and found.y_train[0] == 0
 
 
 def test_wrong_names():

@@ -278,10 +278,18 @@ def test_a_recorded_ue_of_one_step_stays(tmp_path):
     assert (sinr_db[:, (sinr_db[0, :, 0] == 7)] == [7, -20]).all()
 
 
+def test_there_are_as_many_cells_as_the_map_has(road_map):
+    env = gym.make(ENV_ID, scenario="measured", map=str(road_map), num_ues=5, horizon=3).unwrapped
+    assert SCENARIOS["measured"].num_cells is None and env.system.params.num_cells == 4
+    assert env.reset(seed=0)[0]["sinr_db"].shape == (5, 4)
+    lanes = gym.make_vec(ENV_ID, 2, scenario="measured", map=str(road_map), num_ues=5, num_cells=4, horizon=3)
+    assert lanes.reset(seed=0)[0]["sinr_db"].shape == (2, 5, 4)
+
+
 def test_mistakes_are_refused(road_map, tmp_path):
-    with pytest.raises(ValueError, match="num_cells: 4 wanted, the cells of .*road_map.npz, got 7; pass num_cells=4"):
+    with pytest.raises(ValueError, match="num_cells: 4 wanted, the cells of .*road_map.npz, got 7; leave it out"):
         sample(params(road_map, num_cells=7))
-    with pytest.raises(ValueError, match="map: the file made by `rangym trace import .* got None"):
+    with pytest.raises(ValueError, match="map: the file made by `rangym map import .* got None"):
         sample(dataclasses.replace(params(road_map), map=None))
     with pytest.raises(FileNotFoundError, match=r"nowhere\.npz"):
         sample(params(tmp_path / "nowhere.npz"))

@@ -208,7 +208,7 @@ def test_values_outside_are_refused_with_field_range_and_value(given, message):
 def test_names_and_values_of_overrides():
     scenarios = {"plain": Mixed()}
     assert derive(scenarios, "plain", {"pair": [0, np.float64(2.0)], "rows": np.eye(2)}).rows == ((1, 0), (0, 1))
-    with pytest.raises(TypeError, match="unknown parameter 'cuont'; did you mean 'count'"):
+    with pytest.raises(TypeError, match="unexpected keyword argument 'cuont'; did you mean 'count'"):
         derive(scenarios, "plain", {"cuont": 1})
     with pytest.raises(ValueError, match=r"scenario: one of \['plain'\] wanted, got 'plein'; did you mean 'plain'"):
         derive(scenarios, "plein", {})

@@ -54,7 +54,7 @@ def test_without_the_variable_nothing_is_written(folder, monkeypatch):
 def test_only_days_that_come_again_are_written(folder):
     def lanes(**kwargs):
         days.MEMORY = days.Memory()
-        env = gym.make_vec(ID, num_envs=3, vectorization_mode="vector_entry_point", scenario="tiny", **kwargs)
+        env = gym.make_vec(ID, num_envs=3, autoreset_mode="SameStep", scenario="tiny", **kwargs)
         env.reset(seed=0)
         return env.unwrapped.traces
 

@@ -317,7 +317,7 @@ def test_another_environment_or_coding_is_refused(wrapped, says):
         ({"aggregation": "normalized"}, "did you mean 'normalised'"),
         ({"dataset": "cifar"}, "did you mean 'cifar10'"),
         ({"dataset": "mnist"}, "path: the folder with train-images"),
-        ({"learning_rat": 0.1}, "unknown parameter 'learning_rat'; did you mean 'learning_rate'"),
+        ({"learning_rat": 0.1}, "unexpected keyword argument 'learning_rat'; did you mean 'learning_rate'"),
         ({"learning_rate": 0.0}, "learning_rate: a number above 0"),
         ({"learning_rate": float("nan")}, "learning_rate: a number above 0"),
         ({"proximal": -0.1}, "proximal: a number of at least 0"),

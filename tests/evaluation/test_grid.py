@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rangym.envs.errors import WrongValue
 from rangym.evaluation.grid import job_key, read, run_grid
 
 JOBS = [{"row": "test", "n": n} for n in range(6)]
@@ -188,6 +189,37 @@ for _ in range(2):
     stored = read(out)
     assert {row["square"] for row in stored.rows.values()} == {n**2 for n in range(60)} and not stored.torn
     assert 0 < int(second) < 60 and len(out.read_text().splitlines()) == 60
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks and SIGKILL")
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_file_that_another_run_is_writing_is_refused_and_free_once_that_is_killed(tmp_path, workers):
+    out, code = (
+        tmp_path / "x.jsonl",
+        """
+import sys, time
+from rangym.evaluation.grid import run_grid
+
+def work(job):
+    if job["n"] == 1:
+        time.sleep(600)
+    return {"square": job["n"] ** 2}
+
+run_grid(work, [{"row": "test", "n": n} for n in range(6)], sys.argv[1], workers=int(sys.argv[2]))
+""",
+    )
+    other = subprocess.Popen([sys.executable, "-c", code, str(out), workers], stderr=subprocess.DEVNULL)
+    try:
+        assert _within(120, lambda: len(read(out).rows) == (1 if workers == "1" else 5)), "it wrote no row"
+        written = out.read_bytes()
+        with pytest.raises(WrongValue, match="out: a file that no other run is writing wanted, got .*x.jsonl"):
+            run_grid(square, JOBS, out)
+        assert out.read_bytes() == written and other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
+    stored, computed = run_grid(square, JOBS, out)
+    assert computed == (5 if workers == "1" else 1) and len(stored.rows) == 6 and not stored.torn
 
 
 @pytest.mark.parametrize("backend", ["threading", "multiprocessing"])

@@ -6,6 +6,7 @@ stopping rule or sixty rounds of training can amplify: there the sample's mean a
 processor are held to the first where they meet it, and to the second otherwise.
 """
 
+import functools
 import json
 import math
 from collections import defaultdict
@@ -24,7 +25,8 @@ from rangym.evaluation.papers.reproduce import ROWS, measured
 from rangym.evaluation.papers.rows import Rows
 from rangym.evaluation.problems.cefl_orchestration.orchestrate import run_job as orchestrated
 from rangym.evaluation.problems.noma_allocation.federated import run_job as federated
-from rangym.evaluation.runner import jobs_of, plain
+from rangym.evaluation.protocol import plain_values
+from rangym.evaluation.runner import jobs_of
 from rangym.evaluation.versions import versions
 from rangym.policies import make, words
 
@@ -40,6 +42,8 @@ SLOW = {
 """Kinds of rows that take seconds each: the sample of all files shall take less than a minute."""
 TIMED = {"timing", "effort"}
 """Kinds of rows that hold times."""
+
+plain = functools.partial(plain_values, name="row", gaps=True)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from rangym.evaluation import Benchmark, Results, evaluate
 from rangym.evaluation.columns import GAP, aligned
 from rangym.evaluation.report import write_html
 from rangym.evaluation.statistics import holm, paired_difference
-from rangym.evaluation.summary import detail_table, main_table, p_value, summarise, summarise_all, text_report
+from rangym.evaluation.summary import detail_table, main_table, notes, p_value, summarise, summarise_all, text_report
 from rangym.policies import Predictor
 
 CELL = "rangym/CellAssociation-v0"
@@ -89,6 +89,25 @@ def test_numbers_of_a_summary_by_hand(results):
     assert [lines[p].p_adjusted for p in ("oracle", "bad", "random")] == pytest.approx(list(holm(raw)))
     assert lines["bad"].metrics["ping_pong"] == 0.5  # of the one episode that has it
     assert lines["bad"].terms == pytest.approx({"utility": 3.9, "handover": -1.0})
+
+
+@pytest.mark.parametrize(
+    ("policies", "against", "said"),
+    [
+        (("random", "bad", "good", "oracle"), None, "good"),  # the best of three that are no oracles
+        (("random", "bad", "good", "oracle"), "good", None),  # named beforehand
+        (("random", "bad", "good", "oracle"), "bad", None),
+        (("good", "oracle"), None, None),  # no choice
+        (("good",), None, None),
+    ],
+)
+def test_a_comparator_chosen_on_the_same_traces_is_said_to_be(results, policies, against, said):
+    episodes = tuple(row for row in results.episodes if row["policy"] in policies)
+    summary = summarise(Results(episodes, results.bounds, ()).comparison(), against)
+    found = [note for note in notes(summary) if note.startswith("winner's curse")]
+    assert len(found) == (said is not None)
+    assert said is None or f"{said} is the comparator because it did best on these very traces" in found[0]
+    assert (text_report(summary).count("winner's curse") == 1) == (said is not None)
 
 
 def test_best_known_values_give_a_marked_score_and_no_regret(results):

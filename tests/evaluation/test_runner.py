@@ -1,15 +1,17 @@
 """evaluate(): pairing, independence, resumption, refusals."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
 from rangym.envs.core import Trace
+from rangym.envs.errors import WrongValue
 from rangym.evaluation import Benchmark, Results, cards, evaluate, identity
 from rangym.evaluation.bounds import Bound
 from rangym.evaluation.episode import make_env
-from rangym.evaluation.protocol import parse_seeds, seed_range, training_seeds
+from rangym.evaluation.protocol import parse_seeds, plain_values, seed_range, training_seeds
 from rangym.policies import registry
 from rangym.policies.base import Knowledge, Policy, Random
 from rangym.policies.registry import Entry
@@ -208,6 +210,18 @@ def test_what_the_scenario_does_not_allow_is_refused_before_any_trace(word, name
 def test_a_table_of_all_policies_shows_what_one_of_them_refuses():
     results = evaluate(None, Benchmark("rangym/QosClustering-v0", "tiny", [0]))
     assert results.episodes and any("trained on 'small'" in problem for problem in results.problems)
+
+
+def test_rows_and_overrides_are_jsons_own_types():
+    given = {"a": np.float64(2), "b": (np.arange(2), True), "c": {"d": None, "e": np.bool_(False)}}
+    assert plain_values(given, "row") == {"a": 2.0, "b": [[0, 1], True], "c": {"d": None, "e": False}}
+    for bad in (math.nan, np.array([1.0, -np.inf])):
+        with pytest.raises(WrongValue, match="row: c: d: plain values .* wanted, got"):
+            plain_values({"c": {"d": bad}}, "row")
+    gaps = plain_values({"c": {"d": math.nan}, "e": np.array([1.0, -np.inf])}, "row", gaps=True)
+    assert gaps == {"c": {"d": None}, "e": [1.0, None]}
+    with pytest.raises(WrongValue, match="row: f"):  # no gap: it is no number at all
+        plain_values({"f": object()}, "row", gaps=True)
 
 
 @pytest.mark.parametrize(

@@ -134,7 +134,7 @@ def test_a_forecaster_lifts_lda():
 
 
 def test_predict_gives_each_lane_its_own_learner():
-    env = gym.make_vec(CELL, num_envs=3, scenario="tiny", vectorization_mode="vector_entry_point")
+    env = gym.make_vec(CELL, num_envs=3, scenario="tiny", autoreset_mode="SameStep")
     obs, _ = env.reset(seed=0)
     policy = registry.make("lda").bind(Task.of(env, Knowledge.MODEL), 0)
     state = None

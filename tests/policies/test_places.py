@@ -12,7 +12,7 @@ from rangym.baselines.cell_association import learn_map as command
 from rangym.envs.errors import WrongCall
 from rangym.policies import Task, make
 from rangym.policies.algorithms.association.assignment import optimal_assignment
-from rangym.policies.cell_association.learned_map import SHIPPED, LearnedMap, learn_map
+from rangym.policies.cell_association.learned_map import SHIPPED, LearnedMap, learn_map, learned_map
 
 ENV = "rangym/CellAssociation-v0"
 SYSTEM = "rangym.envs.cell_association.system:CellAssociation"
@@ -155,6 +155,26 @@ def test_the_command_writes_a_map_that_the_policy_takes(tmp_path, capsys):
         with pytest.raises(SystemExit):
             command.main(["--out", str(out), wrong])
         assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("city", ["munich", "florence"])
+def test_the_map_of_a_city_forecasts_what_ues_receive_there(city):
+    env = gym.make(ENV, scenario=city, horizon=40).unwrapped
+    env.reset(seed=7)
+    trace = env.trace
+    found = learned_map(city, Task.of(env)).at(trace.slots["user_position_m"].astype(float))
+    np.testing.assert_array_equal(found, trace.slots["sinr_db"])
+
+
+def test_a_citys_map_is_of_that_city_only(tmp_path):
+    env = gym.make(ENV, scenario="munich", horizon=5)
+    for word in ("map_forecast:map=munich", "ppo_place:agent=0,map=munich"):
+        policy = make(word)
+        assert [file.name for file in policy.data_files()][-1] == "munich.npz"
+        policy.reset(Task.of(env), np.random.default_rng(0))
+        assert policy.act(env.reset(seed=0)[0]).shape == (40,)
+    with pytest.raises(WrongCall, match="of 18 cells in 600 m wanted, got .*urban_map.npz of 6 cells in 800 m"):
+        make("map_forecast").reset(Task.of(env), np.random.default_rng(0))
 
 
 def test_wrong_maps_are_refused(tmp_path):

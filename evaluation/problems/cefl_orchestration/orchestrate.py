@@ -185,10 +185,10 @@ def spelled(study: OrchestratedStudy, word: str, work: Iterable[Row] = ()) -> st
 
 
 def _identity(study: OrchestratedStudy, word: str) -> Job:
-    """The code behind a policy's rows, and its files where it has any."""
+    """The code behind a policy's rows, and the files of the policy and of the data set where there are any."""
     policy = study.policy(word)
     code = identity.code_of(__name__, identity.EPISODE, type(policy))
-    files = identity.files_of(policy.data_files())
+    files = identity.files_of([*policy.data_files(), *study.data_files()])
     return {"code": code, "files": files} if files else {"code": code}
 
 

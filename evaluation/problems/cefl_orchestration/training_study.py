@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rangym.envs.cefl_orchestration.training import TrainedRounds
+from rangym.envs.cefl_orchestration.training import TrainedRounds, TrainingSettings
 from rangym.envs.core import SystemEnv, Trace
 from rangym.envs.errors import WrongValue
-from rangym.envs.params import Overrides, check, ranged
+from rangym.envs.learning.datasets import files_of
+from rangym.envs.params import Overrides, check, derive, ranged
 from rangym.evaluation import identity
 from rangym.evaluation.episode import Episode, episode_rng, make_env
 from rangym.evaluation.grid import Job, Row
@@ -64,6 +66,11 @@ class OrchestratedStudy:
     def env(self, **overrides: object) -> SystemEnv:
         """CeflOrchestration with the study's rounds."""
         return make_env(ENV_ID, self.scenario, {**self.overrides, **overrides, "horizon": self.rounds})
+
+    def data_files(self) -> Sequence[Path]:
+        """The files of the data set."""
+        settings = derive({"training": TrainingSettings()}, "training", self.training)
+        return list(files_of(settings.dataset, settings.dataset_path).values())
 
     def policy(self, word: str) -> Policy:
         """The policy of a word, refused where it is one of another environment."""

@@ -20,12 +20,12 @@ from pathlib import Path
 import numpy as np
 
 from rangym.envs.errors import WrongValue
-from rangym.envs.learning.datasets import load_once
+from rangym.envs.learning import datasets
 from rangym.envs.params import Range
 from rangym.evaluation import studies
 from rangym.evaluation.forms import COUNT, DICTIONARY, FAILED, NUMBER, TEXT, form, holding, of
 from rangym.evaluation.grid import Job, Row, Stored, run_grid
-from rangym.evaluation.identity import code_of
+from rangym.evaluation.identity import code_of, files_of
 from rangym.evaluation.problems.noma_allocation.federated_training import (
     ALL_SERVED,
     METHODS,
@@ -64,7 +64,7 @@ def trained(row: Mapping[str, object]) -> str:
 
 def run_job(job: Job) -> Row:
     """`train` for a job of the grid."""
-    return train(**{name: value for name, value in job.items() if name != "code"})
+    return train(**{name: value for name, value in job.items() if name not in ("code", "files")})
 
 
 @dataclass(frozen=True)
@@ -105,11 +105,14 @@ def federated(
     """
     seeds, tuning_seeds = tuple(seeds), tuple(tuning_seeds)
     _check(study, methods, concentrations, allocations, learning_rates, seeds, tuning_seeds)
-    players = [type(registry.make(a.policy)) for a in allocations if a.policy != ALL_SERVED]
-    code = code_of(__name__, *players)
+    players = {a.policy: registry.make(a.policy) for a in allocations if a.policy != ALL_SERVED}
+    code = code_of(__name__, *map(type, players.values()))
+    data = list(datasets.files_of(study.dataset, study.dataset_path).values())
+    files = {name: files_of([*data, *policy.data_files()]) for name, policy in players.items()}
+    files[ALL_SERVED] = files_of(data)
 
     def done(jobs: Iterable[Job], title: str) -> tuple[Stored, int]:
-        all_jobs = [{**job, "code": code} for job in jobs]
+        all_jobs = [{**job, "code": code, "files": files[job["allocation"]["policy"]]} for job in jobs]
         return run_grid(run_job, all_jobs, out, workers=workers, title=title, form=trained)
 
     tuning = trials(study, methods, concentrations, learning_rates, tuning_seeds)
@@ -222,7 +225,7 @@ def _check(
     for allocation in allocations:
         if allocation.policy != ALL_SERVED:
             allocation.env(study)
-    load_once(study.dataset, study.dataset_path)  # its files may be missing
+    datasets.load_once(study.dataset, study.dataset_path)  # its files may be missing
 
 
 def _problem(row: Row) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rangym.envs.core import SystemEnv, Trace
 from rangym.envs.errors import WrongValue
-from rangym.envs.learning.datasets import load_once
+from rangym.envs.learning.datasets import content_of, load_once
 from rangym.envs.learning.federated import ClientData, FederatedTraining, Network
 from rangym.envs.learning.partition import Partition, dirichlet_partition
 from rangym.envs.params import check, nearest, ranged
@@ -111,7 +111,7 @@ class Population:
 
 
 @functools.lru_cache(maxsize=2)  # jobs come by seed and concentration
-def _population(study: str, concentration: float, seed: int) -> Population:
+def _population(study: str, concentration: float, seed: int, content: tuple[str, ...]) -> Population:
     from rangym.policies.algorithms.clusters.dirichlet import class_profiles
     from rangym.policies.algorithms.clusters.spectral import MAX_CLUSTERS, cluster_points
 
@@ -165,7 +165,8 @@ def train(
     from threadpoolctl import threadpool_limits  # comes with scikit-learn
 
     shared = FederatedStudy(**_tuples(study))
-    population = _population(json.dumps(study, sort_keys=True), concentration, seed)
+    content = content_of(shared.dataset, shared.dataset_path)
+    population = _population(json.dumps(study, sort_keys=True), concentration, seed, content)
     with threadpool_limits(1):  # the matrices are small: threads cost ten times what they gain
         return _train(shared, population, method, Allocation(**allocation), learning_rate, seed)
 

@@ -11,15 +11,16 @@ a head for each cell cannot be told apart, and the ridge matters more than any o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rangym.envs.errors import WrongValue
-from rangym.envs.log_tables import Progress, Table, seconds, tables
-from rangym.envs.qos_clustering.kpi_logs import GNETTRACK_NO_RSRP, GNETTRACK_TIME
+from rangym.envs.logs.files import Progress, tables
+from rangym.envs.logs.table import Table
+from rangym.envs.logs.values import numbers, texts, times
+from rangym.envs.qos_clustering.kpi_logs import GNETTRACK_NO_RSRP
 from rangym.evaluation.problems.qos_clustering.sharing_study import Samples, SharingStudy, study
 
 METHODS = ("global", "local", "exact", "bcd")
@@ -27,6 +28,12 @@ WINDOW_S, MAX_GAP_S = 10.0, 2.0
 RATE_FLOOR_KBPS = 10.0
 NUM_CELLS, MIN_DRIVES, FOLDS = 12, 4, 5
 MEASURED = ("SNR", "RSRP", "RSRQ", "CQI")
+COLUMNS = {
+    "Timestamp": times(),
+    "State": texts(lambda text: text == "D", False),
+    "NetworkMode": texts(lambda text: float(text == "5G"), 0.0),
+    **dict.fromkeys((*MEASURED, "DL_bitrate", "RAWCELLID"), numbers()),
+}
 
 
 def drive_study(
@@ -72,22 +79,18 @@ def drive_samples(path: str | Path, progress: Progress | None = None) -> Samples
 
 def _windows(table: Table) -> list[tuple[int, NDArray, NDArray]]:
     """Cell, inputs (9) and targets (3) of every ten seconds of a visit that ten more seconds follow."""
-    table.require(
-        ("Timestamp", "DL_bitrate", "RAWCELLID", "NetworkMode", "State", *MEASURED), "those of G-NetTrack Pro wanted"
-    )
-    time = np.array(
-        table.column("Timestamp", lambda text: seconds(datetime.strptime(text, GNETTRACK_TIME)), GNETTRACK_TIME)
-    )
+    table.require(COLUMNS, "those of G-NetTrack Pro wanted")
+    found = table.read(COLUMNS).values
+    time = found["Timestamp"]
     order = np.argsort(time, kind="stable")
     last = order[np.append(np.diff(time[order]) > 0, True)]  # of each second
-    columns = {name: table.numbers(name)[last] for name in (*MEASURED, "DL_bitrate", "RAWCELLID")}
-    columns["5G"] = np.array(table.column("NetworkMode", lambda text: float(text == "5G"), "a name"))[last]
-    loading = np.array(table.column("State", lambda text: text == "D", "a letter"))[last]
+    columns = {name: found[name][last] for name in (*MEASURED, "DL_bitrate", "RAWCELLID")}
+    columns["5G"], loading = found["NetworkMode"][last], found["State"][last]
     used = loading & ~np.isnan(columns["SNR"]) & (columns["RSRP"] > GNETTRACK_NO_RSRP) & (columns["RAWCELLID"] > 0)
     time, columns = time[last][used], {name: values[used] for name, values in columns.items()}
     rate = np.log(columns["DL_bitrate"] + RATE_FLOOR_KBPS)
     new = (np.diff(columns["RAWCELLID"]) != 0) | (np.diff(time) > MAX_GAP_S)
-    found = []
+    windows = []
     for visit in np.split(np.arange(len(time)), np.flatnonzero(new) + 1):
         if not len(visit):
             continue
@@ -97,8 +100,8 @@ def _windows(table: Table) -> list[tuple[int, NDArray, NDArray]]:
             x = [rate[now].mean(), rate[now].std(), rate[now[-1]], columns["SNR"][now].std()]
             x += [columns[name][now].mean() for name in (*MEASURED, "5G")]
             y = [rate[later].mean(), columns["SNR"][later].mean(), columns["RSRP"][later].mean()]
-            found.append((int(columns["RAWCELLID"][now[0]]), np.array(x), np.array(y)))
-    return found
+            windows.append((int(columns["RAWCELLID"][now[0]]), np.array(x), np.array(y)))
+    return windows
 
 
 def _scaled(values: NDArray) -> NDArray:

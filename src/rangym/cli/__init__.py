@@ -23,7 +23,8 @@ COMMANDS = {
     "federated": ("rangym.cli.federated", "clustered federated learning over NOMA"),
     "orchestrate": ("rangym.cli.orchestrate", "real models trained as policies of CeflOrchestration decide"),
     "render": ("rangym.cli.render", "an episode as an animated GIF"),
-    "trace": ("rangym.cli.trace", "measured traces from drive logs, recorded days from KPI logs"),
+    "map": ("rangym.cli.map", "radio maps from logs or by ray tracing, days from KPI logs"),
+    "trace": ("rangym.cli.trace", "the former name of `map import`"),
     "cluster": ("rangym.cli.cluster", "which cells of recorded days should share a predictor"),
 }
 

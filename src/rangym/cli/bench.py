@@ -20,7 +20,7 @@ a stopped run goes on where it was.
 
 --full runs every scenario that has a table, about an hour on two cores. --published runs the tables
 of README, about ten minutes on two cores, and writes their rows alone into DIR/published.jsonl. --map adds
-the scenario `measured` on a radio map of yours (see `rangym trace import`)."""
+the scenario `measured` on a radio map of yours (see `rangym map import`)."""
 EXAMPLE = "  rangym bench\n  rangym bench --full --map map.npz --out results --workers 4"
 PUBLISHED = Path("published") / "bench.jsonl"
 """README's rows, in the folder of `rangym.evaluation`; they are in the repository, not in the package."""

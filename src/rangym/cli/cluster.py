@@ -18,7 +18,7 @@ clusters and beta a predictor. NLL is held out: the mean of -ln p of what came, 
 Gaussians that heads fitted to all other days predict; a file of less than two days is held out by halves.
 Only heads are held out: the network of --predictor has seen the file's first half."""
 EXAMPLE = """\
-  rangym trace import logs/ --kind qos --out days.npz
+  rangym map import logs/ --kind qos --out days.npz
   rangym cluster days.npz
   rangym cluster days.npz --beta 0.05 --predictor network/small.npz"""
 
@@ -26,7 +26,7 @@ EXAMPLE = """\
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     from rangym.evaluation.amounts import number
 
-    parser.add_argument("file", metavar="FILE.npz", help="days made by `rangym trace import --kind qos`")
+    parser.add_argument("file", metavar="FILE.npz", help="days made by `rangym map import --kind qos`")
     parser.add_argument("--predictor", metavar="FILE", help="one that `rangym pretrain --days` made (default: linear)")
     weight = number(float, low=0)
     parser.add_argument("--lam", type=weight, default=0.002, help="weight of the cut (default: %(default)s)")

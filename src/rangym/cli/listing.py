@@ -36,12 +36,12 @@ def _scenarios(env_id: str) -> list[list[str]]:
     rows = []
     for scenario, params in problem(env_id).system_class.scenarios.items():
         same = [other for other, known in seen if known is params]
-        rows.append([scenario, f"= {same[0]}" if same else _sizes(params)])
+        rows.append([scenario, f"= {same[0]}" if same else sizes(params)])
         seen.append((scenario, params))
     return rows
 
 
-def _sizes(params) -> str:
+def sizes(params) -> str:
     """The counts of a scenario, and what tells it from others: ``10 UEs, 6 cells, 200 slots, mobility``."""
     import dataclasses
 
@@ -52,5 +52,5 @@ def _sizes(params) -> str:
     counts = [f"{v} {k.removeprefix('num_')}" for k, v in fields.items() if k.startswith("num_") and v is not None]
     words = [f"{fields['horizon']} slots"] if fields.get("horizon") is not None else []
     words += [str(fields[k]) for k in ("law",) if k in fields]
-    words += [f"needs {k}" for k in ("map", "days") if k in fields and fields[k] is None]
+    words += [f"needs {k}" if fields[k] is None else f"{k} {fields[k]}" for k in ("map", "days") if k in fields]
     return ", ".join(counts + words)

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     parser.add_argument("name", help="small (22-64-64-32, inputs appended) or paper (22-256-256-128)")
     parser.add_argument("--out", type=new_folder, metavar="FOLDER", required=True, help="where files go")
-    parser.add_argument("--days", metavar="FILE.npz", help="recorded days, made by `rangym trace import --kind qos`")
+    parser.add_argument("--days", metavar="FILE.npz", help="recorded days, made by `rangym map import --kind qos`")
     parser.add_argument(
         "--epochs", type=number(int, low=1), help="passes over the training rows (default: the recipe's)"
     )
