@@ -372,7 +372,7 @@ def test_the_picture_of_a_place_is_a_command(tmp_path):
 
     first, other = tmp_path / "first.png", tmp_path / "other.png"
     main(["--out", str(first)]), main(["--map-seed", "1", "--out", str(other)])
-    assert imread(first).shape == (352, 1040, 3) and (imread(first) != imread(other)).mean() > 0.1
+    assert imread(first).shape[:2] == (352, 1040) and (imread(first) != imread(other)).mean() > 0.1
 
 
 def test_the_picture_of_an_episode_is_tinted_by_the_strongest_cell():
