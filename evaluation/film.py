@@ -66,7 +66,7 @@ def write_gif(frames: Sequence[NDArray], path: str | Path, fps: int = 10, width:
     # One palette for all: a frame then holds only what has changed since the one before. Each colour counts once, so
     # that the white of the paper does not outweigh the dots on it.
     some = [np.asarray(images[k]).reshape(-1, 3) for k in sorted({0, len(images) // 2, len(images) - 1})]
-    palette = Image.fromarray(np.unique(np.concatenate(some), axis=0)[None]).quantize(COLOURS)
+    palette = Image.fromarray(np.unique(np.concatenate(some), axis=0)[None]).quantize(COLOURS, Image.Quantize.MAXCOVERAGE)
     first, *others = (image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images)
     buffer = io.BytesIO()
     moving = {"save_all": True, "append_images": others, "duration": round(1000 / fps), "loop": 0}
