@@ -9,9 +9,9 @@ still depend on nothing but the frame. A system whose ``draw`` asks for no panel
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.collections import PolyCollection
     from matplotlib.figure import Figure
     from matplotlib.text import Text
+    from matplotlib.typing import ColorType
 
 # Paul Tol's "bright" scheme and grey: told apart by colour-blind readers too.
 PALETTE = ("#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE", "#AA3377", "#BBBBBB")
@@ -32,6 +33,8 @@ PADS_PT = (38.0, 30.0, 8.0, 24.0)
 """Room around a panel's axes, in points: ticks on the left, ticks and their unit below, right, title above."""
 POINTS_PER_INCH = 72.0
 
+Style: TypeAlias = dict[str, Any]
+"""Keyword arguments of matplotlib."""
 Place = tuple[float, float, float, float]
 """Left, bottom, right and top of a panel, as shares of the figure's width and height."""
 
@@ -45,7 +48,7 @@ def colors(count: int) -> list:
     return list(colormaps["turbo"](np.linspace(0.06, 0.94, count)))
 
 
-def ink_on(color: Any) -> str:
+def ink_on(color: ColorType) -> str:
     """Black or white, whichever is read better on ``color``: the greater contrast ratio of WCAG 2."""
     from matplotlib.colors import to_rgb
 
@@ -253,7 +256,7 @@ def title(axes: Axes, text: str, pad_pt: float = 6.0) -> Text:
     return axes.set_title(text, loc="left", fontsize=10, y=1.0, pad=pad_pt)
 
 
-def legend(axes: Axes, marks: Sequence[Mapping[str, Any]], **where: Any) -> None:
+def legend(axes: Axes, marks: Sequence[Style], **where: Any) -> None:
     """What marks mean, without a frame: ``{"label": "handover", "color": FLASH}``, a line by default."""
     from matplotlib.lines import Line2D
 
@@ -261,18 +264,18 @@ def legend(axes: Axes, marks: Sequence[Mapping[str, Any]], **where: Any) -> None
     axes.legend(handles=handles, frameon=False, **{"fontsize": 8, **where})
 
 
-def disc(label: str, face: Any, edge: Any = "none", width: float = 1.8) -> dict[str, Any]:
+def disc(label: str, face: ColorType, edge: ColorType = "none", width: float = 1.8) -> Style:
     """A disc or, with an edge, a ring in a `legend`."""
     outline = {"markerfacecolor": face, "markeredgecolor": edge, "markeredgewidth": width if edge != "none" else 0.0}
     return {"label": label, "linestyle": "none", "marker": "o", "markersize": 7.5, **outline}
 
 
-def bar(label: str, color: Any) -> dict[str, Any]:
+def bar(label: str, color: ColorType) -> Style:
     """A bar in a `legend`."""
     return {"label": label, "color": color, "linewidth": 5.0, "solid_capstyle": "butt"}
 
 
-def label(axes: Axes, x: float, y: float, text: str, color: Any) -> None:
+def label(axes: Axes, x: float, y: float, text: str, color: ColorType) -> None:
     """A name on a marker of ``color`` that is large enough for it."""
     axes.text(
         x, y, text, ha="center", va="center_baseline", fontsize=7, fontweight="bold", color=ink_on(color), zorder=9
@@ -330,7 +333,14 @@ def reward_curve(figure: Figure, place: Place, rewards: Sequence[float], horizon
     return axes
 
 
-def load_bars(figure: Figure, place: Place, load: NDArray, fill: Any, names: tuple[str, str], least_top: float) -> Axes:
+def load_bars(
+    figure: Figure,
+    place: Place,
+    load: NDArray,
+    fill: ColorType | list[ColorType],
+    names: tuple[str, str],
+    least_top: float,
+) -> Axes:
     """How many users each cell or node has; ``names`` are the title and the unit below."""
     which = np.arange(len(load))
     top = least_top * 2.0 ** np.ceil(np.log2(max(1.05 * load.max() / least_top, 1.0)))  # changes seldom

@@ -48,7 +48,7 @@ class Slots(Generic[P, S, D]):
             raise WrongValue(f"options['trace'] is one Trace or a sequence of {self.lanes}, got {_describe(given)}")
         for x in {id(x): x for x in traces}.values():
             x.check(self.system.shapes, self.system.reveal, self.system.horizon)
-            self.system.check_trace(x)
+            self.system.check_trace(x.beginning())
         return self._start(Trace.stack(traces))
 
     def _start(self, trace: Trace) -> dict[str, Array]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 
 from rangym.envs.errors import WrongType, WrongValue
 from rangym.envs.files import read_whole, whole
+from rangym.envs.memory import require_memory
 
 Array: TypeAlias = NDArray[Any]
 """An array of real numbers, whatever their dtype."""
@@ -50,6 +53,11 @@ class Trace:
         """Number of slots in which a decision is taken, T."""
         return len(next(iter(self.slots.values()))) - 2
 
+    @property
+    def fields(self) -> set[str]:
+        """Names of all fields."""
+        return {*self.constants, *self.slots}
+
     def slot(self, t: int) -> Slot:
         """The constants and the fields of slot t."""
         return {**self.constants, **{f: v[t] for f, v in self.slots.items()}}
@@ -67,10 +75,20 @@ class Trace:
             slots[f] = np.concatenate([values[:cut], other.slots[f][cut:]])
         return Trace(self.constants, slots)
 
+    def materialise(self) -> Trace:
+        """The whole episode in memory: this trace, unless its slots are drawn when they are reached."""
+        return self
+
+    def beginning(self) -> Trace:
+        """A trace of at least three slots by which a replayed one is checked: here all of it."""
+        return self
+
     @staticmethod
     def stack(traces: Sequence[Trace]) -> Trace:
-        """Lanes side by side; one lane is a view, since a paper-sized trace takes gigabytes."""
+        """Lanes side by side; one lane is a view, and lanes drawn in blocks stay so."""
         first = traces[0]
+        if any(isinstance(x, _DrawnLater) for x in traces):
+            return _Lanes(traces)
         if len(traces) == 1:
             return Trace(
                 {f: v[None] for f, v in first.constants.items()}, {f: v[:, None] for f, v in first.slots.items()}
@@ -133,6 +151,132 @@ class Trace:
             return Trace(**parts)
         except Exception as error:  # zipfile, zlib and NumPy each raise their own kind for a torn file
             raise WrongValue(f"{path}: not a trace file ({type(error).__name__}: {error})") from error
+
+
+class _DrawnLater(Trace):
+    """A trace whose slots are not all in memory; ``slots`` brings them there, and keeps them."""
+
+    def __init__(self, constants: Mapping[str, Array], horizon: int) -> None:
+        object.__setattr__(self, "constants", {f: _read_only(f, v) for f, v in constants.items()})
+        object.__setattr__(self, "_horizon", horizon)
+
+    _horizon: int
+
+    @property
+    def horizon(self) -> int:
+        return self._horizon
+
+    @abstractmethod
+    def _fields(self, t: int) -> Slot:
+        """The slot fields of slot t."""
+
+    @property
+    def fields(self) -> set[str]:
+        return {*self.slot(0)}
+
+    def slot(self, t: int) -> Slot:
+        return {**self.constants, **self._fields(t)}
+
+    def public(self, t: int, reveal: Mapping[str, int]) -> Slot:
+        fields = {late: self._fields(max(t - late, 0)) for late in sorted(set(reveal.values()), reverse=True)}
+        seen = {f: fields[late][f] if t >= late else np.zeros_like(fields[late][f]) for f, late in reveal.items()}
+        return {**self.constants, **seen}
+
+    def beginning(self) -> Trace:
+        first = [self._fields(t) for t in range(3)]
+        return Trace(self.constants, {f: np.stack([x[f] for x in first]) for f in first[0]})
+
+    def check(self, shapes: Mapping[str, tuple[int, ...]], reveal: Mapping[str, int], horizon: int) -> None:
+        """Refuse a trace of other fields, shapes or horizon; later slots have the law of the first ones."""
+        self.beginning().check(shapes, reveal, 1)
+        if self.horizon != horizon:
+            raise WrongValue(f"trace: horizon {horizon} wanted, got {self.horizon}")
+
+    @cached_property
+    def slots(self) -> Mapping[str, Array]:  # type: ignore[override]
+        return self.materialise().slots
+
+    def splice(self, other: Trace, t: int, reveal: Mapping[str, int]) -> Trace:
+        return self.materialise().splice(other.materialise(), t, reveal)
+
+
+class StreamedTrace(_DrawnLater):
+    """An episode whose slots are drawn in blocks when they are reached, so its memory does not grow with the horizon.
+
+    Going on by a slot costs what drawing it costs; going back by more than one block starts again. Everything a `Trace`
+    does works, but ``slots`` draws the whole episode: walk through `slot` instead, or `materialise` once.
+    """
+
+    def __init__(
+        self, constants: Mapping[str, Array], horizon: int, blocks: Callable[[], Iterator[Mapping[str, Array]]]
+    ):
+        """``blocks()`` draws the slots 0..T + 1 from the start, the same at every call, as blocks of consecutive slots:
+        each a dictionary of arrays with a leading axis of its slots. It can be pickled if the trace shall be."""
+        super().__init__(constants, horizon)
+        object.__setattr__(self, "_blocks", blocks)
+        self._restart()
+
+    _blocks: Callable[[], Iterator[Mapping[str, Array]]]
+
+    def _restart(self) -> None:
+        self.__dict__.update(_running=self._blocks(), _kept=[], _drawn=0)
+
+    def _fields(self, t: int) -> Slot:
+        if not 0 <= t < self.horizon + 2:
+            raise IndexError(f"slot {t} of a trace with the slots 0..{self.horizon + 1}")
+        state = self.__dict__
+        if state["_kept"] and t < state["_kept"][0][0]:
+            self._restart()
+        while t >= state["_drawn"]:
+            fields = {f: _read_only(f, v) for f, v in next(state["_running"]).items()}
+            state["_kept"] = [*state["_kept"][-1:], (state["_drawn"], fields)]
+            state["_drawn"] += len(next(iter(fields.values())))
+        start, fields = next(block for block in reversed(state["_kept"]) if block[0] <= t)
+        return {f: v[t - start] for f, v in fields.items()}
+
+    def materialise(self) -> Trace:
+        """The whole episode in memory, drawn anew: the same bits. Refused where this machine's memory is too small."""
+        first = self._fields(0)
+        require_memory({"slots": self.horizon + 2, "entries of a slot": sum(v.size for v in first.values())})
+        slots = {f: np.empty((self.horizon + 2, *v.shape), v.dtype) for f, v in first.items()}
+        start = 0
+        for block in self._blocks():
+            for f, values in block.items():
+                slots[f][start : start + len(values)] = values
+            start += len(next(iter(block.values())))
+        return Trace(self.constants, slots)
+
+    def __getstate__(self) -> dict[str, object]:
+        """Without what is drawn: a copy starts again."""
+        return {"constants": self.constants, "_horizon": self._horizon, "_blocks": self._blocks}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state)
+        self._restart()
+
+
+class _Lanes(_DrawnLater):
+    """Lanes side by side of which one at least is drawn in blocks: each slot is stacked when it is asked for."""
+
+    def __init__(self, traces: Sequence[Trace]):
+        first = traces[0]
+        super().__init__({f: np.stack([x.constants[f] for x in traces]) for f in first.constants}, first.horizon)
+        object.__setattr__(self, "_traces", tuple(traces))
+
+    _traces: tuple[Trace, ...]
+
+    def _fields(self, t: int) -> Slot:
+        slots = [x.slot(t) for x in self._traces]
+        names = [f for f in slots[0] if f not in self.constants]
+        if len(slots) == 1:
+            return {f: slots[0][f][None] for f in names}
+        return {f: np.stack([x[f] for x in slots]) for f in names}
+
+    def materialise(self) -> Trace:
+        return Trace.stack([x.materialise() for x in self._traces])
+
+    def lane(self, b: int) -> Trace:
+        return self._traces[b]
 
 
 def _read_only(name: str, values: Array) -> Array:

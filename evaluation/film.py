@@ -18,6 +18,9 @@ from rangym.evaluation.progress import progress
 from rangym.policies import registry
 from rangym.policies.base import Policy
 
+COLOURS = 128
+"""Of a GIF; its format has room for twice as many, in files a third larger."""
+
 
 def check_extra() -> None:
     """Raise `MissingExtra` where matplotlib or Pillow is not installed; ask before an episode, not after it."""
@@ -36,8 +39,10 @@ def film(
     *,
     seed: int = 0,
     slots: int | None = None,
+    every: int = 1,
 ) -> list[NDArray]:
-    """Pictures (height, width, 3) uint8 after each of the first ``slots`` slots; the episode is that of `evaluate`."""
+    """Pictures (height, width, 3) uint8 after the first ``slots`` slots, or after ``every`` so many of them; the
+    episode is that of `evaluate`."""
     if isinstance(word, str):
         registry.entry(word, env_id)  # refuses an unknown one with the names of the environment's own
     policy = registry.make(word, scenario=scenario) if isinstance(word, str) else word
@@ -45,17 +50,26 @@ def film(
     registry.check_fits(policy, env.system)
     count = min(slots or env.system.horizon, env.system.horizon)
     steps = itertools.islice(Episode(env, policy, episode_rng(policy, seed), seed=seed), count)
-    return [np.asarray(env.render()) for _ in progress(steps, count, f"{policy.name}, {scenario}")]
+    done = progress(steps, count, f"{policy.name}, {scenario}")
+    return [np.asarray(env.render()) for t, _ in enumerate(done) if t % every == 0]
 
 
-def write_gif(frames: Sequence[NDArray], path: str | Path, fps: int = 10) -> Path:
-    """Write an endless animated GIF; needs Pillow."""
+def write_gif(frames: Sequence[NDArray], path: str | Path, fps: int = 10, width: int | None = None) -> Path:
+    """Write an endless animated GIF, ``width`` pixels wide or as wide as the frames; needs Pillow."""
     check_extra()
     from PIL import Image
 
-    pictures = [Image.fromarray(frame).convert("P", palette=Image.Palette.ADAPTIVE) for frame in frames]
-    buffer, first = io.BytesIO(), pictures[0]
-    moving = {"save_all": True, "append_images": pictures[1:], "duration": round(1000 / fps), "loop": 0}
+    images = [Image.fromarray(frame) for frame in frames]
+    if width is not None and width != images[0].width:
+        size = (width, round(images[0].height * width / images[0].width))
+        images = [image.resize(size, Image.Resampling.LANCZOS) for image in images]
+    # One palette for all: a frame then holds only what has changed since the one before. Each colour counts once, so
+    # that the white of the paper does not outweigh the dots on it.
+    some = [np.asarray(images[k]).reshape(-1, 3) for k in sorted({0, len(images) // 2, len(images) - 1})]
+    palette = Image.fromarray(np.unique(np.concatenate(some), axis=0)[None]).quantize(COLOURS)
+    first, *others = (image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images)
+    buffer = io.BytesIO()
+    moving = {"save_all": True, "append_images": others, "duration": round(1000 / fps), "loop": 0}
     first.save(buffer, format="GIF", optimize=True, **moving)
     write_whole(path, buffer.getvalue())
     return Path(path)

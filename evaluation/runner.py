@@ -238,7 +238,7 @@ class _Work:
         policy = copy.deepcopy(self.players[words.spell(job["policy"], job["options"])])
         own = {**overrides, **job["policy_overrides"]}
         env = make_env(job["env_id"], job["scenario"], own)
-        if {*trace.constants, *trace.slots} != set(env.system.shapes):
+        if trace.fields != set(env.system.shapes):
             if given is not None:
                 raise WrongValue(f"traces: {policy.name} needs fields that a trace recorded without it does not have")
             other = _drawn(job["env_id"], job["scenario"], json.dumps(own), json.dumps(job["files"]), seed)

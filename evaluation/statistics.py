@@ -46,6 +46,34 @@ def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
     return Interval(mean, mean - half, mean + half)
 
 
+def two_way_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
+    """Mean over agents and traces, ``values`` (agents, traces), every agent on every trace, with an interval for
+    another training on another trace.
+
+    Random effects of both and of their meeting, with the mean squares MS of the analysis of variance: the mean has the
+    variance (MS_agents + MS_traces - MS_rest) / (agents x traces), with Satterthwaite's degrees of freedom. Where the
+    rest outweighs one of the two, that one adds nothing: the interval is that of the other's means.
+    """
+    x = _finite(values, "values", 2)
+    _check_confidence(confidence)
+    if min(x.shape) < 2:
+        raise WrongValue(f"values: at least 2 agents and 2 traces wanted, got the shape {x.shape}")
+    agents, traces = x.shape
+    mean, by_agent, by_trace = x.mean(), x.mean(axis=1, keepdims=True), x.mean(axis=0, keepdims=True)
+    freedom = np.array([agents - 1, traces - 1, (agents - 1) * (traces - 1)])
+    squares = [traces * ((by_agent - mean) ** 2).sum(), agents * ((by_trace - mean) ** 2).sum()]
+    of_agents, of_traces, rest = np.array([*squares, ((x - by_agent - by_trace + mean) ** 2).sum()]) / freedom
+    used = np.array([of_agents, of_traces, -rest])
+    if min(of_agents, of_traces) < rest:
+        used = np.array([of_agents, 0.0, 0.0] if of_agents > of_traces else [0.0, of_traces, 0.0])
+    total = float(used.sum())
+    if total == 0:
+        return Interval(float(mean), float(mean), float(mean))
+    degrees = total**2 / float((used**2 / freedom).sum())
+    half = float(stats.t.ppf((1 + confidence) / 2, degrees) * np.sqrt(total / x.size))
+    return Interval(float(mean), float(mean) - half, float(mean) + half)
+
+
 def interquartile_mean(values: ArrayLike) -> float:
     """Mean of the middle half of all values, whatever their shape (a quarter, rounded down, is cut at each end)."""
     return float(stats.trim_mean(_finite(values, "values"), 0.25, axis=None))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from rangym.envs.rendering import (
     FLASH,
     INK,
     PALETTE,
+    Style,
     bar,
     colors,
     disc,
@@ -177,7 +178,7 @@ def _still_timeline(axes: Axes, p: CeflOrchestrationParams, end: float) -> None:
     axes.set_xlabel("s", fontsize=8, labelpad=1)
     axes.axhline(p.num_ues - 0.5, color=FAINT, linewidth=0.8)
     bars = [bar(name, color) for color, name in BARS]
-    where: dict[str, Any] = dict(loc="lower center", bbox_to_anchor=(0.45, 0.96), ncols=4, columnspacing=1.0)
+    where: Style = dict(loc="lower center", bbox_to_anchor=(0.45, 0.96), ncols=4, columnspacing=1.0)
     legend(axes, bars, fontsize=7, **where)
 
 
@@ -224,7 +225,7 @@ def _draw_rounds(figure: Figure, system: CeflOrchestration, frame: Shown, accura
         axes.set(xlim=(-0.5, system.horizon + 0.7), ylim=(0, end))
         axes.locator_params(axis="x", integer=True)
         axes.set_xlabel("round", fontsize=8, labelpad=1)
-        where: dict[str, Any] = dict(loc="lower right", bbox_to_anchor=(1.02, 0.95), ncols=3)
+        where: Style = dict(loc="lower right", bbox_to_anchor=(1.02, 0.95), ncols=3)
         where |= dict(handlelength=1.0, handletextpad=0.4, columnspacing=0.8)
         legend(axes, [bar(part, color) for part, color in PARTS], fontsize=7, **where)
         if line_end is not None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rangym.envs.cell_association.params import CellAssociationParams
+from rangym.envs.physics.random import box_muller
 
 USUAL_DELAY_SLOTS = 2.0
 """Up to here a delay may always scatter and be observed; where larger delays are drawn, up to the largest."""
@@ -154,6 +155,17 @@ def draw_delay_weights(delay_ms: NDArray, rat: NDArray, slot_s: float, rng: np.r
         if (cells := rat == legacy).any():
             weight[:, cells] = rng.uniform(low, high, (len(delay_ms), cells.sum())) - half[:, cells]
     return np.maximum(weight / (1e3 * slot_s), MIN_DELAY_SLOTS)
+
+
+def vary_delays(mean: NDArray, variation: float, bound: float, slots: int, rng: np.random.Generator) -> NDArray:
+    """Delays that scatter log-normally from slot to slot about ``mean`` ``(I, J)``, ``(slots, I, J)`` float32.
+
+    The factor is independent over slots, UEs and cells, with mean 1 and relative standard deviation ``variation``,
+    before delays beyond ``bound``, the observation's, are cut.
+    """
+    sigma = math.sqrt(math.log1p(variation**2))
+    factor = np.exp(sigma * box_muller(rng, (slots, *mean.shape)) - sigma**2 / 2.0)
+    return np.minimum(factor * mean, bound).astype(np.float32)
 
 
 def delay_bound_slots(rat: NDArray, slot_s: float) -> float:

@@ -198,7 +198,7 @@ def trace(
             continue
         batch, cell = steps[step]
         some = int(min(BATCH_RAYS, rays[cell] - batch * BATCH_RAYS))
-        total[cell] += some / rays[cell] * solve(scene, window, cells, cell, rays=some, depth=depth, seed=1 + step)
+        total[cell] += some / rays[cell] * solve(scene, window, cells, int(cell), rays=some, depth=depth, seed=1 + step)
         if keep is not None:
             write_whole(keep, packed({"what": what, "done": step + 1, "gain": total}))
     sight = np.stack([line_of_sight(scene, window, position) for position in cells.position_m])

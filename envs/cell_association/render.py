@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rangym.envs.cell_association.stream import is_streamed
 from rangym.envs.rendering import (
     FAINT,
     FLASH,
     GREY,
     INK,
+    Style,
     colors,
     dots,
     label,
@@ -49,13 +51,11 @@ def draw(figure: Figure, system: CellAssociation, frame: Frame[AssociationState,
 def _draw_map(
     figure: Figure, system: CellAssociation, frame: Frame[AssociationState, Array], palette: np.ndarray
 ) -> None:
-    cells, path = frame.trace.constants["cell_position_m"], frame.trace.slots["user_position_m"]
-    every = max(len(path) // 200, 1)
+    cells, users = frame.trace.constants["cell_position_m"], frame.trace.slot(frame.t)["user_position_m"]
     city = system.city
-    seen = np.concatenate([cells, path[::every].reshape(-1, 2)]) if city is None else city.corners_m()
-    limits = map_limits(seen)
+    limits = map_limits(_seen(system, frame, cells) if city is None else city.corners_m())
     axes = panel(figure, MAP, (system.params, limits), lambda axes: _still_map(axes, system, limits, palette))
-    cells, users = cells / 1000, path[frame.t] / 1000
+    cells, users = cells / 1000, users / 1000
     serving, crowd = frame.state["serving"], system.params.num_ues > 100
     served = serving >= 0
     moved = served & (frame.state["slots_since_ho"] == 0)
@@ -78,6 +78,14 @@ def _draw_map(
 
         draw_cells(axes, city, cells * 1000, palette)
     title(axes, f"slot {frame.t} of {system.horizon}, {int(moved.sum())} handovers")
+
+
+def _seen(system: CellAssociation, frame: Frame[AssociationState, Array], cells: np.ndarray) -> np.ndarray:
+    """Places that the map has to hold: the cells, and the ways of the UEs or, in a long episode, the whole square."""
+    if is_streamed(system.params):
+        return np.concatenate([cells, [[0.0, 0.0], [system.params.side_m] * 2]])
+    path = frame.trace.slots["user_position_m"]
+    return np.concatenate([cells, path[:: max(len(path) // 200, 1)].reshape(-1, 2)])
 
 
 def _still_map(
@@ -125,7 +133,7 @@ def draw_place(figure: Figure, place: Place, cell: int) -> None:
             figure.colorbar(image, ax=axes, shrink=0.7, label=unit)
 
 
-def _extent(place: Place) -> dict[str, Any]:
+def _extent(place: Place) -> Style:
     """How ``imshow`` puts a map [y, x] into kilometres, each grid point in the middle of its pixel."""
     step, points = place.step_m / 1000, place.sinr_db.shape[1]
     low, high = -step / 2, (points - 0.5) * step

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from rangym.envs.cell_association.params import SCENARIOS, CellAssociationParams
 from rangym.envs.cell_association.scenario import delay_bound_slots, sample_lanes
+from rangym.envs.cell_association.stream import is_streamed
 from rangym.envs.core import Array, Frame, Outcome, Slot, SystemModel, Trace
 from rangym.envs.errors import WrongValue
 from rangym.envs.physics.channel import shannon_rate_mbps
@@ -179,8 +180,9 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
 
     @classmethod
     def large_arrays(cls, params: CellAssociationParams) -> Sequence[Mapping[str, int]]:
-        cells = _with_sizes(params).num_cells
-        return ({"horizon": params.horizon, "num_ues": params.num_ues, "num_cells": cells},)
+        params = _with_sizes(params)
+        slot = {"num_ues": params.num_ues, "num_cells": params.num_cells}
+        return (slot if is_streamed(params) else {"horizon": params.horizon, **slot},)
 
     def data_files(self) -> Sequence[Path]:
         if not self.params.map:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rangym.envs.rendering import BLUE, dots, label, lines, load_bars, panel, quiet, reward_curve, title
+from rangym.envs.rendering import BLUE, Style, dots, label, lines, load_bars, panel, quiet, reward_curve, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,13 +56,13 @@ def _draw_map(figure: Figure, system: NodePlacement, frame: Frame[PlacementState
     title(axes, f"slot {frame.t} of {system.horizon}: nodes, and who serves where")
 
 
-def _field_style(side: float) -> dict[str, Any]:
+def _field_style(side: float) -> Style:
     low, high = FIELD_DB
     field = {"extent": (0, side, 0, side), "origin": "lower", "interpolation": "bilinear"}
     return {**field, "cmap": "Greys", "vmin": low, "vmax": high, "alpha": 0.55}
 
 
-def _rate_style() -> dict[str, Any]:
+def _rate_style() -> Style:
     from matplotlib.colors import LogNorm
 
     return {"cmap": "plasma", "norm": LogNorm(*RATES_MBPS, clip=True)}

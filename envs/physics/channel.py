@@ -96,15 +96,19 @@ UMI = PathLossModel(10.0, 32.4, 21.0, 22.4, 35.3, 21.3, 36.0)
 """Urban micro, street canyon: base stations at 10 m, below the roofs."""
 
 
-def correlated_shadowing_db(normal: NDArray, moved_m: NDArray, deviation_db: float, decorrelation_m: float) -> NDArray:
+def correlated_shadowing_db(
+    normal: NDArray, moved_m: NDArray, deviation_db: float, decorrelation_m: float, before_db: NDArray | None = None
+) -> NDArray:
     """Log-normal shadowing along a path: AR(1) over slots with correlation exp(-moved / decorrelation distance).
 
     Parameters
     ----------
     normal : standard normal variates ``(J, S, ...)``, S slots.
-    moved_m : distance moved from each slot to the next, ``(S - 1, ...)``.
+    moved_m : distance moved from each slot to the next, ``(S - 1, ...)``; with ``before_db`` from the slot before the
+        first on, ``(S, ...)``.
     deviation_db : stationary standard deviation.
     decorrelation_m : distance at which the correlation is 1/e (TR 38.901, section 7.4.4).
+    before_db : ``(J, ...)`` shadowing in the slot before the first one, from which the path goes on.
 
     Returns
     -------
@@ -112,10 +116,13 @@ def correlated_shadowing_db(normal: NDArray, moved_m: NDArray, deviation_db: flo
     """
     keep = np.exp(moved_m * (-1.0 / decorrelation_m))
     shadowing = np.empty_like(normal)
-    np.multiply(normal[:, 0], deviation_db, out=shadowing[:, 0])
-    np.multiply(normal[:, 1:], deviation_db * np.sqrt(1.0 - keep * keep), out=shadowing[:, 1:])
+    first = normal.shape[1] - len(keep)  # the first slot that has one before it
+    np.multiply(normal[:, :first], deviation_db, out=shadowing[:, :first])
+    np.multiply(normal[:, first:], deviation_db * np.sqrt(1.0 - keep * keep), out=shadowing[:, first:])
+    if before_db is not None:
+        shadowing[:, 0] += keep[0] * before_db
     for t in range(1, shadowing.shape[1]):
-        shadowing[:, t] += keep[t - 1] * shadowing[:, t - 1]
+        shadowing[:, t] += keep[t - first] * shadowing[:, t - 1]
     return shadowing
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +23,23 @@ def gauss_markov(mean: NDArray, deviation: NDArray, normal: NDArray, memory: flo
     -------
     ``(S, ...)`` in the dtype of ``normal``.
     """
+    return _scaled(mean, deviation, unit_gauss_markov(normal, memory))
+
+
+def unit_gauss_markov(normal: NDArray, memory: float, before: NDArray | None = None) -> NDArray:
+    """`gauss_markov` of mean 0 and deviation 1; with its value ``before`` ``(...)`` the first slot it goes on there."""
     drive = normal * normal.dtype.type(math.sqrt(1.0 - memory**2))
-    drive[0] = normal[0]
+    if before is None:
+        drive[0] = normal[0]
     # The deviation from the mean is a first-order linear filter of the noise.
-    unit = lfilter(np.ones(1, normal.dtype), np.array([1.0, -memory], normal.dtype), drive, axis=0)
-    return mean.astype(normal.dtype) + deviation.astype(normal.dtype) * unit
+    weights = np.ones(1, normal.dtype), np.array([1.0, -memory], normal.dtype)
+    if before is None:
+        return lfilter(*weights, drive, axis=0)
+    return lfilter(*weights, drive, axis=0, zi=before[None] * normal.dtype.type(memory))[0]
+
+
+def _scaled(mean: NDArray, deviation: NDArray, unit: NDArray) -> NDArray:
+    return mean.astype(unit.dtype) + deviation.astype(unit.dtype) * unit
 
 
 def fold(position: NDArray, side: float | NDArray) -> NDArray:
@@ -49,19 +62,18 @@ def fold(position: NDArray, side: float | NDArray) -> NDArray:
     return side - np.abs(around - side)
 
 
-def gauss_markov_walk(
-    uniform: NDArray,
-    normal: NDArray,
-    *,
-    side_m: float | NDArray,
-    slot_s: float,
-    mean_speed_mps: tuple[float, float],
-    speed_variance: tuple[float, float],
-    memory: float,
-    heading_sd: float,
-    speed_floor_mps: float | None = None,
-    samples: int = 1,
-) -> tuple[NDArray, NDArray]:
+def gauss_markov_walk(uniform: NDArray, normal: NDArray, **motion: Any) -> tuple[NDArray, NDArray]:
+    """A whole `GaussMarkovWalk`, whose parameters are ``uniform`` and ``motion``; ``normal`` as of its `advance`.
+
+    Returns
+    -------
+    position_m ``(1 + (S - 1) k, 2, ues)`` float64 (slot 0 is a place, not a way) and the distance moved from slot to
+    slot, ``(S - 1, ues)``.
+    """
+    return GaussMarkovWalk(uniform, **motion).advance(normal)
+
+
+class GaussMarkovWalk:
     """Motion with Gauss-Markov speed and heading from a uniform start, reflected at the borders of the square.
 
     Each UE has a mean speed, a speed variance (both uniform in their ranges) and a mean heading. The speed may be
@@ -71,62 +83,104 @@ def gauss_markov_walk(
     Parameters
     ----------
     uniform : uniform variates in [0, 1), ``(5, ues)``: two for the start, then mean speed, speed variance, heading.
-    normal : standard normal variates ``(S - 1, 2, ues)`` of speed and heading, S slots.
     side_m : side of the square, or ``(2, 1)`` sides of a rectangle.
     slot_s, mean_speed_mps, speed_variance, memory, heading_sd, speed_floor_mps : see `CellAssociationParams`.
     samples : positions wanted on the way of each slot, k: at 1/k, 2/k, ..., 1 of it.
-
-    Returns
-    -------
-    position_m ``(1 + (S - 1) k, 2, ues)`` float64 (slot 0 is a place, not a way) and the distance moved from slot to
-    slot, ``(S - 1, ues)``.
     """
-    mean = np.stack([_between(mean_speed_mps, uniform[2]), 2.0 * math.pi * uniform[4]])
-    speed_sd = np.sqrt(_between(speed_variance, uniform[3]))
-    deviation = np.stack([speed_sd, np.full_like(speed_sd, heading_sd)])
-    process = gauss_markov(mean, deviation, normal, memory)  # (S - 1, 2, ues)
-    speed, heading = process[:, 0], process[:, 1]
-    step = (speed if speed_floor_mps is None else np.maximum(speed, np.float32(speed_floor_mps))) * slot_s
-    path = np.empty((samples * len(normal) + 1, 2, uniform.shape[1]))
-    path[0] = side_m * uniform[:2]
-    pieces = path[1:].reshape(len(normal), samples, 2, -1)
-    pieces[:, :, 0], pieces[:, :, 1] = (step * np.cos(heading))[:, None], (step * np.sin(heading))[:, None]
-    if samples > 1:
-        pieces /= samples
-    return fold(np.cumsum(path, axis=0, out=path), side_m), np.abs(step)
+
+    def __init__(
+        self,
+        uniform: NDArray,
+        *,
+        side_m: float | NDArray,
+        slot_s: float,
+        mean_speed_mps: tuple[float, float],
+        speed_variance: tuple[float, float],
+        memory: float,
+        heading_sd: float,
+        speed_floor_mps: float | None = None,
+        samples: int = 1,
+    ):
+        self._side_m, self._slot_s, self._memory = side_m, slot_s, memory
+        self._floor, self._samples = speed_floor_mps, samples
+        self._mean = np.stack([_between(mean_speed_mps, uniform[2]), 2.0 * math.pi * uniform[4]])
+        speed_sd = np.sqrt(_between(speed_variance, uniform[3]))
+        self._deviation = np.stack([speed_sd, np.full_like(speed_sd, heading_sd)])
+        self._unit: NDArray | None = None
+        self._free = side_m * uniform[:2]  # where motion without borders would be
+
+    def advance(self, normal: NDArray) -> tuple[NDArray, NDArray]:
+        """Go on by n slots, with standard normal variates ``(n, 2, ues)`` of speed and heading.
+
+        Returns
+        -------
+        position_m ``(1 + n k, 2, ues)`` float64, from where the UEs stood on, and the distance moved in each slot,
+        ``(n, ues)``.
+        """
+        samples, slots = self._samples, len(normal)
+        unit = unit_gauss_markov(normal, self._memory, self._unit)
+        process = _scaled(self._mean, self._deviation, unit)  # (n, 2, ues)
+        speed, heading = process[:, 0], process[:, 1]
+        step = (speed if self._floor is None else np.maximum(speed, np.float32(self._floor))) * self._slot_s
+        path = np.empty((samples * slots + 1, *self._free.shape))
+        path[0] = self._free
+        pieces = path[1:].reshape(slots, samples, 2, -1)
+        pieces[:, :, 0], pieces[:, :, 1] = (step * np.cos(heading))[:, None], (step * np.sin(heading))[:, None]
+        if samples > 1:
+            pieces /= samples
+        np.cumsum(path, axis=0, out=path)
+        if slots:
+            self._free, self._unit = path[-1].copy(), unit[-1].copy()
+        return fold(path, self._side_m), np.abs(step)
 
 
-def random_waypoint_walk(
-    rng: np.random.Generator, slots: int, ues: int, *, side_m: float, slot_s: float, mean_speed_mps: tuple[float, float]
-) -> tuple[NDArray, NDArray]:
-    """Straight legs between uniform waypoints, without pauses, each UE at its own constant speed.
-
-    Parameters
-    ----------
-    rng : draws speeds and waypoints.
-    slots, ues : numbers S of slots and of UEs.
-    side_m : side of the square; a UE starts at a uniform position.
-    slot_s : length of a slot in seconds.
-    mean_speed_mps : range in which each UE draws its speed, m/s.
+def random_waypoint_walk(rng: np.random.Generator, slots: int, ues: int, **motion: Any) -> tuple[NDArray, NDArray]:
+    """A whole `RandomWaypointWalk` of S = ``slots`` slots, whose parameters are ``motion``.
 
     Returns
     -------
     As `gauss_markov_walk`: position_m ``(S, 2, ues)`` and the distance moved from slot to slot, ``(S - 1, ues)``.
     """
-    speed = rng.uniform(*mean_speed_mps, ues)
-    travelled = np.arange(slots)[:, None] * (speed * slot_s)  # (S, ues)
-    waypoints = rng.uniform(0.0, side_m, (8, 2, ues))
-    while True:
-        legs = np.hypot(*np.moveaxis(np.diff(waypoints, axis=0), 1, 0))
-        reached = np.concatenate([np.zeros((1, ues)), np.cumsum(legs, axis=0)])
-        if (reached[-1] >= travelled[-1]).all():
-            break
-        waypoints = np.concatenate([waypoints, rng.uniform(0.0, side_m, waypoints.shape)])
-    position = np.empty((slots, 2, ues))
-    for i in range(ues):
-        for axis in range(2):
-            position[:, axis, i] = np.interp(travelled[:, i], reached[:, i], waypoints[:, axis, i])
-    return position, np.diff(travelled, axis=0)
+    return RandomWaypointWalk(rng, ues, **motion).advance(rng, slots - 1)
+
+
+class RandomWaypointWalk:
+    """Straight legs between uniform waypoints, without pauses, each UE at its own constant speed.
+
+    Parameters
+    ----------
+    rng : draws the speeds.
+    ues : number of UEs.
+    side_m : side of the square; a UE starts at a uniform position.
+    slot_s : length of a slot in seconds.
+    mean_speed_mps : range in which each UE draws its speed, m/s.
+    """
+
+    def __init__(
+        self, rng: np.random.Generator, ues: int, *, side_m: float, slot_s: float, mean_speed_mps: tuple[float, float]
+    ):
+        self._side_m, self._step = side_m, rng.uniform(*mean_speed_mps, ues) * slot_s
+        self._known = np.empty((0, 2, ues))  # where the UEs are and where they go, once they have started
+
+    def advance(self, rng: np.random.Generator, slots: int) -> tuple[NDArray, NDArray]:
+        """Go on by ``slots`` slots, n, with waypoints from ``rng``; returns as `GaussMarkovWalk.advance`, k = 1."""
+        ues = len(self._step)
+        travelled = np.arange(slots + 1)[:, None] * self._step  # (n + 1, ues)
+        waypoints = np.concatenate([self._known, rng.uniform(0.0, self._side_m, (8, 2, ues))])
+        while True:
+            legs = np.hypot(*np.moveaxis(np.diff(waypoints, axis=0), 1, 0))
+            reached = np.concatenate([np.zeros((1, ues)), np.cumsum(legs, axis=0)])
+            if (reached[-1] >= travelled[-1]).all():
+                break
+            waypoints = np.concatenate([waypoints, rng.uniform(0.0, self._side_m, waypoints.shape)])
+        position = np.empty((slots + 1, 2, ues))
+        for i in range(ues):
+            for axis in range(2):
+                position[:, axis, i] = np.interp(travelled[:, i], reached[:, i], waypoints[:, axis, i])
+        target = (reached < travelled[-1]).sum(axis=0)  # the first waypoint that is not yet behind
+        target = np.minimum(np.maximum(target, 1), len(reached) - 1)
+        self._known = np.stack([position[-1], waypoints[target, :, np.arange(ues)].T])
+        return position, np.diff(travelled, axis=0)
 
 
 def standing(uniform: NDArray, slots: int, *, side_m: float) -> tuple[NDArray, NDArray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,7 +92,7 @@ class StaticOracle(Policy):
                 "changes; use the policy 'hindsight'"
             )
         cap = task.model(CellAssociation).params.max_spectral_efficiency
-        self._cell = optimal_assignment(log_rates(trace, slice(1, 2), cap)[0]).cell
+        self._cell = optimal_assignment(log_rates(trace, [1], cap)[0]).cell
 
     def act(self, observation: Observation) -> NDArray:
         return self._cell
@@ -128,16 +129,16 @@ class Stages:
     weight: NDArray
 
 
-def log_rates(trace: Trace, slots: slice | NDArray, max_spectral_efficiency: float | None = None) -> NDArray:
+def log_rates(trace: Trace, slots: Iterable[int], max_spectral_efficiency: float | None = None) -> NDArray:
     """log10 of each empty cell's rate in Mbit/s in the given slots, (N, I, J) float64."""
-    sinr_db, bandwidth_mhz = trace.slots["sinr_db"][slots], trace.constants["bandwidth_mhz"]
-    return np.log10(shannon_rate_mbps(sinr_db, bandwidth_mhz, max_spectral_efficiency))
+    sinr_db = np.stack([trace.slot(int(t))["sinr_db"] for t in slots])
+    return np.log10(shannon_rate_mbps(sinr_db, trace.constants["bandwidth_mhz"], max_spectral_efficiency))
 
 
 def is_static(trace: Trace) -> bool:
     """Whether the SINR is the same in all slots 1..T."""
-    first, *later = trace.slots["sinr_db"][1:-1]
-    return all(np.array_equal(sinr_db, first) for sinr_db in later)
+    first = trace.slot(1)["sinr_db"]
+    return all(np.array_equal(trace.slot(t)["sinr_db"], first) for t in range(2, trace.horizon + 1))
 
 
 def stages_of(trace: Trace, max_spectral_efficiency: float | None = None) -> Stages:

@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import rangym
@@ -206,6 +207,29 @@ def test_render_writes_a_moving_gif(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert call("render", "a3", "--scenario", "tiny", "--slots", "3", "--out", "a.gif") == 0
     assert image.open(tmp_path / "a.gif").n_frames == 3
+    assert (
+        call("render", "a3", "--scenario", "tiny", "--slots", "7", "--every", "3", "--width", "200", "--out", "b.gif")
+        == 0
+    )
+    small = image.open(tmp_path / "b.gif")
+    assert (small.n_frames, small.size) == (3, (200, 112))  # after slots 1, 4 and 7
+
+
+def test_a_gif_keeps_rare_colours(tmp_path):
+    """A dot on paper and a whole gradient share one palette."""
+    image = pytest.importorskip("PIL.Image")
+    from rangym.evaluation.film import write_gif
+
+    frame = np.repeat(np.linspace(0, 255, 256).astype(np.uint8)[None, :, None], 256, axis=0).repeat(3, axis=2)
+    moved = frame.copy()
+    frame[10:14, 10:14], moved[20:24, 20:24] = (220, 20, 20), (20, 20, 220)
+    film = image.open(write_gif([frame, moved], tmp_path / "a.gif"))
+    shown = np.asarray(film.convert("RGB")).astype(int)
+    film.seek(1)
+    later = np.asarray(film.convert("RGB")).astype(int)
+    assert np.abs(shown[100] - frame[100]).max() <= 4  # the gradient
+    assert shown[11, 11, 0] - shown[11, 11, 1] > 100 and later[21, 21, 2] - later[21, 21, 1] > 100
+    assert np.ptp(shown[21, 21]) <= 8 and np.ptp(later[11, 11]) <= 8  # grey where no dot is
 
 
 @pytest.fixture

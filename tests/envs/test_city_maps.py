@@ -223,3 +223,26 @@ def test_other_tracks_run_in_a_city(tracks):
     env = gym.make(ENV_ID, scenario="florence", tracks=tracks, horizon=5)
     observation, _ = env.reset(seed=0)
     assert observation["position_m"].std() > 50
+
+
+def test_pictures_show_buildings_streets_and_cells(name, city):
+    pytest.importorskip("matplotlib")
+    from rangym.envs.cell_association.render_city import BUILT, draw_radio_map
+    from rangym.envs.rendering import colors, picture
+
+    env = gym.make(ENV_ID, scenario=name, render_mode="rgb_array", horizon=5)
+    env.reset(seed=0)
+    env.step(np.zeros(40, np.int64))
+    shown = env.render()
+
+    def share(color):
+        wanted = np.array([int(color[k : k + 2], 16) for k in (1, 3, 5)])
+        return (np.abs(shown.astype(int) - wanted).max(axis=2) <= 2).mean()
+
+    map_share = 0.3  # of the picture, roughly, with its margins
+    built = 1 - city.city.outdoor.mean()
+    assert 0.5 < share(BUILT) / (map_share * built) < 1.5
+    for color in colors(18)[12:]:  # the discs of the street cells and their bars
+        assert share("#" + "".join(f"{round(255 * c):02x}" for c in color[:3])) > 1e-4
+    both = picture(lambda figure: draw_radio_map(figure, city), (11, 5.2))
+    assert both.std() > 20

@@ -12,6 +12,7 @@ from rangym.evaluation.statistics import (
     mean_interval,
     normalised_score,
     paired_difference,
+    two_way_interval,
 )
 
 SAMPLE = np.array([2.1, 3.4, 1.9, 5.0, 2.8, 3.3, 4.1])
@@ -135,3 +136,31 @@ def test_scores_and_regret():
 def test_wrong_calls_say_what_is_wrong(call, says):
     with pytest.raises(ValueError, match=says):
         call()
+
+
+def test_two_way_interval_by_hand():
+    """2 agents on 3 traces: mean squares 6 and 8, of 1 and 2 degrees of freedom, and no rest: variance 14 / 6."""
+    found = two_way_interval([[1.0, 3.0, 5.0], [3.0, 5.0, 7.0]])
+    assert found.value == 4.0
+    degrees = 14.0**2 / (6.0**2 / 1 + 8.0**2 / 2)
+    assert found.half_width == pytest.approx(stats.t.ppf(0.975, degrees) * np.sqrt(14.0 / 6), rel=1e-12)
+
+
+@pytest.mark.parametrize("of_agents, of_traces, of_rest", [(1.0, 1.0, 1.0), (0.0, 1.0, 0.3), (1.0, 0.0, 0.3)])
+def test_two_way_intervals_cover_a_new_draw_of_agents_and_traces(of_agents, of_traces, of_rest):
+    rng, runs, hits = np.random.default_rng(0), 1000, 0
+    for _ in range(runs):
+        agents, traces = rng.normal(size=(10, 1)), rng.normal(size=(1, 20))
+        found = two_way_interval(of_agents * agents + of_traces * traces + of_rest * rng.normal(size=(10, 20)))
+        hits += found.low <= 0 <= found.high
+    assert 0.93 <= hits / runs <= 0.98
+
+
+def test_two_way_intervals_of_agents_that_do_not_differ_are_those_of_their_traces():
+    values = np.random.default_rng(0).normal(size=20)
+    found, wanted = two_way_interval([values] * 10), mean_interval(values)
+    assert (found.low, found.high) == pytest.approx((wanted.low, wanted.high))
+    assert two_way_interval(np.ones((3, 4))).half_width == 0
+    for wrong in ([1.0, 2.0], [[1.0, 2.0]], [[1.0], [2.0]], [[1.0, np.nan], [1.0, 2.0]]):
+        with pytest.raises(ValueError, match="values: .* wanted"):
+            two_way_interval(wrong)

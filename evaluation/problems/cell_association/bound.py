@@ -21,7 +21,7 @@ def bound(system: CellAssociation, trace: Trace) -> Bound:
     params, cap = system.params, system.params.max_spectral_efficiency
     slots_and_ues = params.horizon * params.num_ues
     if is_static(trace):
-        held = optimal_assignment(log_rates(trace, slice(1, 2), cap)[0])
+        held = optimal_assignment(log_rates(trace, [1], cap)[0])
         value, lower = held.bound / params.num_ues, held.value / params.num_ues
         return Bound(value, "certified", "exact: the slot optimum, held", lower)
     if params.handover_cost == "norm" and params.law != "volatile":
@@ -38,5 +38,5 @@ def bound(system: CellAssociation, trace: Trace) -> Bound:
 def _per_slot(trace: Trace, max_spectral_efficiency: float | None) -> float:
     """Sum over slots of the utility's exact optimum; in chunks, since all log rates of a paper trace take 2 GB."""
     end = trace.horizon + 1
-    chunks = (slice(t, min(t + SLOTS_AT_ONCE, end)) for t in range(1, end, SLOTS_AT_ONCE))
+    chunks = (range(t, min(t + SLOTS_AT_ONCE, end)) for t in range(1, end, SLOTS_AT_ONCE))
     return sum(per_stage_bound(log_rates(trace, slots, max_spectral_efficiency))[0] for slots in chunks)

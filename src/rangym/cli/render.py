@@ -27,6 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fps", type=number(int, low=1, high=50), default=10, help="frames a second (default: %(default)s)"
     )
+    parser.add_argument(
+        "--every", type=number(int, low=1), default=1, help="a frame after so many slots (default: %(default)s)"
+    )
+    parser.add_argument("--width", type=number(int, low=64, high=4096), help="pixels (default: as drawn, 800)")
     parser.add_argument("--out", type=new_file, required=True, metavar="FILE.gif", help="file to write")
 
 
@@ -38,8 +42,7 @@ def run(args: argparse.Namespace) -> int:
     check_extra()
     overrides = arguments.key_values(args.overrides, "--set")
     env_id = arguments.env_id(args.env)
-    frames = film(args.policy, env_id, args.scenario, overrides, seed=args.seed, slots=args.slots)
-    print(
-        f"{write_gif(frames, args.out, args.fps)}: {len(frames)} frames of {frames[0].shape[1]} x {frames[0].shape[0]}"
-    )
+    frames = film(args.policy, env_id, args.scenario, overrides, seed=args.seed, slots=args.slots, every=args.every)
+    file = write_gif(frames, args.out, args.fps, args.width)
+    print(f"{file}: {len(frames)} frames, {file.stat().st_size / 1000:,.0f} kB")
     return 0

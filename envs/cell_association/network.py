@@ -1,0 +1,174 @@
+"""UEs moving through a network: where they are, and the SINR of every cell there (laws ``mobility``, ``urban``).
+
+Every operation across lanes is elementwise, so a lane of many has the bits of a lane alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rangym.envs.cell_association import layout
+from rangym.envs.cell_association.params import CellAssociationParams
+from rangym.envs.cell_association.place import Place
+from rangym.envs.physics.channel import UMA, correlated_shadowing_db, sinr_db, thermal_noise_dbm
+from rangym.envs.physics.mobility import GaussMarkovWalk, RandomWaypointWalk, standing
+from rangym.envs.physics.random import box_muller
+
+Rngs: TypeAlias = Sequence[np.random.Generator]
+"""A generator for each lane."""
+
+
+class Walk(Protocol):
+    """The UEs of some lanes on their way, n UEs side by side."""
+
+    def advance(self, rngs: Rngs, slots: int) -> tuple[NDArray, NDArray]:
+        """Go on by S slots: positions in m ``(1 + S k, 2, n)`` from where the UEs stood on, distances ``(S, n)``.
+
+        With k = `samples` positions on the way of each slot; the distances are only needed, and only right, for k = 1.
+        """
+        ...
+
+
+def samples(params: CellAssociationParams) -> int:
+    """Positions wanted on the way of each slot."""
+    return params.slot_samples if params.law == "urban" else 1
+
+
+def start(params: CellAssociationParams, rngs: Rngs) -> Walk:
+    """The UEs of each lane where they start."""
+    kinds: dict[str, Callable[[CellAssociationParams, Rngs], Walk]] = {
+        "random_waypoint": _Waypoints,
+        "static": _Standing,
+        "gauss_markov": _GaussMarkov,
+    }
+    return kinds[params.motion](params, rngs)
+
+
+class _Waypoints:
+    def __init__(self, params: CellAssociationParams, rngs: Rngs):
+        p, self._samples = params, samples(params)
+        slot_s, speeds = p.slot_s / self._samples, p.mean_speed_mps
+        self._walks = [
+            RandomWaypointWalk(rng, p.num_ues, side_m=p.side_m, slot_s=slot_s, mean_speed_mps=speeds) for rng in rngs
+        ]
+
+    def advance(self, rngs: Rngs, slots: int) -> tuple[NDArray, NDArray]:
+        ways = [walk.advance(rng, slots * self._samples) for walk, rng in zip(self._walks, rngs, strict=True)]
+        where, moved = zip(*ways, strict=True)
+        return np.concatenate(where, axis=2), np.concatenate(moved, axis=1)
+
+
+class _Standing:
+    def __init__(self, params: CellAssociationParams, rngs: Rngs):
+        self._samples, self._side_m = samples(params), params.side_m
+        self._uniform = np.concatenate([rng.random((2, params.num_ues)) for rng in rngs], axis=1)
+
+    def advance(self, rngs: Rngs, slots: int) -> tuple[NDArray, NDArray]:
+        return standing(self._uniform, 1 + slots * self._samples, side_m=self._side_m)
+
+
+class _GaussMarkov:
+    def __init__(self, params: CellAssociationParams, rngs: Rngs):
+        p = params
+        self._walk = GaussMarkovWalk(
+            np.concatenate([rng.random((5, p.num_ues)) for rng in rngs], axis=1),
+            side_m=p.side_m,
+            slot_s=p.slot_s,
+            mean_speed_mps=p.mean_speed_mps,
+            speed_variance=p.speed_variance,
+            memory=p.motion_memory,
+            heading_sd=p.heading_sd,
+            speed_floor_mps=p.speed_floor_mps,
+            samples=samples(p),
+        )
+        self._ues = p.num_ues
+
+    def advance(self, rngs: Rngs, slots: int) -> tuple[NDArray, NDArray]:
+        normal = np.empty((slots, 2, len(rngs), self._ues), np.float32)
+        for k, rng in enumerate(rngs):
+            normal[:, :, k] = box_muller(rng, (slots, 2, self._ues))
+        return self._walk.advance(normal.reshape(slots, 2, -1))
+
+
+def on_maps(params: CellAssociationParams, places: Sequence[Place], where: NDArray) -> NDArray:
+    """SINR in dB, ``(J, T + 2, n)`` float32: the mean in dB over the positions on a slot's way; slot 0 has only one.
+
+    ``where`` ``(1 + (T + 1) k, 2, n)``; the n UEs are those of the lanes side by side.
+    """
+    steps, ues = samples(params), where.shape[2] // len(places)
+    x, y = where.astype(np.float32).transpose(1, 0, 2)
+    if all(one is places[0] for one in places):
+        level = places[0].sinr_at(x, y)  # (J, 1 + (T + 1) k, n)
+    else:
+        each = [slice(k * ues, (k + 1) * ues) for k in range(len(places))]
+        level = np.concatenate([p.sinr_at(x[:, own], y[:, own]) for p, own in zip(places, each, strict=True)], axis=2)
+    if steps == 1:
+        return level
+    mean = level[:, ::steps].copy()  # the place, or a slot's end
+    for k in range(1, steps):
+        mean[:, 1:] += level[:, k::steps]
+    mean[:, 1:] *= np.float32(1.0 / steps)
+    return mean
+
+
+class Shadowed:
+    """SINR with mixed path loss and a shadowing drawn along each UE's path, of lanes side by side.
+
+    Parameters
+    ----------
+    networks : of each lane.
+    """
+
+    def __init__(self, params: CellAssociationParams, rows: layout.Carriers, networks: Sequence[layout.Network]):
+        self._params, self._rows, self._networks = params, rows, networks
+        self._site = np.stack([n.constants["cell_position_m"][n.cell_of_row] for n in networks])  # (l, J, 2)
+        self._shadowing_db: NDArray | None = None  # (J, n) in the last slot drawn
+
+    def draw(self, rngs: Rngs, where: NDArray, moved: NDArray) -> NDArray:
+        """SINR in dB of the next S slots, ``(J, S, n)`` float32, at the places ``where`` ``(S, 2, n)``.
+
+        ``moved`` is the distance from each slot to the next: ``(S - 1, n)`` at first, ``(S, n)`` where there was a slot
+        before.
+        """
+        p, ues = self._params, self._params.num_ues
+        shape = (p.num_cells, len(where), len(rngs), ues)
+        normal = np.empty(shape, np.float32)
+        for k, rng in enumerate(rngs):
+            normal[:, :, k] = box_muller(rng, (shape[0], shape[1], ues))
+        level = correlated_shadowing_db(
+            normal.reshape(*shape[:2], -1),
+            moved.astype(np.float32),
+            p.shadowing_db,
+            p.shadowing_distance_m,
+            self._shadowing_db,
+        )
+        self._shadowing_db = level[:, -1].copy()
+        by_row = _channel(p, self._rows, self._site, where, level).reshape(shape)
+        by_cell = np.empty_like(by_row)
+        for k, network in enumerate(self._networks):
+            by_cell[network.cell_of_row, :, k] = by_row[:, :, k]
+        return by_cell.reshape(*shape[:2], -1)
+
+
+def _channel(
+    params: CellAssociationParams, rows: layout.Carriers, site: NDArray, where: NDArray, level: NDArray
+) -> NDArray:
+    """Clipped SINR in dB, ``(J, S, n)`` float32, rows in the order of the carriers, written into ``level``.
+
+    ``site`` ``(l, J, 2)``, ``where`` ``(S, 2, n)``, ``level`` ``(J, S, n)`` shadowing in dB; the n UEs are those of l
+    lanes side by side.
+    """
+    p = params
+    x, y = where.astype(np.float32).transpose(1, 0, 2)
+    site = np.repeat(site.astype(np.float32), x.shape[1] // len(site), axis=0)  # (n, J, 2)
+    for r, (ghz, dbm) in enumerate(zip(rows.carrier_ghz.tolist(), rows.power_dbm.tolist(), strict=True)):
+        dx, dy = x - site[:, r, 0], y - site[:, r, 1]
+        level[r] += dbm - UMA.mean_db(np.sqrt(dx * dx + dy * dy), ghz)
+    noise = [thermal_noise_dbm(mhz, p.noise_figure_db) for mhz in rows.bandwidth_mhz.tolist()]
+    for group in rows.groups:
+        level[group] = sinr_db(level[group], np.array(noise[group], np.float32))
+    return np.clip(level, p.sinr_floor_db, p.sinr_ceiling_db, out=level)
