@@ -18,9 +18,6 @@ from rangym.evaluation.progress import progress
 from rangym.policies import registry
 from rangym.policies.base import Policy
 
-COLOURS = 128
-"""Of a GIF; its format has room for twice as many, in files a third larger."""
-
 
 def check_extra() -> None:
     """Raise `MissingExtra` where matplotlib or Pillow is not installed; ask before an episode, not after it."""
@@ -63,10 +60,9 @@ def write_gif(frames: Sequence[NDArray], path: str | Path, fps: int = 10, width:
     if width is not None and width != images[0].width:
         size = (width, round(images[0].height * width / images[0].width))
         images = [image.resize(size, Image.Resampling.LANCZOS) for image in images]
-    # One palette for all: a frame then holds only what has changed since the one before. Each colour counts once, so
-    # that the white of the paper does not outweigh the dots on it.
-    some = [np.asarray(images[k]).reshape(-1, 3) for k in sorted({0, len(images) // 2, len(images) - 1})]
-    palette = Image.fromarray(np.unique(np.concatenate(some), axis=0)[None]).quantize(COLOURS, Image.Quantize.MAXCOVERAGE)
+    # One palette for all: a frame then holds only what has changed since the one before.
+    some = [np.asarray(images[k]) for k in sorted({0, len(images) // 2, len(images) - 1})]
+    palette = Image.fromarray(np.concatenate(some)).quantize(256, Image.Quantize.MAXCOVERAGE)  # rare colours, too
     first, *others = (image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images)
     buffer = io.BytesIO()
     moving = {"save_all": True, "append_images": others, "duration": round(1000 / fps), "loop": 0}

@@ -61,6 +61,7 @@ def write(folder: Path) -> int:
     files = [*ROOTS, *(str(p.relative_to(ROOT)) for p in sorted((ROOT / "docs").rglob("*.md")))]
     for file in files:
         text = relinked((ROOT / file).read_text(encoding="utf-8"), file)
+        text = text.replace("\n```csv\n", "\n```text\n")  # which Pygments does not know
         _write(folder / place(file), text + CONTENTS * (file == "README.md"))
     for name in ("CITATION.cff", "LICENSE"):
         shutil.copy(ROOT / name, folder)
@@ -82,6 +83,7 @@ def _write_examples(folder: Path) -> int:
         title = says.partition("\n")[0].rstrip(".")
         _write(folder / f"{script.stem}.md", f"# {script.stem}\n\n{says}\n\n```python\n{code}```\n")
         lines.append(f"- [{script.stem}]({script.stem}.md): {title}.")
+    lines += [f"- `{notebook.name}`: a notebook." for notebook in sorted((ROOT / "examples").glob("*.ipynb"))]
     hidden = "\n".join(["\n```{toctree}", ":hidden:", ":glob:", "", "*", "```"])
     _write(folder / "index.md", "\n".join(lines) + "\n" + (hidden if scripts else ""))
     return 1 + len(scripts)
