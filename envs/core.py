@@ -153,6 +153,7 @@ class SystemVectorEnv(VectorEnv[dict[str, Array], Array, Array]):
         self.scenario = None if isinstance(system, SystemModel) else scenario
         self._episode = Slots(self.system, num_envs)
         self._rngs: list[np.random.Generator] = []
+        self._all = np.ones(num_envs, dtype=bool)
         self.single_observation_space, self.single_action_space = (
             self._episode.observation_space,
             self.system.action_space,
@@ -207,7 +208,7 @@ class SystemVectorEnv(VectorEnv[dict[str, Array], Array, Array]):
         if self.autoreset_mode is AutoresetMode.SAME_STEP and any(self._episode.ended):
             info = {"final_obs": one_a_lane(obs, self.num_envs), "final_info": info}
             obs = self._episode.draw(self._rngs)
-        return obs, reward.copy(), terminated, truncated, masked(info, self.num_envs)
+        return obs, reward.copy(), terminated, truncated, masked(info, self._all)
 
     @property
     def action_masks(self) -> Callable[[], Array]:

@@ -22,12 +22,12 @@ def owned(tree: T) -> T:
     return cast(T, tree.copy()) if isinstance(tree, np.ndarray) else tree
 
 
-def masked(info: Mapping[str, object], lanes: int) -> dict[str, object]:
-    """Infos that every lane has, each with its mask; the arrays are the caller's own."""
+def masked(info: Mapping[str, object], mask: Array) -> dict[str, object]:
+    """Infos of the lanes in ``mask``, each with a copy of it; the arrays are the caller's own too."""
     found: dict[str, object] = {}
     for key, value in info.items():
-        found[key] = masked(value, lanes) if isinstance(value, Mapping) else np.array(value)
-        found[f"_{key}"] = np.ones(lanes, dtype=bool)
+        found[key] = masked(value, mask) if isinstance(value, Mapping) else np.array(value)
+        found[f"_{key}"] = mask.copy()
     return found
 
 

@@ -113,7 +113,7 @@ def _still_tiers(axes: Axes, p: CeflOrchestrationParams) -> None:
         axes.text(-0.03, y, name, ha="right", va="center", fontsize=9, color=INK)
     way = {"color": FLASH, "linewidth": 1.8}
     marks = [way | {"label": "last vector in"}, way | {"label": "last model out", "linestyle": "--"}]
-    star = disc("aggregator", FLASH, INK, 0.8) | {"marker": "*", "markersize": 11}
+    star = {**disc("aggregator", FLASH, INK, 0.8), "marker": "*", "markersize": 11}
     legend(axes, [*marks, star], loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=3)
     note = "area: data trained on   width: data moved   dotted: way of a UE's vector"
     axes.text(0.5, -0.52, note, ha="center", fontsize=8, color=INK)

@@ -120,7 +120,7 @@ def draw_place(figure: Figure, place: Place, cell: int) -> None:
     """The maps of one cell: where it has a line of sight, its shadowing and its SINR."""
     shadowing = float(np.abs(place.shadowing_db[cell]).max())
     maps = (
-        (f"cell {cell}: line of sight", place.line_of_sight[cell], "Greys_r", (0, 1), ""),
+        (f"cell {cell}: line of sight (white)", place.line_of_sight[cell], "Greys_r", (0, 1), ""),
         ("shadowing", place.shadowing_db[cell], "RdBu", (-shadowing, shadowing), "dB"),
         ("SINR, other cells at full load", place.sinr_db[cell], "viridis", (None, None), "dB"),
     )

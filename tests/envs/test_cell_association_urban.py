@@ -365,6 +365,16 @@ def test_the_picture_of_a_place_shows_its_maps_where_they_are():
     assert at_site.mean() > 20.0  # dB, within 20 m of its site
 
 
+def test_the_picture_of_a_place_is_a_command(tmp_path):
+    from matplotlib.image import imread
+
+    from rangym.evaluation.problems.cell_association.place_picture import main
+
+    first, other = tmp_path / "first.png", tmp_path / "other.png"
+    main(["--out", str(first)]), main(["--map-seed", "1", "--out", str(other)])
+    assert imread(first).shape[:2] == (352, 1040) and (imread(first) != imread(other)).mean() > 0.1
+
+
 def test_the_picture_of_an_episode_is_tinted_by_the_strongest_cell():
     env = SystemEnv("rangym.envs.cell_association.system:CellAssociation", "urban", "rgb_array", num_ues=1)
     env.reset(seed=0)

@@ -94,9 +94,9 @@ def test_a_programme_without_a_solution_raises():
 
 def test_what_is_almost_solved_makes_a_decision_and_proves_nothing(monkeypatch):
     given = instances.problem(6, 3, 3, True, seed=1)
-    exact, settings = fixed_reference(given), conic_program._settings.__wrapped__()  # one of its own
+    exact, settings = fixed_reference(given), conic_program._settings.__wrapped__(1e-8)  # its own
 
-    def impatient():
+    def impatient(regularization):
         settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = 1e-30  # never reached: it ends AlmostSolved
         return settings
 

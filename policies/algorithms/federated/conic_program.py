@@ -35,6 +35,10 @@ DUAL_MARGIN = 1e-7
 """Least share of a dual objective that is given away: the solver stops at 1e-8."""
 
 
+REGULARIZATIONS = (1e-8, 1e-7)
+"""CLARABEL's own, and one for a programme that it almost solves: there the last bits of the data decide."""
+
+
 class SolverError(RuntimeError):
     """The conic solver did not end with `Solved`."""
 
@@ -225,7 +229,7 @@ class ConicShape:
         return cost
 
     def solve(self, numbers: Numbers, prices: Numbers) -> ConicSolution:
-        """Minimise the prices; raises `SolverError` unless CLARABEL ends with `Solved`.
+        """Minimise the prices; raises `SolverError` unless CLARABEL ends with `Solved`, at the second try if need be.
 
         With `AlmostSolved` (a relative gap of 5e-5) the variables still make a decision, whose cost the formulas tell,
         but nothing is proved: the bound is minus infinity.
@@ -233,8 +237,13 @@ class ConicShape:
         matrix, right = self.matrices(numbers)
         nothing = sparse.csc_matrix((self.width, self.width))
         cost = self.cost(prices)
-        solver = clarabel.DefaultSolver(nothing, cost, matrix, right, self.cones, _settings())
-        found = solver.solve()
+        ends = (
+            clarabel.DefaultSolver(nothing, cost, matrix, right, self.cones, _settings(regularization)).solve()
+            for regularization in REGULARIZATIONS
+        )
+        found = first = next(ends)
+        if first.status != clarabel.SolverStatus.Solved:
+            found = next((end for end in ends if end.status == clarabel.SolverStatus.Solved), first)
         proved = found.status == clarabel.SolverStatus.Solved
         if not proved and found.status != clarabel.SolverStatus.AlmostSolved:
             raise SolverError(f"conic programme: status Solved wanted, got {found.status} after {found.iterations}")
@@ -254,8 +263,9 @@ def conic_shape(ues: int, stations: int, centres: int, choices: int, shared_rela
 
 
 @lru_cache(maxsize=1)
-def _settings() -> clarabel.DefaultSettings:
+def _settings(regularization: float) -> clarabel.DefaultSettings:
     settings = clarabel.DefaultSettings()
+    settings.static_regularization_constant = regularization
     settings.verbose = False
     settings.max_threads = 1
     settings.presolve_enable = False
