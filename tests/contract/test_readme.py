@@ -7,6 +7,7 @@ from pathlib import Path
 import gymnasium as gym
 import numpy as np
 
+import rangym
 from rangym.envs.registration import OURS
 from rangym.evaluation.identity import options_of
 from rangym.evaluation.results import Results
@@ -74,3 +75,8 @@ def test_the_versions_of_command_1_are_those_of_the_published_rows():
     for name in ("numpy", "scipy", "numba", "gymnasium"):
         assert {row["versions"][name] for row in rows} == {pinned[name]}
     assert not any("torch" in pin for pin in pins)
+
+
+def test_the_citation_is_of_this_version():
+    text = (ROOT / "CITATION.cff").read_text()
+    assert re.search(r"^version: (.+)$", text, re.M)[1] == rangym.__version__ and "rangym contributors" in text
