@@ -92,7 +92,8 @@ def action(space: gym.Space) -> str:
 def _comparison(summary: Summary) -> Iterable[str]:
     """What was compared, who is ahead in one sentence, the table, what its columns mean."""
     header, rows = main_table(summary)
-    yield f"### `{summary.comparison.scenario}`"
+    given = ", ".join(f"`{name}={value}`" for name, value in summary.comparison.overrides.items())
+    yield f"### `{summary.comparison.scenario}`" + (f", {given}" if given else "")
     yield f"{heading(summary)}."
     yield _verdict(summary)
     yield _table([*header], [[f"`{row[0]}`", *row[1:]] for row in rows])

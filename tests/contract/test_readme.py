@@ -20,13 +20,13 @@ README = (ROOT / "README.md").read_text()
 
 def test_every_cell_of_the_results_table_is_a_mean_of_the_published_rows():
     found = Results.load(ROOT / "evaluation/published/bench.jsonl").comparisons
-    comparisons = {(c.env_id.split("/")[1][:-3], c.scenario): c for c in found}
+    comparisons = {(c.env_id.split("/")[1][:-3], c.scenario, _given(c.overrides)): c for c in found}
     cells = 0
     for line in README.splitlines():
-        environment = re.match(r"\| (\w+) `(\w+)` \|", line)
+        environment = re.match(r"\| (\w+) `(\w+)`(?:, `(.+)`)? \|", line)
         if not environment:
             continue
-        c = comparisons[environment.groups()]
+        c = comparisons[environment.groups("")]
         for policy, value, half in re.findall(r"`(\w+)` (-?[\d.]+) ± ([\d.]+)", line):
             word = f"{policy}:tuned" if c.scenario in registry.tuned(policy) else policy  # as the benchmark asks
             options, _ = options_of(registry.make(word, scenario=c.scenario))
@@ -38,6 +38,10 @@ def test_every_cell_of_the_results_table_is_a_mean_of_the_published_rows():
         assert bound and c.bound_kind == "certified"
         np.testing.assert_allclose(c.bound().mean(), float(bound[1]), atol=5.01e-4)
     assert cells == 30
+
+
+def _given(overrides) -> str:
+    return ", ".join(f"{name}={value}" for name, value in overrides.items())
 
 
 def test_the_table_of_environments_has_their_spaces():
