@@ -8,6 +8,8 @@ from collections.abc import Sequence
 WIDTH = 80
 GAP = "  "
 NARROWEST_TEXT = 24
+NAMES = 32
+"""What names of rows take of a line at most where a table does not fit: longer ones are broken."""
 BAR = 10
 """Characters of a `scale`."""
 
@@ -28,13 +30,13 @@ def aligned(header: Sequence[str], rows: Sequence[Sequence[str]], align: str = "
         return _lines(table, align, width)
     keys = _width(_widths([row[:names] for row in table]))
     longest = max((_width([w]) for w in _widths([row[names:] for row in table])), default=0)
-    room = max(width - longest - len(GAP), NARROWEST_TEXT) if keys + len(GAP) + longest > width else keys
+    room = min(keys, max(width - longest - len(GAP), NARROWEST_TEXT), NAMES if names == 1 else keys)
     blocks: list[list[int]] = [[]]
-    used = min(keys, room)
+    used = room
     for k, w in enumerate(_widths(table)[names:], names):
         if blocks[-1] and used + len(GAP) + w > width:
             blocks.append([])
-            used = min(keys, room)
+            used = room
         blocks[-1].append(k)
         used += len(GAP) + w
     parts = []
