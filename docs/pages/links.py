@@ -16,6 +16,7 @@ PAGES = {
     "CHANGELOG.md": "changelog.md",
     "evaluation/published/federated_digits.md": "papers/federated_digits.md",
     "evaluation/published/orchestrated_digits.md": "papers/orchestrated_digits.md",
+    "envs/cell_association/maps/NOTICE.md": "city_maps.md",
     "CITATION.cff": "CITATION.cff",
     "LICENSE": "LICENSE",
 } | {f"envs/{name}/system.py": f"environments/{name}.md" for name, _ in OURS.values()}

@@ -1,12 +1,15 @@
-"""Pages that people write: those of this folder, README, CONTRIBUTING, CHANGELOG, and the example scripts."""
+"""Pages that people write: those of this folder, README and its like, and the example scripts."""
 
 import ast
 import shutil
 from pathlib import Path
 
 from pages.links import ROOT, place, relinked
+from pages.papers import STUDIES
+from rangym.envs.registration import OURS
+from rangym.evaluation.papers.paper import names
 
-ROOTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+ROOTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "envs/cell_association/maps/NOTICE.md")
 CONTENTS = """
 ```{toctree}
 :hidden:
@@ -20,9 +23,8 @@ concepts
 ```{toctree}
 :hidden:
 :caption: Environments
-:glob:
 
-environments/*
+ENVIRONMENTS
 ```
 
 ```{toctree}
@@ -37,9 +39,8 @@ examples/index
 ```{toctree}
 :hidden:
 :caption: Papers
-:glob:
 
-papers/*
+PAPERS
 ```
 
 ```{toctree}
@@ -50,10 +51,18 @@ commands/index
 reference/index
 comparison
 citing
+Radio maps of cities <city_maps>
 contributing
 changelog
 ```
 """
+
+
+def contents() -> str:
+    """The site's contents; papers under the names that `rangym reproduce` knows."""
+    environments = [f"environments/{name}" for name, _ in OURS.values()]
+    papers = [f"{name} <papers/{name.replace('-', '_')}>" for name in names()] + [f"papers/{name}" for name in STUDIES]
+    return CONTENTS.replace("ENVIRONMENTS", "\n".join(environments)).replace("PAPERS", "\n".join(papers))
 
 
 def write(folder: Path) -> int:
@@ -62,7 +71,7 @@ def write(folder: Path) -> int:
     for file in files:
         text = relinked((ROOT / file).read_text(encoding="utf-8"), file)
         text = text.replace("\n```csv\n", "\n```text\n")  # which Pygments does not know
-        _write(folder / place(file), text + CONTENTS * (file == "README.md"))
+        _write(folder / place(file), text + contents() * (file == "README.md"))
     for name in ("CITATION.cff", "LICENSE"):
         shutil.copy(ROOT / name, folder)
     for kind in ("gif", "png", "bib"):

@@ -68,10 +68,10 @@ class Reproduction:
         lines += ["", f"**{self.counts()}**", ""]
         lines += ["| # | claim | printed | reading | measured, 95 % interval | verdict |", "|---|---|---|---|---|---|"]
         for n, claim in enumerate(self.claims, 1):
-            first = f"| {n} | {claim.statement} ({claim.where}) | {claim.printed} |"
+            first = f"| {n} | {_cell(f'{claim.statement} ({claim.where})')} | {_cell(claim.printed)} |"
             for k, r in enumerate(claim.readings):
                 shown = f"**{r.verdict}**" if k == 0 else r.verdict
-                lines.append(f"{first if k == 0 else '| | | |'} {r.label} | {r.measured} | {shown} |")
+                lines.append(f"{first if k == 0 else '| | | |'} {_cell(r.label)} | {_cell(r.measured)} | {shown} |")
         lines += ["", "## Notes", ""]
         lines += [f"{n}. {claim.note}" for n, claim in enumerate(self.claims, 1) if claim.note]
         lines += ["", "## Readings", "", *(f"* **{name}**: {what}" for name, what in self.readings.items())]
@@ -91,3 +91,8 @@ class Reproduction:
         """``claims.md`` and ``claims.json`` in the folder ``out``."""
         write_whole(out / "claims.md", self.markdown().encode())
         write_whole(out / "claims.json", self.as_json().encode())
+
+
+def _cell(text: str) -> str:
+    """``text`` within one cell of a Markdown table, where a bar would begin the next."""
+    return text.replace("|", "\\|")

@@ -7,6 +7,7 @@ from pathlib import Path
 import gymnasium as gym
 import numpy as np
 
+import rangym
 from rangym.envs.registration import OURS
 from rangym.evaluation.identity import options_of
 from rangym.evaluation.results import Results
@@ -42,11 +43,12 @@ def test_every_cell_of_the_results_table_is_a_mean_of_the_published_rows():
 def test_the_table_of_environments_has_their_spaces():
     """The sizes of `small` as `gym.make` gives them."""
     pattern = (
-        r"^\| <img [^|]*\| \[(\w+)\]\((envs/\w+/system.py)\) \|[^|]*"
+        r"^\| \[(\w+)\]\((envs/\w+/system.py)\) \|[^|]*"
         r"\| (\d+) fields, (\d+) numbers \| `([^`]+)` \| ([^|]+) \|$"
     )
     rows = re.findall(pattern, README, re.M)
     assert [name for name, *_ in rows] == [name for _, name in OURS.values()]
+    assert re.findall(r"docs/pictures/(\w+).gif", README) == [folder for folder, _ in OURS.values()]
     for (name, file, fields, numbers, action, masks), (folder, _) in zip(rows, OURS.values(), strict=True):
         assert file == f"envs/{folder}/system.py" and (ROOT / file).exists()
         env = gym.make(f"rangym/{name}-v0", scenario="small")
@@ -73,3 +75,8 @@ def test_the_versions_of_command_1_are_those_of_the_published_rows():
     for name in ("numpy", "scipy", "numba", "gymnasium"):
         assert {row["versions"][name] for row in rows} == {pinned[name]}
     assert not any("torch" in pin for pin in pins)
+
+
+def test_the_citation_is_of_this_version():
+    text = (ROOT / "CITATION.cff").read_text()
+    assert re.search(r"^version: (.+)$", text, re.M)[1] == rangym.__version__ and "rangym contributors" in text

@@ -45,10 +45,8 @@ def wanted(document: Path) -> int:
     return count
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=[str(d.relative_to(ROOT)) for d in DOCUMENTS])
+@pytest.mark.parametrize("document", [d for d in DOCUMENTS if wanted(d)], ids=lambda d: str(d.relative_to(ROOT)))
 def test_every_block_of_a_page_runs(document, tmp_path):
-    if not wanted(document):
-        pytest.skip("no code")
     lines = run(document, tmp_path, {})
     assert len(lines) == wanted(document)
     if missing := [line for line in lines if line.startswith("LEFT OUT")]:

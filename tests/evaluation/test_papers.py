@@ -3,6 +3,7 @@
 import ast
 import json
 import lzma
+import re
 import sys
 from pathlib import Path
 
@@ -183,3 +184,11 @@ def test_a_quick_run_judges_every_claim(name, tmp_path):
     quick, full = (json.loads((where / folder / "claims.json").read_text()) for where in (tmp_path, PUBLISHED))
     assert [claim["where"] for claim in quick["claims"]] == [claim["where"] for claim in full["claims"]]
     assert quick["setting"][0].startswith("QUICK RUN")
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_row_of_claims_has_its_six_cells(name):
+    """A bar in a formula, as in P(|x| > d), would begin another cell and push the verdict off the page."""
+    text = (PUBLISHED / name.replace("-", "_") / "claims.md").read_text()
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(rows) > 20 and {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {7}
