@@ -45,6 +45,18 @@ RECIPES: dict[str, Recipe] = {
         hidden=(128, 128),
         kwargs=_SHARED,
     ),
+    "ppo_city": Recipe(
+        name="ppo_city",
+        algorithm="PPO",
+        policy="rangym.baselines.cell_association.per_ue:CityPpo",
+        env_id="rangym/CellAssociation-v0",
+        scenario="munich",
+        num_envs=8,  # x 40 UEs = 320 learners
+        total_steps=480_000,  # 30 updates, 5 episodes a lane
+        learning_rate=1e-3,
+        hidden=(128, 128),
+        kwargs=_SHARED,
+    ),
     "ppo_flat": Recipe(
         name="ppo_flat",
         algorithm="PPO",
@@ -80,6 +92,11 @@ AGENTS: dict[str, Entry] = {
     "ppo_place": Entry(
         "rangym.baselines.cell_association.per_place:PlacePpo",
         "the same with a learned map's forecast; trained on urban",
+        "agent",
+    ),
+    "ppo_city": Entry(
+        "rangym.baselines.cell_association.per_ue:CityPpo",
+        "PPO, one policy shared by all UEs; trained on munich",
         "agent",
     ),
     "ppo_flat": Entry(

@@ -236,6 +236,12 @@ class SharedPpo(Sb3Policy):
         return np.take_along_axis(order[0], rank[:, None], axis=1)[:, 0]
 
 
+class CityPpo(SharedPpo):
+    """`SharedPpo` trained on ``munich``, where each UE chooses among all 18 cells."""
+
+    recipe = "ppo_city"
+
+
 class FlatPpo(FlatPolicy):
     """PPO over the whole observation and all UEs at once: a negative result, trained as long as `SharedPpo`."""
 

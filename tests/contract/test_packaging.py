@@ -17,6 +17,7 @@ DATA = ("*.npz", "*.json", "*.html.j2", "NOTICE.md", "py.typed")
 
 
 NEGATIVE = {
+    "ppo_city",
     "ppo_cells_flat",
     "ppo_flat",
     "ppo_gap_myopic",

@@ -26,6 +26,7 @@ FORMS = {
     "static_oracle": {"law": "static"},
     # The sizes these agents were trained for.
     "ppo_shared": {"num_cells": 6},
+    "ppo_city": {"law": "measured", "map": "munich", "num_cells": None, "sinr_floor_db": -20.0, "noise": "none"},
     "ppo_flat": {"num_cells": 6, "num_ues": 10},
     "ppo_maskable": {"num_cells": 6, "num_ues": 10},
     # Those that know a place: it, with fewer UEs.
