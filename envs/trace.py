@@ -7,7 +7,6 @@ import io
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -192,9 +191,12 @@ class _DrawnLater(Trace):
         if self.horizon != horizon:
             raise WrongValue(f"trace: horizon {horizon} wanted, got {self.horizon}")
 
-    @cached_property
-    def slots(self) -> Mapping[str, Array]:  # type: ignore[override]
-        return self.materialise().slots
+    def __getattr__(self, name: str) -> Mapping[str, Array]:
+        """``slots``, when somebody asks for them."""
+        if name != "slots":
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        found = self.__dict__["slots"] = self.materialise().slots
+        return found
 
     def splice(self, other: Trace, t: int, reveal: Mapping[str, int]) -> Trace:
         return self.materialise().splice(other.materialise(), t, reveal)

@@ -124,8 +124,8 @@ def draw_day(settings: DaySettings, rng: np.random.Generator) -> Day:
     count = moments[..., 0].astype(np.int64)
     for i in np.flatnonzero(count.max(axis=0) < MIN_ROWS):
         raise WrongValue(
-            f"num_vehicles, sampling_s: at least {MIN_ROWS} rows in some period of every cell wanted, got "
-            f"{count[:, i].max()} in cell {i} with {s.num_vehicles} vehicles every {s.sampling_s:g} s"
+            f"num_cells, num_vehicles, sampling_s: at least {MIN_ROWS} rows in some period of every cell wanted, got "
+            f"{count[:, i].max()} in cell {i} of {count.shape[1]}, {s.num_vehicles} vehicles every {s.sampling_s:g} s"
         )
     mean, covariance = gaussians(carried_forward(moments, count >= MIN_ROWS))
     return Day(load, weight, mean, covariance, carried_forward(rows, count > 0), count)

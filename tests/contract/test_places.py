@@ -10,10 +10,18 @@ from rangym.cli import COMMANDS, _parser, main
 from rangym.evaluation.places import new_file, new_folder
 
 
-def _places(command) -> list[argparse.Action]:
-    """The arguments of a command that say where it writes."""
-    (commands,) = (a for a in _parser([command])._actions if isinstance(a, argparse._SubParsersAction))
-    return [a for a in commands.choices[command]._actions if a.type in (new_file, new_folder)]
+def _choices(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    return next((a.choices for a in parser._actions if isinstance(a, argparse._SubParsersAction)), {})
+
+
+def _parsers() -> dict[str, argparse.ArgumentParser]:
+    """Every command, or each action of one that has actions, in its words."""
+    own = {name: _choices(_parser([name]))[name] for name in COMMANDS}
+    return {
+        words: parser
+        for name, command in own.items()
+        for words, parser in ({f"{name} {a}": p for a, p in _choices(command).items()} or {name: command}).items()
+    }
 
 
 def _asked(command) -> dict[str, list[str]]:
@@ -26,25 +34,33 @@ def _asked(command) -> dict[str, list[str]]:
         "pretrain": ["small"],
         "reproduce": ["wkhm"],
         "render": ["random"],
-        "trace": ["import", "."],
+        "map import": ["."],
+        "map raytrace": ["munich"],
+        "trace import": ["."],
     }.get(command, [])
 
 
-PLACES = [(command, action) for command in COMMANDS for action in _places(command)]
+PLACES = [
+    (words, action)
+    for words, parser in _parsers().items()
+    for action in parser._actions
+    if action.type in (new_file, new_folder)  # the arguments that say where a command writes
+]
 IDS = [f"{command} {action.option_strings[0]}" for command, action in PLACES]
 
 
 def test_every_argument_that_names_a_place_is_known_as_one():
     found = {(command, action.dest) for command, action in PLACES}
     with_out = {"bench", "evaluate", "report", "tune", "train", "pretrain", "reproduce", "federated", "orchestrate"}
-    assert found == {(command, "out") for command in with_out | {"render", "trace"}} | {
+    with_out |= {"render", "map import", "map raytrace", "trace import"}
+    assert found == {(words, "out") for words in with_out} | {
         ("evaluate", "html"),
         ("tune", "save"),
+        ("map raytrace", "keep"),
     }
-    for command in COMMANDS:  # and there is no other of these names
-        (commands,) = (a for a in _parser([command])._actions if isinstance(a, argparse._SubParsersAction))
-        named = {a.dest for a in commands.choices[command]._actions} & {"out", "html", "save", "json", "csv"}
-        assert named == {dest for c, dest in found if c == command}
+    for words, parser in _parsers().items():  # and there is no other of these names
+        named = {a.dest for a in parser._actions} & {"out", "html", "save", "json", "csv", "keep"}
+        assert named == {dest for c, dest in found if c == words}
 
 
 @pytest.mark.parametrize(("command", "action"), PLACES, ids=IDS)
@@ -57,7 +73,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_work(command, acti
         wrong.append("/x.npz")
     others = [a.option_strings[0] for c, a in PLACES if c == command and a is not action and a.required]
     for place in wrong:
-        argv = [command, *_asked(command), *(w for name in others for w in (name, "fine.npz"))]
+        argv = [*command.split(), *_asked(command), *(w for name in others for w in (name, "fine.npz"))]
         with pytest.raises(SystemExit) as end:
             main([*argv, action.option_strings[0], place])
         out, err = capsys.readouterr()

@@ -43,7 +43,7 @@ def test_many_lanes_equal_single_environments_bit_for_bit(coding):
     """1,024 lanes at the paper's size: contractions that change their order with the lanes would show here."""
     kwargs = {"scenario": "congested", "action": coding, "horizon": 2, "switching_weight": 0.5}
     lanes = 1024
-    vector = gym.make_vec(ID, num_envs=lanes, autoreset_mode="SameStep", **kwargs)
+    vector = gym.make_vec(ID, num_envs=lanes, **kwargs)
     observations, _ = vector.reset(seed=50)
     vector.action_space.seed(0)
     actions = [vector.action_space.sample() for _ in range(2)]

@@ -27,9 +27,9 @@ def png(map_seed: int, cell: int) -> bytes:
 
     params = dataclasses.replace(SCENARIOS["urban"], map_seed=map_seed)
     drawn = place(params, np.random.default_rng())  # it belongs to ``map_seed``, not to a generator
-    content = io.BytesIO()
-    imsave(content, picture(lambda figure: draw_place(figure, drawn, cell), SIZE_IN), format="png")
-    return content.getvalue()
+    buffer = io.BytesIO()
+    imsave(buffer, picture(lambda figure: draw_place(figure, drawn, cell), SIZE_IN), format="png")
+    return buffer.getvalue()
 
 
 def main(words: Sequence[str] | None = None) -> None:
