@@ -10,6 +10,7 @@ import json
 import shlex
 import sys
 import time
+import zipfile
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -33,7 +34,7 @@ from rangym.baselines.recipe import Recipe
 from rangym.baselines.vec_adapter import Sb3VecEnv
 from rangym.envs.core import SystemVectorEnv
 from rangym.envs.errors import WrongType, WrongValue
-from rangym.envs.files import write_whole
+from rangym.envs.files import sole_user, write_whole
 from rangym.envs.registration import problem
 from rangym.evaluation.episode import Episode, make_env
 from rangym.evaluation.protocol import TUNING_SEEDS, training_seeds
@@ -91,15 +92,23 @@ class Learner:
     def _read_progress(self) -> None:
         if not (self._checkpoint.exists() and self._progress.exists()):
             raise WrongValue(f"{self.out} holds no checkpoint to resume from")
-        past = json.loads(self._progress.read_text(encoding="utf-8"))
-        if past["identity"] != self.identity:
-            raise WrongValue(f"{self.out} holds another run: {past['identity']} wanted, got {self.identity}")
-        self.curve, self.commands = past["curve"], past["commands"]
+        try:
+            past = json.loads(self._progress.read_text(encoding="utf-8"))
+            identity, self.curve, self.commands = past["identity"], list(past["curve"]), list(past["commands"])
+        except (ValueError, KeyError, TypeError) as error:
+            wrong = f"{type(error).__name__}: {error}"
+            raise WrongValue(f"{self._progress}: what this command keeps wanted, got {wrong}") from error
+        if identity != self.identity:
+            raise WrongValue(f"{self.out} holds another run: {identity} wanted, got {self.identity}")
 
     @one_thread()
     def run(self, progress: bool) -> Path:
-        recipe = self.recipe
         self.out.mkdir(parents=True, exist_ok=True)
+        with sole_user(self.out):
+            return self._train(progress)
+
+    def _train(self, progress: bool) -> Path:
+        recipe = self.recipe
         base = SystemVectorEnv(
             problem(recipe.env_id).system,
             recipe.num_envs,
@@ -111,7 +120,12 @@ class Learner:
         env = VecMonitor(Sb3VecEnv(self.policy_class.view(base)))
         algorithm = ALGORITHMS[recipe.algorithm]
         if self.curve:  # of a run to go on with
-            self.model = algorithm.load(self._checkpoint, env=env, device="cpu")
+            try:
+                self.model = algorithm.load(self._checkpoint, env=env, device="cpu")
+            except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+                raise WrongValue(
+                    f"{self._checkpoint}: a whole checkpoint of this command wanted, got {error}"
+                ) from error
             self.model.set_random_seed(self.seeds[0])
             self.curve = [point for point in self.curve if point["steps"] <= self.model.num_timesteps]
         else:

@@ -13,7 +13,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from rangym.envs.core import SystemVectorEnv
-from rangym.envs.errors import WrongValue
+from rangym.envs.errors import WrongType, WrongValue, shown
 from rangym.envs.infos import final_observations
 from rangym.envs.slicing import OwnReward, Slices, Slicing
 from rangym.policies.base import Observation
@@ -24,6 +24,8 @@ UNBOUNDED = float(np.finfo(np.float32).max)
 
 def require_same_step(env: VectorEnv) -> None:
     """Refuse a vector environment that does not reset in the step that ends an episode: every step is learned from."""
+    if not isinstance(env, VectorEnv):
+        raise WrongType(f"env: a vector environment, gym.make_vec(...), wanted, got {shown(env)}")
     mode = env.metadata.get("autoreset_mode")
     if mode is not AutoresetMode.SAME_STEP:
         wanted, got = AutoresetMode.SAME_STEP, getattr(mode, "value", mode)

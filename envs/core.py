@@ -142,8 +142,9 @@ class SystemVectorEnv(VectorEnv[dict[str, Array], Array, Array]):
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         **overrides: object,
     ):
-        if not isinstance(num_envs, int) or isinstance(num_envs, bool) or num_envs < 1:
-            raise WrongValue(f"num_envs: at least 1 lane wanted, got {shown(num_envs)}")
+        if not (count := count_of(num_envs)):
+            raise WrongValue(f"num_envs: an integer of at least 1 wanted, got {shown(num_envs)}")
+        num_envs = count
         self.render_mode = _checked_mode(render_mode, self.metadata["render_modes"])
         self.autoreset_mode = _checked_autoreset(autoreset_mode)
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}

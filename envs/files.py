@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import glob
 import io
 import os
@@ -16,10 +17,46 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rangym.envs.errors import UnreadableFile, shown
+from rangym.envs.errors import UnreadableFile, WrongValue, shown
 
 LEFT_OVER_S = 3600.0
 """A temporary file that nobody has written to for so long is one that a killed process has left behind."""
+
+
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+"""What a network file system without locks answers: there it is up to the user to start one run a file."""
+
+
+def claim(descriptor: int, wanted: str) -> None:
+    """Lock an open file or folder until it is closed, by whatever ends its process: so no lock is ever left over.
+
+    Raises `WrongValue`, which begins with ``wanted``, where another process has it.
+    """
+    if os.name != "posix":
+        return
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise WrongValue(f"{wanted}, which another run has") from None
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+
+
+@contextlib.contextmanager
+def sole_user(folder: Path) -> Iterator[None]:
+    """No other process that asks has ``folder`` inside the block."""
+    if os.name != "posix":
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        claim(descriptor, f"out: a folder that no other run is writing wanted, got {str(folder)!r}")
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager

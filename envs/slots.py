@@ -77,8 +77,9 @@ class Slots(Generic[P, S, D]):
             raise RuntimeError(f"the episode of {self.system.horizon} slots is over: call reset()")
         given = checked(action, self.system.action_space, self.action_space)
         decision = self.system.decode(given, self.state, self.public)
-        self.t += 1
-        self.state, outcome = self.system.transition(self.state, decision, self.trace.slot(self.t))
+        # All at once: what is interrupted before has not happened.
+        state, outcome = self.system.transition(self.state, decision, self.trace.slot(self.t + 1))
+        self.t, self.state = self.t + 1, state
         reward = np.zeros(self.lanes)
         for term in outcome.terms.values():
             reward = reward + term

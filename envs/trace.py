@@ -230,7 +230,14 @@ class StreamedTrace(_DrawnLater):
         if state["_kept"] and t < state["_kept"][0][0]:
             self._restart()
         while t >= state["_drawn"]:
-            fields = {f: _read_only(f, v) for f, v in next(state["_running"]).items()}
+            try:
+                block = next(state["_running"], None)
+            except BaseException:  # an interruption ends the stream: the next slot is drawn from the start
+                self._restart()
+                raise
+            if block is None:
+                raise self._too_short(state["_drawn"])
+            fields = {f: _read_only(f, v) for f, v in block.items()}
             state["_kept"] = [*state["_kept"][-1:], (state["_drawn"], fields)]
             state["_drawn"] += len(next(iter(fields.values())))
         start, fields = next(block for block in reversed(state["_kept"]) if block[0] <= t)
@@ -246,7 +253,12 @@ class StreamedTrace(_DrawnLater):
             for f, values in block.items():
                 slots[f][start : start + len(values)] = values
             start += len(next(iter(block.values())))
+        if start != self.horizon + 2:
+            raise self._too_short(start)
         return Trace(self.constants, slots)
+
+    def _too_short(self, got: int) -> WrongValue:
+        return WrongValue(f"blocks: {self.horizon + 2} slots in all wanted, got {got}")
 
     def __getstate__(self) -> dict[str, object]:
         """Without what is drawn: a copy starts again."""

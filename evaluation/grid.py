@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import functools
 import hashlib
 import json
@@ -14,20 +13,17 @@ import traceback
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from io import FileIO
 from pathlib import Path
 from typing import Any
 
 from rangym.envs.errors import WrongCall, WrongValue, shown
-from rangym.envs.files import write_whole
+from rangym.envs.files import claim, write_whole
 from rangym.evaluation.forms import Form
 from rangym.evaluation.progress import progress
 
 Job = dict[str, Any]
 Row = dict[str, Any]
 MOST_JOBS, MOST_WORKERS = 10**6, 10**4
-NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
-"""What a network file system without locks answers: there it is up to the user to start one run a file."""
 
 
 class WorkerLost(WrongCall, RuntimeError):
@@ -244,7 +240,9 @@ class _Appender:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._file = open(self._path, "ab", buffering=0)
             try:
-                _claim(self._file, self._path)
+                if self._path.is_file():  # a device or pipe is nobody's own
+                    wanted = "out: a file that no other run is writing wanted"
+                    claim(self._file.fileno(), f"{wanted}, got {str(self._path)!r}")
             except BaseException:
                 self._file.close()
                 raise
@@ -267,23 +265,9 @@ class _Appender:
 
     def __exit__(self, *error: object) -> None:
         if self._path is not None:
-            os.fsync(self._file.fileno())
+            if self._path.is_file():  # a device or pipe has no disk to reach
+                os.fsync(self._file.fileno())
             self._file.close()
-
-
-def _claim(file: FileIO, path: Path) -> None:
-    """Lock ``file`` until it is closed, by whatever ends its process: so no lock is ever left over."""
-    if os.name != "posix" or not path.is_file():  # a device or pipe is nobody's own
-        return
-    import fcntl
-
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise WrongValue(f"out: a file that no other run is writing wanted, got {str(path)!r}, which one is") from None
-    except OSError as error:
-        if error.errno not in NO_LOCKS:
-            raise
 
 
 def _ends_torn(path: Path) -> bool:

@@ -76,13 +76,15 @@ def summarise(comparison: Comparison, against: str | None = None) -> Summary:
     wanted = zero_policy(comparison.env_id, comparison.scenario)
     zero = wanted if wanted in rewards else None
     bound, lower = comparison.bound(), comparison.bound("lower")
+    has_score = bound is not None and zero is not None and _leaves_room(rewards[zero], bound)
+    has_score = has_score and comparison.bound_kind != "none"
     differences = {p: paired_difference(rewards[p], rewards[against]) for p in order if p != against}
     adjusted = dict(zip(differences, holm([d.p for d in differences.values()]), strict=True))
     lines = []
     for policy in order:
         row, values = comparison.first(policy), rewards[policy]
         score = None
-        if bound is not None and zero is not None and comparison.bound_kind != "none":
+        if has_score and bound is not None and zero is not None:
             score = mean_interval(normalised_score(values, float(rewards[zero].mean()), bound))
         upper = bound if comparison.bound_kind == "certified" else None
         lines.append(
@@ -104,6 +106,11 @@ def summarise(comparison: Comparison, against: str | None = None) -> Summary:
             )
         )
     return Summary(comparison, against, chosen_here, zero, tuple(lines))
+
+
+def _leaves_room(zero: np.ndarray, bound: np.ndarray) -> bool:
+    """Whether the policy that scores 0 stays below the bound, rounding apart."""
+    return bool(bound.mean() - zero.mean() > 1e-9 * max(1.0, abs(bound.mean())))
 
 
 def summarise_all(results: Results, against: str | None = None) -> list[Summary]:
@@ -165,7 +172,10 @@ def notes(summary: Summary) -> list[str]:
         if summary.zero is None:
             found.append(f"score: needs {zero_policy(c.env_id, c.scenario)} among the policies.")
         else:
-            found.append(f"score: 0 is the mean of {summary.zero}, 1 the bound{_mark(c)}.")
+            what = f"0 is the mean of {summary.zero}, 1 the bound{_mark(c)}"
+            if not any(line.score for line in summary.policies):
+                what = f"none, since {summary.zero} reaches the bound"
+            found.append(f"score: {what}.")
         if c.bound_kind == "certified":
             found.append("regret: bound minus reward; no decisions, hindsight included, gain more.")
     else:

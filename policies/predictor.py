@@ -61,6 +61,8 @@ class Predictor(Policy):
         return copy.copy(self)
 
     def reset(self, task: Task, rng: np.random.Generator) -> None:
+        if not self.flat and isinstance(getattr(self.model, "observation_space", None), Box):
+            raise WrongType("flat: True wanted, since the model was trained on one vector (flat=True), got False")
         self._flatten = Flatten(task.observation_space) if self.flat else None
         self._unflatten = self._action_map(task) if self.flat else None
         self._state: tuple[NDArray, ...] | None = None

@@ -91,7 +91,7 @@ class _GaussMarkov:
         normal = np.empty((slots, 2, len(rngs), self._ues), np.float32)
         for k, rng in enumerate(rngs):
             normal[:, :, k] = box_muller(rng, (slots, 2, self._ues))
-        return self._walk.advance(normal.reshape(slots, 2, -1))
+        return self._walk.advance(normal.reshape(slots, 2, len(rngs) * self._ues))
 
 
 def on_maps(params: CellAssociationParams, places: Sequence[Place], where: NDArray) -> NDArray:

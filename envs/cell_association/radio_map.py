@@ -158,6 +158,11 @@ class RadioMap:
     @staticmethod
     def parse(path: str | Path, data: bytes) -> RadioMap:
         """The map of what `save` wrote at ``path``."""
+        if not data.startswith(b"PK"):
+            raise WrongValue(
+                f"{path}: a radio map wanted, got another kind of file; logs are imported first: "
+                f"rangym map import {path} --out FILE.npz"
+            )
         try:
             with np.load(io.BytesIO(data), allow_pickle=False) as archive:
                 fields = {name: archive[name] for name in archive.files}

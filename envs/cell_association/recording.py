@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 from rangym.envs.cell_association.map_builder import metres_from
 from rangym.envs.cell_association.radio_map import RadioMap, centroids
 from rangym.envs.errors import WrongValue
+from rangym.envs.memory import require_memory
 
 MAX_STEPS_PER_ROW = 100
+MIN_STEP_S = 1e-3
+"""No phone logs so often: times are in days, as a spreadsheet counts them."""
 MAX_STEP_S = 100.0
 """Rows so far apart say nothing of a handover: their times are in milliseconds."""
 
@@ -65,6 +68,7 @@ def build_recording(recordings: Sequence[Recording]) -> RadioMap:
         )
 
     place = start[ue] + step
+    require_memory({"steps": int(start[-1]), "cells": len(cells)})
     sinr_db = np.full((start[-1], len(cells)), np.nan, np.float32)
     sinr_db[place, cell] = rows.sinr_db  # in row order, so the last row of a step holds
     bandwidth = np.zeros(len(cells))
@@ -75,7 +79,10 @@ def build_recording(recordings: Sequence[Recording]) -> RadioMap:
     position = np.zeros((start[-1], 2))
     if placed.any():
         position = _positions(place[placed], position_m[placed], start)
-    account = {"rows": len(rows.ue), "ues": len(ues)}
+    kept = int(np.isfinite(sinr_db).sum())
+    account = {"rows": kept, "ues": len(ues)}
+    if kept < len(rows.ue):
+        account["rows replaced by a later one of the same UE, cell and step"] = len(rows.ue) - kept
     if placed.any() and not placed.all():
         account["rows without a position"] = int((~placed).sum())
     return RadioMap(
@@ -101,6 +108,11 @@ def _step(time_s: NDArray, ue: NDArray) -> float:
     if len(steps) == 0:
         raise WrongValue("recording: a UE with rows at two times at least wanted, got none")
     step_s = float(np.median(steps))
+    if step_s < MIN_STEP_S:
+        raise WrongValue(
+            f"recording: rows of a UE at least {MIN_STEP_S:g} s apart wanted, got {step_s:g} s in the median; is "
+            "`time` in days?"
+        )
     if step_s >= MAX_STEP_S:
         raise WrongValue(
             f"recording: rows of a UE less than {MAX_STEP_S:g} s apart wanted, got {step_s:g} s in the median; is "

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from rangym.envs.errors import WrongValue, shown
+from rangym.envs.errors import WrongValue, printable, shown
 from rangym.envs.logs.values import NUMBER, THOUSANDS, Kind, Refused
 from rangym.envs.params import check, nearest, ranged
 
@@ -115,9 +115,10 @@ class Table:
     def require(self, columns: Collection[str], wanted: str) -> None:
         """Refuse a table without one of the ``columns``; ``wanted`` says which ones a log has."""
         if missing := [column for column in columns if not self.has(column)]:
-            close = nearest(missing[0], self.header)
-            lacks = f"column {', '.join(missing)} missing{close}"
-            raise WrongValue(f"{self._above}: {lacks}; {wanted}; other names by columns (--columns)")
+            free = [name for name in self.header if name.casefold() not in {c.casefold() for c in columns}]
+            lacks = f"column {', '.join(missing)} missing{nearest(missing[0], free)}"
+            have = f"it has {', '.join(map(printable, self.header))}"
+            raise WrongValue(f"{self._above}: {lacks}; {wanted}; other names by columns (--columns); {have}")
 
     def texts(self, column: str) -> list[str]:
         """The column's texts."""

@@ -118,6 +118,8 @@ class GaussMarkovWalk:
         ``(n, ues)``.
         """
         samples, slots = self._samples, len(normal)
+        if not slots:
+            return fold(self._free[None], self._side_m), np.zeros((0, self._free.shape[1]))
         unit = unit_gauss_markov(normal, self._memory, self._unit)
         process = _scaled(self._mean, self._deviation, unit)  # (n, 2, ues)
         speed, heading = process[:, 0], process[:, 1]
@@ -129,8 +131,7 @@ class GaussMarkovWalk:
         if samples > 1:
             pieces /= samples
         np.cumsum(path, axis=0, out=path)
-        if slots:
-            self._free, self._unit = path[-1].copy(), unit[-1].copy()
+        self._free, self._unit = path[-1].copy(), unit[-1].copy()
         return fold(path, self._side_m), np.abs(step)
 
 

@@ -103,6 +103,8 @@ def parallel_env(
     found = problem(full_id(env_id))
     system_class = found.system_class
     slicing, _ = slicing_of(system_class)
+    if "system" in overrides:
+        raise WrongType("system: the problem's own wanted; SystemParallelEnv(SystemEnv(...)) takes another")
     overrides = {**slicing.overrides, **overrides}
     if reward not in REWARDS:
         first = next(iter(system_class.scenarios.values()))

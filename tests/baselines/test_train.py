@@ -13,6 +13,8 @@ from rangym.baselines.agent import load_agents
 from rangym.baselines.policy import policy_class
 from rangym.baselines.recipes import RECIPES
 from rangym.baselines.train import add_arguments, run, train
+from rangym.cli import main
+from rangym.envs.files import sole_user
 
 SMALL = dict(num_envs=4, total_steps=1_500, scenario="tiny")
 
@@ -149,3 +151,26 @@ def test_a_missing_extra_names_the_line_to_run(missing, tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 2 and "pip install 'rangym[rl]'" in done.stderr, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("progress.json", b"{", "progress.json: what this command keeps wanted, got JSONDecodeError"),
+        ("progress.json", b"[]", "progress.json: what this command keeps wanted, got TypeError"),
+        ("checkpoint.zip", b"PK", "checkpoint.zip: a whole checkpoint of this command wanted"),
+    ],
+)
+def test_what_a_run_left_torn_is_refused_by_name(name, content, says, tmp_path, capsys):
+    argv = ["train", "ppo_pairs", "--steps", "512", "--quiet", "--out", str(tmp_path)]
+    assert main(argv) == 0
+    (tmp_path / name).write_bytes(content)
+    assert main([*argv, "--resume"]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_folder_has_one_run_at_a_time(tmp_path, capsys):
+    with sole_user(tmp_path):
+        assert main(["train", "ppo_pairs", "--steps", "512", "--quiet", "--out", str(tmp_path)]) == 2
+    assert f"out: a folder that no other run is writing wanted, got '{tmp_path}'" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -67,3 +67,15 @@ def test_everything_in_readme_runs(tmp_path, kpi_logs, drive_logs):
     assert len(table) >= 13 and len(lines) == len(table) + wanted(ROOT / "README.md")
     assert {line.partition("$ ")[2].partition("  [")[0] for line in lines if "$ " in line} == set(table)
     assert sum(line.startswith("PARSED") for line in lines) == 1
+
+
+def test_what_learns_is_seeded_apart_from_the_tables():
+    """An algorithm's seed seeds its lanes anew, whatever `make_vec_env` was given."""
+    found = []
+    for document in (*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", *(ROOT / "examples").glob("*.py")):
+        text = document.read_text(encoding="utf-8")
+        code = [text] if document.suffix == ".py" else re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+        for block in code:
+            if ".learn(" in block:
+                found += [(document.name, int(n.replace("_", ""))) for n in re.findall(r"\bseed=([\d_]+)", block)]
+    assert len(found) >= 8 and [(name, n) for name, n in found if n < 20_000] == []

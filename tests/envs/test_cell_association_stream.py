@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
-from rangym.envs.cell_association import scenario, stream
+from rangym.envs.cell_association import network, scenario, stream
 from rangym.envs.cell_association.params import SCENARIOS, CellAssociationParams
 from rangym.envs.cell_association.system import CellAssociation
 from rangym.envs.core import SystemEnv, SystemVectorEnv
@@ -117,6 +117,42 @@ def test_an_episode_replays_from_a_stream_a_copy_and_the_whole(case):
     seen, _ = lanes.reset(options={"trace": [trace, trace.materialise()]})
     for f, values in seen.items():
         assert np.array_equal(values[0], values[1]) and np.array_equal(values[0], first[f])
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_block_may_be_one_slot(case, monkeypatch):
+    monkeypatch.setattr(stream, "BLOCK_ENTRIES", 1)
+    trace = sample(CASES[case])
+    whole = trace.materialise()
+    for t in range(trace.horizon + 2):
+        assert_equal(trace.slot(t), whole.slot(t))
+    moved = np.hypot(*np.moveaxis(np.diff(whole.slots["user_position_m"], axis=0), -1, 0))
+    assert (moved.max(axis=0) > 0).all() == (CASES[case].motion != "static")
+
+
+def test_an_interrupted_block_is_drawn_again(monkeypatch):
+    trace, whole = sample(CASES["grid"]), sample(CASES["grid"]).materialise()
+    trace.slot(0)
+    with monkeypatch.context() as patch:
+        patch.setattr(network.Shadowed, "draw", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            trace.slot(trace.horizon)
+    assert_equal(trace.slot(trace.horizon), whole.slot(trace.horizon))
+    env = SystemEnv(CellAssociation(CASES["grid"]))
+    first, _ = env.reset(options={"trace": trace})
+    with monkeypatch.context() as patch:
+        patch.setattr(CellAssociation, "transition", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            env.step(first["sinr_db"].argmax(axis=1))
+    observation, *_ = env.step(first["sinr_db"].argmax(axis=1))
+    assert observation["time"] == np.float32(1 / CASES["grid"].horizon)
+
+
+def test_too_few_slots_are_refused():
+    trace = StreamedTrace({}, 5, lambda: iter([{"x": np.zeros((3, 1))}]))
+    for read in (lambda: trace.slot(4), trace.materialise):
+        with pytest.raises(WrongValue, match="blocks: 7 slots in all wanted, got 3"):
+            read()
 
 
 def test_saving_writes_the_whole(tmp_path):

@@ -1,5 +1,6 @@
 """Summaries, tables and the HTML report."""
 
+import dataclasses
 import math
 import re
 import sys
@@ -231,3 +232,15 @@ def test_names_are_shown_as_they_are_in_tables_and_pictures(tmp_path):
     for text in (str(results), page):
         assert "\x1b" not in text and "red\\x1b[31m" in text
         assert "$x^2$" in text and "$\\frac{" in text
+
+
+def test_a_bound_that_the_zero_policy_reaches_gives_a_table_without_scores():
+    """Where nothing can be gained, as on a drive with one good cell."""
+    results = evaluate(["random", "hindsight"], Benchmark(CELL, "tiny", range(2)))
+    (comparison,) = results.comparisons
+    bounds = {
+        s: {**row, "bound": {**row["bound"], "value": 1e-12 + comparison.rewards("random").mean()}}
+        for s, row in comparison.bounds.items()
+    }
+    text = text_report(summarise(dataclasses.replace(comparison, bounds=bounds)))
+    assert "score: none, since random reaches the bound." in text and "0 to 1" not in text

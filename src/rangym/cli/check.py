@@ -25,6 +25,7 @@ def run(args: argparse.Namespace) -> int:
     from rangym.evaluation.check import check
 
     findings = check(args.target, arguments.env_id(args.env) if args.env else None, args.scenario)
+    print(f"in the scenario {args.scenario or 'tiny, or the smallest there is (--scenario names another)'}:")
     for finding in findings:
         print(f"{'FAILED' if finding.wrong else 'ok':6}  {finding.what}{': ' if finding.wrong else ''}{finding.wrong}")
     return 1 if any(finding.wrong for finding in findings) else 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from rangym.cli import arguments
+from rangym.envs.errors import MissingExtra
 
 DESCRIPTION = """\
 Train the base network of a predictor on history days of the generator, or on the first half of
@@ -39,7 +40,11 @@ def going_on(args: argparse.Namespace) -> str:
 
 
 def run(args: argparse.Namespace) -> int:
-    from rangym.baselines.qos_clustering.pretraining import pretrain
+    try:
+        from rangym.baselines.qos_clustering.pretraining import pretrain
+    except ModuleNotFoundError as error:
+        needs = "pre-training needs the extra 'rl': pip install 'rangym[rl]'"
+        raise MissingExtra(f"{needs} (no module named {error.name!r})") from error
     from rangym.envs.qos_clustering.predictor import load
 
     options = {"days": args.days, "epochs": args.epochs, "resume": args.resume}
