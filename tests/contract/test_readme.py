@@ -37,7 +37,7 @@ def test_every_cell_of_the_results_table_is_a_mean_of_the_published_rows():
         bound = re.search(r"\| (-?[\d.]+), (certified[\w ,]*) \|$", line)
         assert bound and c.bound_kind == "certified"
         np.testing.assert_allclose(c.bound().mean(), float(bound[1]), atol=5.01e-4)
-    assert cells == 30
+    assert cells == 45
 
 
 def _given(overrides) -> str:
