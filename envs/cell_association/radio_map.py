@@ -160,7 +160,7 @@ class RadioMap:
         """The map of what `save` wrote at ``path``."""
         if not data.startswith(b"PK"):
             raise WrongValue(
-                f"{path}: a radio map wanted, got another kind of file; logs are imported first: "
+                f"{path}: not a radio map as `rangym map` writes it; logs are imported first: "
                 f"rangym map import {path} --out FILE.npz"
             )
         try:

@@ -238,9 +238,7 @@ def test_a_bound_that_the_zero_policy_reaches_gives_a_table_without_scores():
     """Where nothing can be gained, as on a drive with one good cell."""
     results = evaluate(["random", "hindsight"], Benchmark(CELL, "tiny", range(2)))
     (comparison,) = results.comparisons
-    bounds = {
-        s: {**row, "bound": {**row["bound"], "value": 1e-12 + comparison.rewards("random").mean()}}
-        for s, row in comparison.bounds.items()
-    }
+    least = 1e-12 + comparison.rewards("random").mean()
+    bounds = {seed: {**bound, "value": least} for seed, bound in comparison.bounds.items()}
     text = text_report(summarise(dataclasses.replace(comparison, bounds=bounds)))
     assert "score: none, since random reaches the bound." in text and "0 to 1" not in text
