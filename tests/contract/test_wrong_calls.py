@@ -118,7 +118,10 @@ CONFIGURATION = {
         lambda: _make(scenario="static", shadowing_db=99),
         "shadowing_db: used with law 'mobility' only, got law='static'",
     ),
-    "zero lanes": (lambda: SystemVectorEnv(_make().system, num_envs=0), "num_envs: an integer of at least 1 wanted, got 0"),
+    "zero lanes": (
+        lambda: SystemVectorEnv(_make().system, num_envs=0),
+        "num_envs: an integer of at least 1 wanted, got 0",
+    ),
     "unknown render mode": (lambda: _make(render_mode="ansi"), "render_mode: None or one of .* got 'ansi'"),
     "too few seeds": (lambda: SystemVectorEnv(_make().system, 3).reset(seed=[1, 2]), "sequence of 3 wanted, got 2"),
 }

@@ -74,7 +74,11 @@ def test_what_learns_is_seeded_apart_from_the_tables():
     found = []
     for document in (*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", *(ROOT / "examples").glob("*.py")):
         text = document.read_text(encoding="utf-8")
-        code = text.split('"""', 2)[2:] if document.suffix == ".py" else re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+        code = (
+            text.split('"""', 2)[2:]
+            if document.suffix == ".py"
+            else re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+        )
         for block in code:
             if ".learn(" in block:
                 found += [(document.name, int(n.replace("_", ""))) for n in re.findall(r"\bseed=([\d_]+)", block)]
