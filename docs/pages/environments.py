@@ -22,6 +22,12 @@ from rangym.policies import registry
 
 PUBLISHED = ROOT / "evaluation" / "published" / "bench.jsonl"
 PICTURE = "../pictures/{}.gif"
+MAPS = {
+    "urban": "Where one cell of `urban` has a line of sight, its shadowing and its SINR",
+    "munich": "SINR of the best cell in the streets of Munich, and which cell that is",
+    "florence": "SINR of the best cell in the streets of Florence, and which cell that is",
+}
+"""Scenario of CellAssociation -> what its picture shows."""
 
 
 def write(folder: Path, index: Index) -> int:
@@ -42,7 +48,13 @@ def _page(env_id: str, name: str, summaries: Sequence[Summary]) -> str:
     parts = [f"# {cls.__name__}", first]
     parts.append(f"![An episode of {cls.__name__} under one of its policies]({PICTURE.format(name)})")
     parts.append(f'```python\nimport gymnasium as gym\n\nenv = gym.make("rangym:{env_id}", scenario="small")\n```')
-    parts += ["## Scenarios and sizes", scenario_table(env_id), markdown(rest.strip())]
+    parts += ["## Scenarios and sizes", scenario_table(env_id)]
+    parts += [
+        f"![{what}](../pictures/{name}_{scenario}.png)"
+        for scenario, what in MAPS.items()
+        if scenario in cls.scenarios and name == "cell_association"
+    ]
+    parts.append(markdown(rest.strip()))
     parts.append("## Who wins, and by how much")
     parts += [text for summary in summaries for text in _comparison(summary)]
     parts += ["## Policies", policy_table(env_id), "## Parameters", parameter_table(env_id)]

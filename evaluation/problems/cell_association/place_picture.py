@@ -1,6 +1,6 @@
 """A picture of a place of `urban`: where one cell has a line of sight, its shadowing and its SINR.
 
-python -m rangym.evaluation.problems.cell_association.place_picture --out evaluation/published/urban_place.png
+python -m rangym.evaluation.problems.cell_association.place_picture --out urban.png
 """
 
 from __future__ import annotations
