@@ -162,12 +162,13 @@ def _channel(
     ``site`` ``(l, J, 2)``, ``where`` ``(S, 2, n)``, ``level`` ``(J, S, n)`` shadowing in dB; the n UEs are those of l
     lanes side by side.
     """
-    p = params
-    x, y = where.astype(np.float32).transpose(1, 0, 2)
-    site = np.repeat(site.astype(np.float32), x.shape[1] // len(site), axis=0)  # (n, J, 2)
+    from rangym.envs.physics import channel_kernels as kernels
+
+    p, where = params, where.astype(np.float32)
+    site = np.repeat(site.astype(np.float32).transpose(1, 2, 0), where.shape[2] // len(site), axis=2)  # (J, 2, n)
     for r, (ghz, dbm) in enumerate(zip(rows.carrier_ghz.tolist(), rows.power_dbm.tolist(), strict=True)):
-        dx, dy = x - site[:, r, 0], y - site[:, r, 1]
-        level[r] += dbm - UMA.mean_db(np.sqrt(dx * dx + dy * dy), ghz)
+        loss = UMA.mean_db(kernels.distance(where, site[r]), ghz)
+        level[r] += np.subtract(dbm, loss, out=loss)
     noise = [thermal_noise_dbm(mhz, p.noise_figure_db) for mhz in rows.bandwidth_mhz.tolist()]
     for group in rows.groups:
         level[group] = sinr_db(level[group], np.array(noise[group], np.float32))
