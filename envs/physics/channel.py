@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -72,7 +73,7 @@ class PathLossModel:
         from rangym.envs.physics import channel_kernels as kernels
 
         distance = np.asarray(distance_m)
-        flat, at = distance.reshape(-1), PathLossAt(*map(distance.dtype.type, self._at(carrier_ghz)))
+        flat, at = distance.reshape(-1), self._at(carrier_ghz, distance.dtype.type)
         square, exponent = kernels.path_loss_arguments(flat, at)
         log_square, decay = np.log(square, out=square), np.exp(exponent, out=exponent)
         return kernels.mean_db(flat, log_square, decay, at).reshape(distance.shape)
@@ -82,9 +83,11 @@ class PathLossModel:
         distance = np.maximum(distance_m, MIN_DISTANCE_M)
         return np.log(distance * distance + self._at(1.0).square_height) * LOG10_OF_SQUARE
 
-    def _at(self, carrier_ghz: float) -> PathLossAt:
+    @lru_cache(maxsize=256)  # noqa: B019 - models are few and live as long as the process
+    def _at(self, carrier_ghz: float, number: type = float) -> PathLossAt:
+        """The coefficients at ``carrier_ghz``, as numbers of a type."""
         log_f, height = math.log10(carrier_ghz), self.base_station_height_m - USER_HEIGHT_M
-        return PathLossAt(
+        at = PathLossAt(
             square_height=height**2,
             los_slope=self.los_slope,
             los_offset=self.los_intercept + 20.0 * log_f,
@@ -95,6 +98,7 @@ class PathLossModel:
             nlos_offset=self.nlos_intercept + self.nlos_carrier_slope * log_f,
             los_rate=-1.0 / self.los_decay_m,
         )
+        return PathLossAt(*map(number, at))
 
 
 class PathLossAt(NamedTuple):
@@ -167,7 +171,8 @@ def correlated_shadowing_db(
     np.multiply(normal[:, first:], deviation_db * np.sqrt(1.0 - keep * keep), out=shadowing[:, first:])
     if before_db is not None:
         shadowing[:, 0] += keep[0] * before_db
-    kernels.follow_path(shadowing.reshape(*normal.shape[:2], -1), keep[1 - first :].reshape(normal.shape[1] - 1, -1))
+    ues = math.prod(normal.shape[2:])
+    kernels.follow_path(shadowing.reshape(*normal.shape[:2], ues), keep[1 - first :].reshape(-1, ues))
     return shadowing
 
 
@@ -232,20 +237,11 @@ def sinr_db(received_dbm: NDArray, noise_dbm: NDArray) -> NDArray:
     >>> sinr_db(np.array([[-90.0], [-93.0]]), np.array([-200.0, -200.0])).round(6).tolist()  # next to no noise
     [[3.0], [-3.0]]
     """
-    cells = len(received_dbm)
-    power, noise = db_to_linear(received_dbm), db_to_linear(noise_dbm)
-    # Sums before and after each cell: subtracting its own power from the total would cancel in float32.
-    disturbance = np.empty_like(power)
-    disturbance[0] = noise[0]
-    before = power[0]
-    for j in range(1, cells):
-        np.add(before, noise[j], out=disturbance[j])
-        before = before + power[j]
-    after = power[-1]
-    for j in range(cells - 2, -1, -1):
-        disturbance[j] += after
-        after = after + power[j]
-    return received_dbm - linear_to_db(disturbance)
+    from rangym.envs.physics import channel_kernels as kernels
+
+    power = db_to_linear(received_dbm).reshape(len(received_dbm), -1)
+    disturbance_dbm = linear_to_db(kernels.disturbance(power, db_to_linear(noise_dbm).astype(power.dtype)))
+    return np.subtract(received_dbm, disturbance_dbm.reshape(received_dbm.shape))
 
 
 def shannon_rate_mbps(

@@ -59,3 +59,42 @@ def follow_path(shadowing, keep):
         for t in range(1, slots):
             for i in range(ues):
                 shadowing[j, t, i] += keep[t - 1, i] * shadowing[j, t - 1, i]
+
+
+@numba.njit(cache=True, nogil=True)
+def disturbance(power, noise):
+    """What disturbs each of J cells: all other powers of ``power`` ``(J, n)``, and its own noise of ``noise`` ``(J,)``.
+
+    Sums before and after each cell: subtracting its own power from the total would cancel in float32.
+    """
+    cells, places = power.shape
+    found = np.empty_like(power)
+    for j in range(cells):
+        for i in range(places):
+            found[j, i] = noise[j]
+    total = np.zeros(places, power.dtype)
+    for j in range(1, cells):
+        for i in range(places):
+            total[i] += power[j - 1, i]
+            found[j, i] += total[i]
+    total[:] = 0.0
+    for j in range(cells - 2, -1, -1):
+        for i in range(places):
+            total[i] += power[j + 1, i]
+            found[j, i] += total[i]
+    return found
+
+
+@numba.njit(cache=True, nogil=True)
+def place_cells(level, low, high, cell_of_row, by_ue):
+    """``level`` ``(J, S, l I)``, clipped, into ``by_ue`` ``(S, l, I, J)`` of l lanes, the cells in each lane's order.
+
+    ``cell_of_row`` ``(l, J)`` is the cell of each row of ``level``.
+    """
+    slots, lanes, ues, cells = by_ue.shape
+    for t in range(slots):
+        for k in range(lanes):
+            for j in range(cells):
+                cell = cell_of_row[k, j]
+                for i in range(ues):
+                    by_ue[t, k, i, cell] = min(max(level[j, t, k * ues + i], low), high)

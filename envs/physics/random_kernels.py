@@ -1,4 +1,4 @@
-"""Compiled passes of Box and Muller's transformation. Logarithms, sines and cosines stay with NumPy's vector instructions.
+"""Compiled passes of Box and Muller's transformation; logarithms, sines and cosines stay with NumPy's vector instructions.
 
 Every operation is rounded to float32.
 """
@@ -16,7 +16,7 @@ _MINUS_TWO = np.float32(-2.0)
 
 @numba.njit(cache=True, nogil=True)
 def uniform_and_angle(words):
-    """Uniform variates in (0, 1] from the first half of ``words`` ``(2 n,)`` uint32, angles in [-pi, pi] from the other."""
+    """Uniform variates in (0, 1] from the first half of ``words`` ``(2 n,)`` uint32, angles from the other half."""
     pairs = len(words) // 2
     uniform, angle = np.empty(pairs, np.float32), np.empty(pairs, np.float32)
     for i in range(pairs):
