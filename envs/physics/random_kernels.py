@@ -1,7 +1,4 @@
-"""Compiled passes of Box and Muller's transformation; logarithms, sines and cosines stay with NumPy's vector instructions.
-
-Every operation is rounded to float32.
-"""
+"""Compiled passes of Box and Muller's transformation; logarithms, sines and cosines stay with NumPy."""
 
 from __future__ import annotations
 
