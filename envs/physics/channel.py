@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,7 +73,7 @@ class PathLossModel:
         from rangym.envs.physics import channel_kernels as kernels
 
         distance = np.asarray(distance_m)
-        flat, at = distance.reshape(-1), self._at(carrier_ghz, distance.dtype.type)
+        flat, at = distance.reshape(-1), self._at(carrier_ghz, distance.dtype)
         square, exponent = kernels.path_loss_arguments(flat, at)
         log_square, decay = np.log(square, out=square), np.exp(exponent, out=exponent)
         return kernels.mean_db(flat, log_square, decay, at).reshape(distance.shape)
@@ -84,8 +84,8 @@ class PathLossModel:
         return np.log(distance * distance + self._at(1.0).square_height) * LOG10_OF_SQUARE
 
     @lru_cache(maxsize=256)  # noqa: B019 - models are few and live as long as the process
-    def _at(self, carrier_ghz: float, number: type = float) -> PathLossAt:
-        """The coefficients at ``carrier_ghz``, as numbers of a type."""
+    def _at(self, carrier_ghz: float, dtype: np.dtype[Any] | None = None) -> PathLossAt:
+        """The coefficients at ``carrier_ghz``, as scalars of ``dtype``, by default Python's numbers."""
         log_f, height = math.log10(carrier_ghz), self.base_station_height_m - USER_HEIGHT_M
         at = PathLossAt(
             square_height=height**2,
@@ -98,7 +98,7 @@ class PathLossModel:
             nlos_offset=self.nlos_intercept + self.nlos_carrier_slope * log_f,
             los_rate=-1.0 / self.los_decay_m,
         )
-        return PathLossAt(*map(number, at))
+        return at if dtype is None else PathLossAt(*map(dtype.type, at))
 
 
 class PathLossAt(NamedTuple):
