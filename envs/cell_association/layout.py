@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,7 @@ LOWEST_5G_GHZ = 3.0
 # Smartphone, modem, IoT: share of the UEs, and range of the delay between two 4G or 5G cells in ms.
 DEVICE_SHARES = (0.8, 0.1, 0.1)
 DEVICE_DELAYS_MS = ((50.0, 62.0), (50.0, 100.0), (50.0, 96.0))
+_DEVICE_BORDERS, _DEVICE_DELAYS_MS = np.cumsum(DEVICE_SHARES[:-1]), np.array(DEVICE_DELAYS_MS)
 LEGACY_DELAYS_MS = {3: (400.0, 950.0), 2: (750.0, 1100.0)}
 """Delay of a handover to 3G or 2G."""
 
@@ -129,16 +130,20 @@ def draw_network(params: CellAssociationParams, rows: Carriers, rng: np.random.G
 def grid_sites(num_cells: int, side_m: float, rng: np.random.Generator) -> NDArray:
     """The first J sites of a square grid, each shifted by up to 15 % of the grid's step; ``(J, 2)`` in metres."""
     columns = math.ceil(math.sqrt(num_cells))
-    step = side_m / columns
+    return side_m / columns * (_grid(num_cells, columns) + rng.uniform(-SITE_JITTER, SITE_JITTER, (num_cells, 2)))
+
+
+@cache
+def _grid(num_cells: int, columns: int) -> NDArray:
+    """Centres of the first cells of a grid of unit step, ``(J, 2)``."""
     row, column = np.divmod(np.arange(num_cells), columns)
-    centre = np.stack([column + 0.5, row + 0.5], axis=1)
-    return step * (centre + rng.uniform(-SITE_JITTER, SITE_JITTER, (num_cells, 2)))
+    return np.stack([column + 0.5, row + 0.5], axis=1)
 
 
 def draw_devices(num_ues: int, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
     """Type of each UE (0 smartphone, 1 modem, 2 IoT) and its delay between 4G/5G cells in ms, both ``(I,)``."""
-    device = np.searchsorted(np.cumsum(DEVICE_SHARES[:-1]), rng.random(num_ues), side="right")
-    low, high = np.array(DEVICE_DELAYS_MS)[device].T
+    device = _DEVICE_BORDERS.searchsorted(rng.random(num_ues), side="right")
+    low, high = _DEVICE_DELAYS_MS[device].T
     return device, low + (high - low) * rng.random(num_ues)
 
 

@@ -125,15 +125,19 @@ class Shadowed:
 
     def __init__(self, params: CellAssociationParams, rows: layout.Carriers, networks: Sequence[layout.Network]):
         self._params, self._rows, self._networks = params, rows, networks
+        self._cell_of_row = np.stack([n.cell_of_row for n in networks])
         self._site = np.stack([n.constants["cell_position_m"][n.cell_of_row] for n in networks])  # (l, J, 2)
         self._shadowing_db: NDArray | None = None  # (J, n) in the last slot drawn
 
-    def draw(self, rngs: Rngs, where: NDArray, moved: NDArray) -> NDArray:
-        """SINR in dB of the next S slots, ``(J, S, n)`` float32, at the places ``where`` ``(S, 2, n)``.
+    def draw(self, rngs: Rngs, where: NDArray, moved: NDArray, by_ue: NDArray) -> None:
+        """Write the SINR in dB of the next S slots, at the places ``where`` ``(S, 2, n)``, into ``by_ue``
+        ``(S, l, I, J)`` float32.
 
         ``moved`` is the distance from each slot to the next: ``(S - 1, n)`` at first, ``(S, n)`` where there was a slot
         before.
         """
+        from rangym.envs.physics import channel_kernels as kernels
+
         p, ues = self._params, self._params.num_ues
         shape = (p.num_cells, len(where), len(rngs), ues)
         normal = np.empty(shape, np.float32)
@@ -147,28 +151,25 @@ class Shadowed:
             self._shadowing_db,
         )
         self._shadowing_db = level[:, -1].copy()
-        by_row = _channel(p, self._rows, self._site, where, level).reshape(shape)
-        by_cell = np.empty_like(by_row)
-        for k, network in enumerate(self._networks):
-            by_cell[network.cell_of_row, :, k] = by_row[:, :, k]
-        return by_cell.reshape(*shape[:2], -1)
+        _channel(p, self._rows, self._site, where, level)
+        floor, ceiling = np.float32(p.sinr_floor_db), np.float32(p.sinr_ceiling_db)
+        kernels.place_cells(level, floor, ceiling, self._cell_of_row, by_ue)
 
 
 def _channel(
     params: CellAssociationParams, rows: layout.Carriers, site: NDArray, where: NDArray, level: NDArray
-) -> NDArray:
-    """Clipped SINR in dB, ``(J, S, n)`` float32, rows in the order of the carriers, written into ``level``.
+) -> None:
+    """Make of the shadowing ``level`` in dB, ``(J, S, n)`` float32, the SINR in dB; rows in the order of the carriers.
 
-    ``site`` ``(l, J, 2)``, ``where`` ``(S, 2, n)``, ``level`` ``(J, S, n)`` shadowing in dB; the n UEs are those of l
-    lanes side by side.
+    ``site`` ``(l, J, 2)``, ``where`` ``(S, 2, n)``; the n UEs are those of l lanes side by side.
     """
-    p = params
-    x, y = where.astype(np.float32).transpose(1, 0, 2)
-    site = np.repeat(site.astype(np.float32), x.shape[1] // len(site), axis=0)  # (n, J, 2)
+    from rangym.envs.physics import channel_kernels as kernels
+
+    p, where = params, where.astype(np.float32)
+    site = np.repeat(site.astype(np.float32).transpose(1, 2, 0), where.shape[2] // len(site), axis=2)  # (J, 2, n)
     for r, (ghz, dbm) in enumerate(zip(rows.carrier_ghz.tolist(), rows.power_dbm.tolist(), strict=True)):
-        dx, dy = x - site[:, r, 0], y - site[:, r, 1]
-        level[r] += dbm - UMA.mean_db(np.sqrt(dx * dx + dy * dy), ghz)
+        loss = UMA.mean_db(kernels.distance(where, site[r]), ghz)
+        level[r] += np.subtract(dbm, loss, out=loss)
     noise = [thermal_noise_dbm(mhz, p.noise_figure_db) for mhz in rows.bandwidth_mhz.tolist()]
     for group in rows.groups:
         level[group] = sinr_db(level[group], np.array(noise[group], np.float32))
-    return np.clip(level, p.sinr_floor_db, p.sinr_ceiling_db, out=level)

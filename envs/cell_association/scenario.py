@@ -23,7 +23,7 @@ IID_BANDWIDTHS_MHZ = (5.0, 10.0, 15.0, 20.0)
 # Numbers of (slot, UE, cell) entries worked on at once. The first is part of what a seed means: it sets the order of
 # the draws of a large scenario. The second only keeps the working set in the cache.
 UE_BLOCK_ENTRIES = 2**21
-LANE_BLOCK_ENTRIES = 2**18
+LANE_BLOCK_ENTRIES = 2**17
 
 
 def sample_lanes(params: CellAssociationParams, rngs: Sequence[np.random.Generator]) -> Trace:
@@ -86,12 +86,13 @@ def _network(params: CellAssociationParams, rngs: Sequence[np.random.Generator])
         for ues in _blocks(p.num_ues, ue_block):
             lane, ue = slice(some.start, some.stop), slice(ues.start, ues.stop)
             those = p if len(ues) == p.num_ues else replace(p, num_ues=len(ues))
-            _draw_ues(those, rngs[lane], networks[lane], places[lane], sinr[:, lane, ue], position[:, lane, ue])
+            _draw_ues(those, rows, rngs[lane], networks[lane], places[lane], sinr[:, lane, ue], position[:, lane, ue])
     return _with_delays(p, rngs, constants, {"sinr_db": sinr, "user_position_m": position})
 
 
 def _draw_ues(
     params: CellAssociationParams,
+    rows: layout.Carriers,
     rngs: Sequence[np.random.Generator],
     networks: Sequence[layout.Network],
     places: Sequence[Place],
@@ -104,9 +105,9 @@ def _draw_ues(
     where, moved = network.start(p, rngs).advance(rngs, slots - 1)
     if p.law == "urban":
         by_cell = network.on_maps(p, places, where)
+        sinr[...] = by_cell.reshape(-1, slots, len(rngs), p.num_ues).transpose(1, 2, 3, 0)
     else:
-        by_cell = network.Shadowed(p, layout.carriers(p), networks).draw(rngs, where, moved)
-    sinr[...] = by_cell.reshape(-1, slots, len(rngs), p.num_ues).transpose(1, 2, 3, 0)
+        network.Shadowed(p, rows, networks).draw(rngs, where, moved, sinr)
     ends = where[:: network.samples(p)].reshape(slots, 2, len(rngs), p.num_ues)
     position[...] = ends.transpose(0, 2, 3, 1)
 

@@ -219,49 +219,47 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
 
     def transition(self, state: AssociationState, decision: Array, slot: Slot) -> tuple[AssociationState, Outcome]:
         """``decision`` (L, I), the cell of each UE. In slot 1 nobody is served yet, so there is no HO cost."""
-        serving, since = state["serving"], state["slots_since_ho"] + 1
-        p, (lanes, ues) = self.params, decision.shape
-        cells = p.num_cells
-        load = (decision[:, :, None] == self._cells).sum(axis=1)  # (L, J)
-        # Flat indices: take_along_axis costs ten times as much on arrays of this size.
-        cell_of_lane = np.arange(lanes)[:, None] * cells + decision  # into (L, J)
-        row = np.arange(lanes * ues).reshape(lanes, ues) * cells  # into (L, I, J)
-        sinr_db = slot["sinr_db"].take(row + decision)
-        bandwidth = slot["bandwidth_mhz"].take(cell_of_lane)
-        rate = shannon_rate_mbps(sinr_db, bandwidth, p.max_spectral_efficiency)  # (L, I)
-        utility = np.log10(rate).sum(axis=1) - self._load_cost[load].sum(axis=1)
+        from rangym.envs.cell_association import association_kernels as kernels
 
-        moved = (serving >= 0) & (serving != decision)
-        delay = slot["handover_delay"]
-        left, entered = delay.take(row + np.maximum(serving, 0)), delay.take(row + decision)
-        both_ends = np.add(left, entered, dtype=np.float64)  # as the bounds do: varying delays are float32
-        ho_delay = (both_ends * moved).sum(axis=1)
-        cost = np.sqrt(ho_delay) if p.handover_cost == "norm" else ho_delay
+        p, ues = self.params, decision.shape[1]
+        served = kernels.serve(
+            decision,
+            state["serving"],
+            state["previous_serving"],
+            state["slots_since_ho"],
+            slot["sinr_db"],
+            slot["bandwidth_mhz"],
+            slot["handover_delay"],
+            PING_PONG_SLOTS,
+            WEAK_TARGET_DB,
+        )
+        rate = shannon_rate_mbps(served.sinr_db, served.bandwidth_mhz, p.max_spectral_efficiency)  # (L, I)
+        utility, throughput, squares = kernels.share(decision, served.load, rate, np.log10(rate), self._load_cost)
+        cost = np.sqrt(served.ho_delay) if p.handover_cost == "norm" else served.ho_delay
         handover = -p.handover_weight * cost
-
-        returned = moved & (state["previous_serving"] == decision) & (since <= PING_PONG_SLOTS)
         metrics = {
             "g": utility,
             "h": handover,
             "f": utility + handover,
-            "throughput_mbps": (rate / load.take(cell_of_lane)).sum(axis=1) / ues,
-            "handovers": moved.sum(axis=1),
-            "ho_delay_slots": ho_delay,
-            "ping_pongs": returned.sum(axis=1),
-            "weak_targets": (moved & (sinr_db < WEAK_TARGET_DB)).sum(axis=1),
-            "load_jain": ues**2 / (cells * (load * load).sum(axis=1)),
+            "throughput_mbps": throughput / ues,
+            "handovers": served.handovers,
+            "ho_delay_slots": served.ho_delay,
+            "ping_pongs": served.ping_pongs,
+            "weak_targets": served.weak_targets,
+            "load_jain": ues**2 / (p.num_cells * squares),
         }
         if self.has_coverage:
-            metrics["uncovered"] = 1.0 - slot["covered"].take(row + decision).sum(axis=1) / ues
+            covered = np.take_along_axis(slot["covered"], decision[:, :, None], axis=2)
+            metrics["uncovered"] = 1.0 - covered.sum(axis=(1, 2)) / ues
         new: AssociationState = {
             "serving": decision,
-            "previous_serving": np.where(moved, serving, state["previous_serving"]),
-            "slots_since_ho": np.where(moved, 0, since),
-            "load": load,
+            "previous_serving": served.previous_serving,
+            "slots_since_ho": served.slots_since_ho,
+            "load": served.load,
         }
         terms = {"utility": utility / ues, "handover": handover / ues}
         if p.failure_slots is not None:
-            failed, new["slots_out"] = link_failures(sinr_db, moved, state["slots_out"], p.failure_slots)
+            failed, new["slots_out"] = link_failures(served.sinr_db, served.moved, state["slots_out"], p.failure_slots)
             failures = failed.sum(axis=1)
             failure = -p.handover_weight * p.failure_delay_slots * failures
             terms["failure"] = failure / ues

@@ -19,14 +19,12 @@ def box_muller(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.f
     rng : source of the words.
     shape : of the result.
     """
+    from rangym.envs.physics import random_kernels as kernels
+
     count = math.prod(shape)
     pairs = (count + 1) // 2
     words = rng.integers(0, 2**64, pairs, dtype=np.uint64, endpoint=False).view(np.uint32)
-    uniform = words[:pairs].astype(np.float32)
-    uniform = (uniform + np.float32(0.5)) * np.float32(2.0**-32)  # in (0, 1]
-    radius = np.sqrt(np.log(uniform) * np.float32(-2.0))
-    angle = words[pairs:].view(np.int32).astype(np.float32) * np.float32(math.pi * 2.0**-31)  # in [-pi, pi]
-    normal = np.empty((2, pairs), np.float32)
-    np.multiply(radius, np.cos(angle), out=normal[0])
-    np.multiply(radius, np.sin(angle), out=normal[1])
-    return normal.reshape(-1)[:count].reshape(shape)
+    uniform, angle = kernels.uniform_and_angle(words)
+    log, cosine = np.log(uniform, out=uniform), np.cos(angle)
+    normal = kernels.polar(log, cosine, np.sin(angle, out=angle))
+    return normal[:count].reshape(shape)

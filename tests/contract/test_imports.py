@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from rangym.kernel_cache import KERNELS
+
 ROOT = Path(__file__).resolve().parents[2]
 # What each part may import of ours; the front door `rangym/` is exempt because it imports lazily.
 ALLOWED = {
@@ -66,18 +68,30 @@ def test_arrows(path):
 
 @pytest.mark.parametrize("path", [p for p in MODULES if p.is_relative_to(ROOT / "envs")], ids=lambda p: p.stem)
 def test_environments_import_only_numpy_gymnasium_and_scipy_at_module_level(path):
+    """Modules of kernels are compiled by numba, and are imported where a kernel is called."""
     outside = {name.split(".")[0] for name in _imports(path, top_level_only=True)} - set(sys.stdlib_module_names)
-    assert outside <= {"numpy", "gymnasium", "scipy", "rangym"}
+    compiled = {"numba"} if path.stem.endswith("_kernels") else set()
+    assert outside <= {"numpy", "gymnasium", "scipy", "rangym", *compiled}
 
 
-def test_importing_and_stepping_loads_nothing_heavy():
+def test_kernels_have_a_cache_folder():
+    """`rangym.kernel_cache` knows every folder that numba wants to write to."""
+    folders = {p.relative_to(ROOT).parent for p in MODULES if "numba.njit(cache=True" in p.read_text()}
+    assert len(folders) >= 5
+    assert not [f for f in folders if not any(f.match(pattern) for pattern in KERNELS)]
+
+
+def test_importing_and_making_loads_nothing_heavy():
+    """Nor does stepping load more than numba, which compiles the kernels."""
     code = (
         "import sys, gymnasium, rangym\n"
+        "heavy = {'torch', 'matplotlib', 'sklearn', 'stable_baselines3', 'joblib', 'jinja2'}\n"
+        "loaded = lambda *names: {*heavy, *names} & set(sys.modules)\n"
         "env = gymnasium.make('rangym/CellAssociation-v0', scenario='tiny')\n"
-        "env.reset(seed=0); env.step(env.action_space.sample())\n"
         "import rangym.policies; rangym.policies.make('random')\n"
-        "heavy = {'torch', 'matplotlib', 'sklearn', 'numba', 'stable_baselines3', 'joblib', 'jinja2'}\n"
-        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+        "assert not loaded('numba'), loaded('numba')\n"
+        "env.reset(seed=0); env.step(env.action_space.sample())\n"
+        "assert not loaded(), loaded()"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

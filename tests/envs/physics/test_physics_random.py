@@ -52,3 +52,12 @@ def test_extreme_words_give_finite_numbers(word):
 
     x = box_muller(Constant(), (4,))  # type: ignore[arg-type]
     assert np.isfinite(x).all() and np.abs(x).max() < 6.8
+
+
+def test_each_number_by_the_formula_of_its_word():
+    n = 1001
+    words = np.random.default_rng(6).integers(0, 2**64, n, dtype=np.uint64, endpoint=False).view(np.uint32)
+    radius = np.sqrt(-2 * np.log((words[:n].astype(float) + 0.5) / 2**32))
+    angle = words[n:].astype(np.int32).astype(float) * np.pi / 2**31
+    expected = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])
+    assert box_muller(np.random.default_rng(6), (2 * n,)) == pytest.approx(expected, abs=2e-6)
