@@ -109,7 +109,8 @@ def _draw_ues(
     else:
         network.Shadowed(p, rows, networks).draw(rngs, where, moved, sinr)
     ends = where[:: network.samples(p)].reshape(slots, 2, len(rngs), p.num_ues)
-    position[...] = ends.transpose(0, 2, 3, 1)
+    for axis in range(2):  # a whole transposition walks through memory in a worse order
+        position[..., axis] = ends[:, axis]
 
 
 def _with_delays(
