@@ -23,7 +23,7 @@ IID_BANDWIDTHS_MHZ = (5.0, 10.0, 15.0, 20.0)
 # Numbers of (slot, UE, cell) entries worked on at once. The first is part of what a seed means: it sets the order of
 # the draws of a large scenario. The second only keeps the working set in the cache.
 UE_BLOCK_ENTRIES = 2**21
-LANE_BLOCK_ENTRIES = 2**17
+LANE_BLOCK_ENTRIES = 2**18
 
 
 def sample_lanes(params: CellAssociationParams, rngs: Sequence[np.random.Generator]) -> Trace:
