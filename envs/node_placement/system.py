@@ -227,4 +227,3 @@ class NodePlacement(SystemModel[NodePlacementParams, PlacementState, PlacementDe
         from rangym.envs.node_placement.render import draw
 
         draw(figure, self, frame)
-

@@ -103,9 +103,7 @@ def shared_rates(snr, bandwidth_mhz, cap, soft, rate_mbps, sinr, serving, load):
         _share(snr[m], bandwidth_mhz, cap, soft, rate_mbps[m], sinr[m], serving[m], load[m])
 
 
-@numba.njit(
-    void(READ, READ, float64, float64, float64, float64, float64, boolean, float64, ROWS, ROWS), **OPTIONS
-)
+@numba.njit(void(READ, READ, float64, float64, float64, float64, float64, boolean, float64, ROWS, ROWS), **OPTIONS)
 def summary(
     user_m, node_m, snr_1m, half_exponent, floor_m2, bandwidth_mhz, cap, soft, share, load, figures
 ):  # fmt: skip
