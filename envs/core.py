@@ -204,9 +204,10 @@ class SystemVectorEnv(VectorEnv[dict[str, Array], Array, Array]):
             lanes = self.num_envs
             return self._episode.draw(self._rngs), np.zeros(lanes), np.zeros(lanes, bool), np.zeros(lanes, bool), {}
         obs, reward, outcome = self._episode.step(actions)
-        terminated, truncated = (np.full(self.num_envs, x) for x in self._episode.ended)
+        ended = self._episode.ended
+        terminated, truncated = (self._all.copy() if x else np.zeros(self.num_envs, bool) for x in ended)
         info: dict[str, object] = {"terms": outcome.terms, "metrics": outcome.metrics}
-        if self.autoreset_mode is AutoresetMode.SAME_STEP and any(self._episode.ended):
+        if self.autoreset_mode is AutoresetMode.SAME_STEP and any(ended):
             info = {"final_obs": one_a_lane(obs, self.num_envs), "final_info": info}
             obs = self._episode.draw(self._rngs)
         return obs, reward.copy(), terminated, truncated, masked(info, self._all)

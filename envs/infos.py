@@ -17,16 +17,19 @@ from rangym.envs.trace import Array
 
 def owned(tree: T) -> T:
     """Copies of all arrays in a (nested) dictionary: writing into them changes neither the state nor the history."""
-    if isinstance(tree, Mapping):
-        return cast(T, {k: owned(v) for k, v in tree.items()})
-    return cast(T, tree.copy()) if isinstance(tree, np.ndarray) else tree
+    if isinstance(tree, np.ndarray):  # first: asking for a Mapping costs as much as the copy
+        return cast(T, tree.copy())
+    return cast(T, {k: owned(v) for k, v in tree.items()}) if isinstance(tree, Mapping) else tree
 
 
 def masked(info: Mapping[str, object], mask: Array) -> dict[str, object]:
     """Infos of the lanes in ``mask``, each with a copy of it; the arrays are the caller's own too."""
     found: dict[str, object] = {}
     for key, value in info.items():
-        found[key] = masked(value, mask) if isinstance(value, Mapping) else np.array(value)
+        if isinstance(value, np.ndarray):  # first, as above
+            found[key] = value.copy()
+        else:
+            found[key] = masked(value, mask) if isinstance(value, Mapping) else np.array(value)
         found[f"_{key}"] = mask.copy()
     return found
 

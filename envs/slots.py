@@ -31,9 +31,10 @@ class Slots(Generic[P, S, D]):
                 f"{type(system).__name__}: a Box or MultiDiscrete action space wanted, got {system.action_space}"
             )
         self.action_space = batched
-        # Scalars where the whole box shares its bounds: clipping with arrays costs several microseconds a field.
         boxes = cast("dict[str, gym.spaces.Box]", self.observation_space.spaces)
         self._bounds = [(f, _bound(b.low), _bound(b.high), b.dtype) for f, b in boxes.items()]
+        passed = np.arange(system.horizon + 1) / system.horizon
+        self._time = np.broadcast_to(passed.astype(time.dtype)[:, None, None], (system.horizon + 1, lanes, 1))
         self._pictures: dict[int, Picture] = {}
         self.trace: Trace | None = None
         self.t = 0
@@ -64,7 +65,7 @@ class Slots(Generic[P, S, D]):
         """The observation before the decision of slot t + 1."""
         self.public = trace.public(self.t + 1, self.system.reveal)
         fields = dict(self.system.observation(self.state, self.public))
-        fields["time"] = np.full((self.lanes, 1), self.t / self.system.horizon)
+        fields["time"] = self._time[self.t]
         return {
             f: np.minimum(np.maximum(fields[f], low), high).astype(dtype, copy=False)
             for f, low, high, dtype in self._bounds
@@ -138,8 +139,9 @@ def checked(action: ArrayLike, single: gym.Space[Array], batched: gym.spaces.Box
 
 
 def _bound(values: Array) -> Array:
-    """The bound of a box, 0-dimensional where it is the same everywhere."""
-    return values.flat[0] if (values == values.flat[0]).all() else values
+    """The bound of a box, a number where it is the same everywhere: an array costs several times as much to clip at,
+    and a number keeps the dtype of what is clipped."""
+    return np.asarray(values.flat[0]) if (values == values.flat[0]).all() else values
 
 
 def _describe(value: object) -> str:

@@ -72,3 +72,15 @@ def share(decision, load, rate, log_rate, load_cost):
             utility[b] -= load_cost[y]
             squares[b] += y * y
     return utility, throughput, squares
+
+
+@numba.njit(cache=True, nogil=True)
+def one_hot(serving, num_cells):
+    """``(L, I, J)`` float32: 1 at the cell of ``serving`` ``(L, I)``, none where that is -1."""
+    lanes, ues = serving.shape
+    found = np.zeros((lanes, ues, num_cells), np.float32)
+    for b in range(lanes):
+        for i in range(ues):
+            if serving[b, i] >= 0:
+                found[b, i, serving[b, i]] = 1.0
+    return found

@@ -16,7 +16,7 @@ from rangym.envs.cell_association.params import CellAssociationParams
 from rangym.envs.cell_association.place import Place
 from rangym.envs.physics.channel import UMA, correlated_shadowing_db, sinr_db, thermal_noise_dbm
 from rangym.envs.physics.mobility import GaussMarkovWalk, RandomWaypointWalk, standing
-from rangym.envs.physics.random import box_muller
+from rangym.envs.physics.random import box_muller_lanes
 
 Rngs: TypeAlias = Sequence[np.random.Generator]
 """A generator for each lane."""
@@ -88,9 +88,7 @@ class _GaussMarkov:
         self._ues = p.num_ues
 
     def advance(self, rngs: Rngs, slots: int) -> tuple[NDArray, NDArray]:
-        normal = np.empty((slots, 2, len(rngs), self._ues), np.float32)
-        for k, rng in enumerate(rngs):
-            normal[:, :, k] = box_muller(rng, (slots, 2, self._ues))
+        normal = np.moveaxis(box_muller_lanes(rngs, (slots, 2, self._ues)), 0, 2)
         return self._walk.advance(normal.reshape(slots, 2, len(rngs) * self._ues))
 
 
@@ -138,13 +136,10 @@ class Shadowed:
         """
         from rangym.envs.physics import channel_kernels as kernels
 
-        p, ues = self._params, self._params.num_ues
-        shape = (p.num_cells, len(where), len(rngs), ues)
-        normal = np.empty(shape, np.float32)
-        for k, rng in enumerate(rngs):
-            normal[:, :, k] = box_muller(rng, (shape[0], shape[1], ues))
+        p = self._params
+        normal = np.moveaxis(box_muller_lanes(rngs, (p.num_cells, len(where), p.num_ues)), 0, 2)
         level = correlated_shadowing_db(
-            normal.reshape(*shape[:2], -1),
+            normal.reshape(*normal.shape[:2], len(rngs) * p.num_ues),
             moved.astype(np.float32),
             p.shadowing_db,
             p.shadowing_distance_m,
@@ -167,9 +162,9 @@ def _channel(
 
     p, where = params, where.astype(np.float32)
     site = np.repeat(site.astype(np.float32).transpose(1, 2, 0), where.shape[2] // len(site), axis=2)  # (J, 2, n)
-    for r, (ghz, dbm) in enumerate(zip(rows.carrier_ghz.tolist(), rows.power_dbm.tolist(), strict=True)):
-        loss = UMA.mean_db(kernels.distance(where, site[r]), ghz)
-        level[r] += np.subtract(dbm, loss, out=loss)
-    noise = [thermal_noise_dbm(mhz, p.noise_figure_db) for mhz in rows.bandwidth_mhz.tolist()]
+    dbm = rows.power_dbm.astype(np.float32)[:, None, None]
+    noise = np.array([thermal_noise_dbm(mhz, p.noise_figure_db) for mhz in rows.bandwidth_mhz.tolist()], np.float32)
     for group in rows.groups:
-        level[group] = sinr_db(level[group], np.array(noise[group], np.float32))
+        loss = UMA.mean_db(kernels.distance(where, site[group]), float(rows.carrier_ghz[group.start]))
+        level[group] += np.subtract(dbm[group], loss, out=loss)
+        sinr_db(level[group], noise[group], out=level[group])

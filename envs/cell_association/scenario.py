@@ -23,7 +23,7 @@ IID_BANDWIDTHS_MHZ = (5.0, 10.0, 15.0, 20.0)
 # Numbers of (slot, UE, cell) entries worked on at once. The first is part of what a seed means: it sets the order of
 # the draws of a large scenario. The second only keeps the working set in the cache.
 UE_BLOCK_ENTRIES = 2**21
-LANE_BLOCK_ENTRIES = 2**17
+LANE_BLOCK_ENTRIES = 2**18
 
 
 def sample_lanes(params: CellAssociationParams, rngs: Sequence[np.random.Generator]) -> Trace:
@@ -109,7 +109,8 @@ def _draw_ues(
     else:
         network.Shadowed(p, rows, networks).draw(rngs, where, moved, sinr)
     ends = where[:: network.samples(p)].reshape(slots, 2, len(rngs), p.num_ues)
-    position[...] = ends.transpose(0, 2, 3, 1)
+    for axis in range(2):  # a whole transposition walks through memory in a worse order
+        position[..., axis] = ends[:, axis]
 
 
 def _with_delays(

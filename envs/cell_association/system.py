@@ -219,10 +219,10 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
 
     def transition(self, state: AssociationState, decision: Array, slot: Slot) -> tuple[AssociationState, Outcome]:
         """``decision`` (L, I), the cell of each UE. In slot 1 nobody is served yet, so there is no HO cost."""
-        from rangym.envs.cell_association import association_kernels as kernels
+        from rangym.envs.cell_association.association_kernels import serve, share
 
         p, ues = self.params, decision.shape[1]
-        served = kernels.serve(
+        served = serve(
             decision,
             state["serving"],
             state["previous_serving"],
@@ -234,7 +234,7 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
             WEAK_TARGET_DB,
         )
         rate = shannon_rate_mbps(served.sinr_db, served.bandwidth_mhz, p.max_spectral_efficiency)  # (L, I)
-        utility, throughput, squares = kernels.share(decision, served.load, rate, np.log10(rate), self._load_cost)
+        utility, throughput, squares = share(decision, served.load, rate, np.log10(rate), self._load_cost)
         cost = np.sqrt(served.ho_delay) if p.handover_cost == "norm" else served.ho_delay
         handover = -p.handover_weight * cost
         metrics = {
@@ -267,6 +267,8 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
         return new, Outcome(terms, metrics)
 
     def observation(self, state: AssociationState, public: Slot) -> dict[str, NDArray]:
+        from rangym.envs.cell_association.association_kernels import one_hot
+
         fields = {f: public[f] for f in ("sinr_db", "bandwidth_mhz", "handover_delay")}
         if self.has_coverage:
             fields["covered"] = public["covered"]
@@ -274,7 +276,7 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
             fields["position_m"] = public["user_position_m"]
         for name, value in self._cap.items():
             fields[name] = np.broadcast_to(value, (len(state["load"]), *value.shape))
-        return {**fields, "serving": state["serving"][:, :, None] == self._cells, "load": state["load"]}
+        return {**fields, "serving": one_hot(state["serving"], self.params.num_cells), "load": state["load"]}
 
     def action_masks(self, state: AssociationState, public: Slot) -> NDArray:
         """Cells seen in the previous slot (above the floor, or covered); the serving and the best one always."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-import warnings
+from collections.abc import Sequence
+from functools import cache
+from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.cluster.vq import kmeans2
 
 from rangym.envs.errors import WrongValue
 from rangym.envs.node_placement.params import NodePlacementParams
@@ -17,26 +18,39 @@ from rangym.envs.trace import Trace
 # Shares of the side: where hotspots start, and the walls that reflect them.
 HOTSPOT_START = (0.15, 0.85)
 HOTSPOT_WALLS = (0.10, 0.90)
+SETTLING = 10
+"""Iterations of K-means before the first slot."""
 
 
-def sample(params: NodePlacementParams, rng: np.random.Generator) -> Trace:
-    """One episode: ``initial_node_position_m`` (K, 2) and ``user_position_m`` (T + 2, N, 2).
+@cache
+def kernels() -> ModuleType:
+    """The problem's loops, imported when the first episode is drawn: `import rangym` does without numba."""
+    from rangym.envs.node_placement import placement_kernels
+
+    return placement_kernels
+
+
+def sample_lanes(params: NodePlacementParams, rngs: Sequence[np.random.Generator]) -> Trace:
+    """Episodes side by side: ``initial_node_position_m`` (L, K, 2) and ``user_position_m`` (T + 2, L, N, 2).
 
     The nodes are drawn uniformly (a binomial point process). Under a speed limit they have had time to settle: they
     start where K-means on the users of slot 0 takes them from that draw.
     """
-    p = params
-    start = rng.uniform(0.0, p.side_m, (p.num_nodes, 2))
-    slots = p.horizon + 2
-    if p.law == "drift":
-        users = drifting_hotspots(p, rng, slots)
-    else:
-        users = np.broadcast_to(static_users(p.law, p.num_ues, p.side_m, rng), (slots, p.num_ues, 2))
-    if p.v_max_m is not None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # an empty cluster keeps its node, which is what we want
-            start, _ = kmeans2(users[0], start, minit="matrix")
-    return Trace({"initial_node_position_m": start}, {"user_position_m": users})
+    p, lanes = params, len(rngs)
+    start, slots = np.empty((lanes, p.num_nodes, 2)), p.horizon + 2
+    moving = p.law == "drift"
+    users = np.empty((slots if moving else 1, lanes, p.num_ues, 2))
+    for b, rng in enumerate(rngs):
+        start[b] = rng.uniform(0.0, p.side_m, (p.num_nodes, 2))
+        if moving:
+            drifting_hotspots(p, rng, users[:, b])
+        else:
+            users[0, b] = static_users(p.law, p.num_ues, p.side_m, rng)
+        if p.v_max_m is not None:
+            kernels().settle(users[0, b], SETTLING, start[b])
+    return Trace(
+        {"initial_node_position_m": start}, {"user_position_m": np.broadcast_to(users, (slots, *users.shape[1:]))}
+    )
 
 
 def static_users(law: str, num_ues: int, side_m: float, rng: np.random.Generator) -> NDArray:
@@ -67,15 +81,15 @@ def static_users(law: str, num_ues: int, side_m: float, rng: np.random.Generator
     return np.clip(users, 0.0, a)
 
 
-def drifting_hotspots(params: NodePlacementParams, rng: np.random.Generator, slots: int) -> NDArray:
-    """Positions (slots, N, 2) of users that follow moving hotspots or roam the background.
+def drifting_hotspots(params: NodePlacementParams, rng: np.random.Generator, position_m: NDArray) -> None:
+    """Fill ``position_m`` (slots, N, 2) with users that follow moving hotspots or roam the background.
 
     H hotspots move with constant speed in a random direction, reflected at 10 and 90 % of the side. A user spawns in
     the background (uniformly) or at a hotspot (normally about it), then moves with its hotspot and a normal step of its
     own. Each slot, with the respawn probability, it is replaced by a new user in the same row. What would leave the
     area is clipped to it.
     """
-    p, n, h = params, params.num_ues, params.num_hotspots
+    p, (slots, n, _), h = params, position_m.shape, params.num_hotspots
     low, high = HOTSPOT_WALLS
     centre = rng.uniform(HOTSPOT_START[0], HOTSPOT_START[1], (h, 2)) * p.side_m
     heading = 2.0 * math.pi * rng.random(h)
@@ -90,14 +104,5 @@ def drifting_hotspots(params: NodePlacementParams, rng: np.random.Generator, slo
     kind = np.where(rng.random(count) < p.background_share, h, rng.integers(h, size=count))
     anywhere = p.side_m * rng.random((count, 2))
     offset = p.hotspot_sd_m * rng.standard_normal((count, 2))
-    step = p.jitter_m * rng.standard_normal((slots, n, 2))
-
-    slot_of = np.nonzero(spawns)[0]
-    # A user's position less its hotspot's path and its own walk is constant over its life: the base.
-    walk = np.cumsum(step, axis=0)
-    at_spawn = np.where((kind == h)[:, None], anywhere, hotspot[slot_of, kind] + offset)
-    base = at_spawn - hotspot[slot_of, kind] - walk[spawns]
-    life = (np.cumsum(spawns.ravel()) - 1).reshape(slots, n)  # number of each spawn, at its slot and row
-    latest = np.maximum.accumulate(np.where(spawns, np.arange(slots)[:, None], 0), axis=0)
-    life = np.take_along_axis(life, latest, axis=0)  # (slots, N): which spawn a row lives on
-    return np.clip(base[life] + walk + hotspot[np.arange(slots)[:, None], kind[life]], 0.0, p.side_m)
+    normal = rng.standard_normal((slots, n, 2))
+    kernels().follow(hotspot, spawns, kind, anywhere, offset, normal, p.jitter_m, p.side_m, position_m)

@@ -13,7 +13,8 @@ from rangym.envs.core import Frame, Outcome, Slot, SystemModel, Trace
 from rangym.envs.errors import WrongValue
 from rangym.envs.node_placement import scenario
 from rangym.envs.node_placement.params import SCENARIOS, NodePlacementParams
-from rangym.envs.physics.power_law import PowerLaw, SharedRates, jain_index, shared_rates
+from rangym.envs.node_placement.scenario import kernels
+from rangym.envs.physics.power_law import PowerLaw, SharedRates, Summary, shared_rates, summary
 from rangym.envs.physics.units import linear_to_db
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 DENSITY_BINS = 16
 TRAIL_SLOTS = 12
+LOW = 0.05
+"""Share of the users below the rate of the metric `p5_rate_mbps`."""
 
 
 class PlacementState(TypedDict):
@@ -127,7 +130,10 @@ class NodePlacement(SystemModel[NodePlacementParams, PlacementState, PlacementDe
         return ({"horizon": params.horizon, "num_ues": params.num_ues, "num_nodes": params.num_nodes},)
 
     def sample(self, rng: np.random.Generator) -> Trace:
-        return scenario.sample(self.params, rng)
+        return self.sample_lanes([rng]).lane(0)
+
+    def sample_lanes(self, rngs: Sequence[np.random.Generator]) -> Trace:
+        return scenario.sample_lanes(self.params, rngs)
 
     def check_trace(self, trace: Trace) -> None:
         for name, values in {**trace.constants, **trace.slots}.items():
@@ -138,18 +144,19 @@ class NodePlacement(SystemModel[NodePlacementParams, PlacementState, PlacementDe
 
     def initial(self, slot: Slot) -> PlacementState:
         nodes = slot["initial_node_position_m"]
-        load = self.rates(slot["user_position_m"], nodes).load
+        load = self.summary(slot["user_position_m"], nodes).load
         return {"node_position_m": nodes, "load": load, "node_trail_m": np.repeat(nodes[:, None], TRAIL_SLOTS, axis=1)}
 
     def decode(self, action: NDArray, state: PlacementState, public: Slot) -> PlacementDecision:
         """Positions ``(L, K, 2)``, and how many moves were longer than the limit."""
-        p, asked = self.params, action.astype(np.float64)
+        p = self.params
         if p.v_max_m is None:
-            return {"node_position_m": p.side_m * (asked + 1.0) / 2.0, "shortened": np.zeros(len(asked), np.int64)}
-        length = np.sqrt((asked * asked).sum(axis=-1, keepdims=True))
-        moved = state["node_position_m"] + p.v_max_m * asked / np.maximum(length, 1.0)
-        too_long = (length[..., 0] > 1.0 + 1e-6).sum(axis=-1)  # a unit vector in float32 is not too long
-        return {"node_position_m": np.clip(moved, 0.0, p.side_m), "shortened": too_long}
+            position = p.side_m * (action.astype(np.float64) + 1.0) / 2.0
+            return {"node_position_m": position, "shortened": np.zeros(len(action), np.int64)}
+        before = state["node_position_m"]
+        after, shortened = np.empty(before.shape), np.empty(len(before), np.int64)
+        kernels().move(action, before, p.v_max_m, p.side_m, after, shortened)
+        return {"node_position_m": after, "shortened": shortened}
 
     def action_towards(self, target_m: NDArray, position_m: NDArray) -> NDArray:
         """Native action ``(..., K, 2)`` that takes nodes to ``target_m``, or as far on the way as the limit allows."""
@@ -166,34 +173,39 @@ class NodePlacement(SystemModel[NodePlacementParams, PlacementState, PlacementDe
         soft = p.association == "soft"
         return shared_rates(self.radio.snr(user_m, node_m), p.bandwidth_mhz, p.max_spectral_efficiency, soft)
 
+    def summary(self, user_m: NDArray, node_m: NDArray) -> Summary:
+        """Means over the users of `rates`, and the loads."""
+        p = self.params
+        soft = p.association == "soft"
+        return summary(self.radio, user_m, node_m, p.bandwidth_mhz, p.max_spectral_efficiency, soft, LOW)
+
     def utility(self, user_m: NDArray, node_m: NDArray) -> NDArray:
         """The reward's term of that name, ``(...)``, for nodes ``(..., K, 2)`` over users ``(..., N, 2)``."""
-        return self._utility(self.rates(user_m, node_m))
+        return self._utility(self.summary(user_m, node_m))
 
-    def _utility(self, found: SharedRates) -> NDArray:
+    def _utility(self, found: Summary) -> NDArray:
         kind = self.params.reward
         if kind == "proportional_fair":
-            return np.log(found.rate_mbps).mean(axis=-1)
+            return found.mean_log_rate
         if kind == "mean_rate":
-            return found.rate_mbps.mean(axis=-1)
+            return found.mean_rate_mbps
         if kind == "min_sinr":
-            return linear_to_db(found.sinr.min(axis=-1))
-        return jain_index(found.load)
+            return linear_to_db(found.min_sinr)
+        return found.load_jain
 
     def transition(
         self, state: PlacementState, decision: PlacementDecision, slot: Slot
     ) -> tuple[PlacementState, Outcome]:
-        nodes = decision["node_position_m"]
-        found = self.rates(slot["user_position_m"], nodes)
-        way = nodes - state["node_position_m"]
-        moved = np.sqrt((way * way).sum(axis=-1)).mean(axis=-1)
+        nodes, moved = decision["node_position_m"], np.empty(len(decision["node_position_m"]))
+        kernels().mean_distance(state["node_position_m"], nodes, moved)
+        found = self.summary(slot["user_position_m"], nodes)
         terms = {"utility": self._utility(found), "movement": -self.params.movement_weight * moved}
         metrics = {
-            "mean_rate_mbps": found.rate_mbps.mean(axis=-1),
-            "geo_mean_rate_mbps": np.exp(np.log(found.rate_mbps).mean(axis=-1)),
-            "p5_rate_mbps": _quantile(found.rate_mbps, 0.05),
-            "min_sinr_db": linear_to_db(found.sinr.min(axis=-1)),
-            "load_jain": jain_index(found.load),
+            "mean_rate_mbps": found.mean_rate_mbps,
+            "geo_mean_rate_mbps": np.exp(found.mean_log_rate),
+            "p5_rate_mbps": found.low_rate_mbps,
+            "min_sinr_db": linear_to_db(found.min_sinr),
+            "load_jain": found.load_jain,
             "moved_m": moved,
             "shortened": decision["shortened"],
         }
@@ -202,32 +214,16 @@ class NodePlacement(SystemModel[NodePlacementParams, PlacementState, PlacementDe
 
     def observation(self, state: PlacementState, public: Slot) -> dict[str, NDArray]:
         users = public["user_position_m"]
+        density = np.empty((len(users), DENSITY_BINS, DENSITY_BINS), np.float32)
+        kernels().density(users, self.params.side_m, density)
         return {
             "node_position_m": state["node_position_m"],
             "load": state["load"],
             "user_position_m": users,
-            "user_density": self._density(users),
+            "user_density": density,
         }
-
-    def _density(self, user_m: NDArray) -> NDArray:
-        """Share of the users in each square, (L, 16, 16)."""
-        lanes, ues = user_m.shape[:2]
-        square = np.minimum(user_m * (DENSITY_BINS / self.params.side_m), DENSITY_BINS - 1).astype(np.int64)
-        bins = DENSITY_BINS**2
-        flat = square[..., 0] * DENSITY_BINS + square[..., 1] + bins * np.arange(lanes)[:, None]
-        count = np.bincount(flat.ravel(), minlength=lanes * bins)
-        return count.reshape(lanes, DENSITY_BINS, DENSITY_BINS) / ues
 
     def draw(self, figure: Figure, frame: Frame[PlacementState, PlacementDecision]) -> None:
         from rangym.envs.node_placement.render import draw
 
         draw(figure, self, frame)
-
-
-def _quantile(values: NDArray, share: float) -> NDArray:
-    """Quantile over the last axis, linear between order statistics."""
-    place = share * (values.shape[-1] - 1)
-    below = int(place)
-    ordered = np.sort(values, axis=-1)
-    above = min(below + 1, values.shape[-1] - 1)
-    return ordered[..., below] + (place - below) * (ordered[..., above] - ordered[..., below])

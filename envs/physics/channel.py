@@ -222,13 +222,14 @@ def thermal_noise_dbm(bandwidth_mhz: float, noise_figure_db: float) -> float:
     return THERMAL_NOISE_DBM_PER_HZ + 10.0 * math.log10(bandwidth_mhz * 1e6) + noise_figure_db
 
 
-def sinr_db(received_dbm: NDArray, noise_dbm: NDArray) -> NDArray:
+def sinr_db(received_dbm: NDArray, noise_dbm: NDArray, out: NDArray | None = None) -> NDArray:
     """SINR of n cells that share one carrier, all transmitting at full load: s_j = P_j / (sum_{k != j} P_k + w_j N0).
 
     Parameters
     ----------
     received_dbm : ``(n, ...)`` received power of each cell in dBm.
     noise_dbm : ``(n,)`` noise power over the bandwidth of each cell in dBm; it counts once, for that cell.
+    out : takes the result, if given; it may be ``received_dbm``.
 
     Returns
     -------
@@ -241,7 +242,7 @@ def sinr_db(received_dbm: NDArray, noise_dbm: NDArray) -> NDArray:
 
     power = db_to_linear(received_dbm).reshape(len(received_dbm), -1)
     disturbance_dbm = linear_to_db(kernels.disturbance(power, db_to_linear(noise_dbm).astype(power.dtype)))
-    return np.subtract(received_dbm, disturbance_dbm.reshape(received_dbm.shape))
+    return np.subtract(received_dbm, disturbance_dbm.reshape(received_dbm.shape), out=out)
 
 
 def shannon_rate_mbps(

@@ -19,12 +19,13 @@ _los_db, _nlos_db, _los_probability = (
 
 @numba.njit(cache=True, nogil=True)
 def distance(where, site):
-    """Horizontal distance ``(S, n)`` of the places ``where`` ``(S, 2, n)`` from ``site`` ``(2, n)``."""
-    apart = np.empty((where.shape[0], where.shape[2]), where.dtype)
-    for t in range(where.shape[0]):
-        for i in range(where.shape[2]):
-            dx, dy = where[t, 0, i] - site[0, i], where[t, 1, i] - site[1, i]
-            apart[t, i] = np.sqrt(dx * dx + dy * dy)
+    """Horizontal distance ``(J, S, n)`` of the places ``where`` ``(S, 2, n)`` from the sites ``site`` ``(J, 2, n)``."""
+    apart = np.empty((len(site), len(where), where.shape[2]), where.dtype)
+    for j in range(len(site)):
+        for t in range(len(where)):
+            for i in range(where.shape[2]):
+                dx, dy = where[t, 0, i] - site[j, 0, i], where[t, 1, i] - site[j, 1, i]
+                apart[j, t, i] = np.sqrt(dx * dx + dy * dy)
     return apart
 
 

@@ -1,17 +1,27 @@
 """Nodes on one carrier whose signal falls with a power of the distance: received power, SINR, shared rates.
 
-Every array has nodes before users, ``(..., K, N)``, so that sums over nodes add row by row: a placement evaluated alone
-has the bits it has among many.
+Arrays of pairs have nodes before users, ``(..., K, N)``. A placement evaluated alone has the bits it has among many.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import cache, cached_property
+from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rangym.envs.physics.units import db_to_linear
+
+
+@cache
+def _kernels() -> ModuleType:
+    """Imported when the first placement is evaluated: `import rangym` does without numba."""
+    from rangym.envs.physics import power_law_kernels
+
+    return power_law_kernels
 
 
 @dataclass(frozen=True)
@@ -27,19 +37,28 @@ class PowerLaw:
 
     def snr(self, user_m: NDArray, node_m: NDArray) -> NDArray:
         """Linear SNR ``(..., K, N)`` of users ``(..., N, 2)`` at nodes ``(..., K, 2)``, both in metres."""
-        # In place on fresh arrays: searches spend their time here.
-        squared = node_m[..., :, None, 0] - user_m[..., None, :, 0]
-        squared *= squared
-        across = node_m[..., :, None, 1] - user_m[..., None, :, 1]
-        across *= across
-        squared += across
-        squared += self.floor_m2
-        half = self.exponent / 2.0
-        if half == 2.0:  # a general power takes ten times as long
-            squared *= squared
-        else:
-            squared **= half
-        return np.divide(db_to_linear(self.snr_1m_db), squared, out=squared)
+        users, nodes, lead = _in_a_row(user_m, node_m)
+        found = np.empty((len(nodes), nodes.shape[1], users.shape[1]))
+        _kernels().received_snr(users, nodes, *self.factors, found)
+        return found.reshape(*lead, *found.shape[1:])
+
+    @cached_property
+    def factors(self) -> tuple[float, float, float]:
+        """Linear SNR at 1 m, half the exponent, and the floor: the law as the kernels take it."""
+        return float(db_to_linear(self.snr_1m_db)), self.exponent / 2.0, float(self.floor_m2)
+
+
+def _in_a_row(user_m: NDArray, node_m: NDArray) -> tuple[NDArray, NDArray, tuple[int, ...]]:
+    """Users (M, N, 2), nodes (M, K, 2), and the leading axes, broadcast, of which there are M entries."""
+    users, nodes = np.asarray(user_m, np.float64), np.asarray(node_m, np.float64)
+    lead = users.shape[:-2]
+    if lead != nodes.shape[:-2]:
+        lead = np.broadcast_shapes(lead, nodes.shape[:-2])
+        users, nodes = (np.broadcast_to(x, (*lead, *x.shape[-2:])) for x in (users, nodes))
+    if len(lead) == 1:
+        return users, nodes, lead
+    count = math.prod(lead)
+    return users.reshape(count, *users.shape[-2:]), nodes.reshape(count, *nodes.shape[-2:]), lead
 
 
 @dataclass(frozen=True)
@@ -56,34 +75,12 @@ class SharedRates:
     load: NDArray
 
 
-def sinr(snr: NDArray) -> NDArray:
-    """Linear SINR of every pair of node and user: P_kn / (1 + sum_{j != k} P_jn), powers over noise.
-
-    The others' power is summed before and after each node; subtracting a node's own power from the total would cancel
-    next to it.
-
-    Parameters
-    ----------
-    snr : ``(..., K, N)`` linear SNR of N users at K nodes.
-
-    Returns
-    -------
-    ``(..., K, N)``.
-
-    >>> sinr(np.array([[3.0], [1.0]])).tolist()
-    [[1.5], [0.25]]
-    """
-    others = np.zeros_like(snr)
-    np.cumsum(snr[..., :-1, :], axis=-2, out=others[..., 1:, :])
-    others[..., :-1, :] += np.cumsum(snr[..., :0:-1, :], axis=-2)[..., ::-1, :]
-    return snr / (1.0 + others)
-
-
 def shared_rates(
     snr: NDArray, bandwidth_mhz: float, max_spectral_efficiency: float | None, soft: bool = False
 ) -> SharedRates:
     """Rates when every node shares its bandwidth equally among its users (round robin).
 
+    SINR_il = P_il / (1 + sum_{j != l} P_ij), powers over noise.
     Hard: R_i = W / N_l min(cap, log2(1 + SINR_il)) at the strongest node l, ties to the lowest index, N_l its users.
     Soft: user i is at node l for the share w_il = P_il / sum_j P_ij; load_l = sum_i w_il and
     R_i = sum_l w_il W / load_l min(cap, log2(1 + SINR_il)).
@@ -97,27 +94,57 @@ def shared_rates(
 
     >>> found = shared_rates(np.array([[3.0, 1.0], [0.0, 7.0]]), 10.0, None)
     >>> found.rate_mbps.round(6).tolist(), found.load.tolist()
-    ([20.0, 21.69925], [1, 1])
+    ([20.0, 21.69925], [1.0, 1.0])
     """
-    serving = snr.argmax(axis=-2)  # (..., N)
-    at = serving[..., None, :] == np.arange(snr.shape[-2])[:, None]  # (..., K, N)
-    best = snr.max(axis=-2) / (1.0 + np.where(at, 0.0, snr).sum(axis=-2))  # as `sinr`, of one node a user
-    if soft:
-        weight = snr / snr.sum(axis=-2, keepdims=True)
-        load = weight.sum(axis=-1)
-        rate = (weight * _efficiency(sinr(snr), max_spectral_efficiency) * (bandwidth_mhz / load)[..., None]).sum(
-            axis=-2
-        )
-    else:
-        load = at.sum(axis=-1)
-        rate = bandwidth_mhz * _efficiency(best, max_spectral_efficiency) / np.take_along_axis(load, serving, axis=-1)
-    return SharedRates(rate, best, serving, load)
+    power = np.asarray(snr, np.float64)
+    *lead, nodes, users = power.shape
+    rate, sinr = np.empty((2, math.prod(lead), users))
+    serving, load = np.empty(rate.shape, np.int64), np.empty((len(rate), nodes))
+    _kernels().shared_rates(
+        power.reshape(-1, nodes, users), bandwidth_mhz, _cap(max_spectral_efficiency), soft, rate, sinr, serving, load
+    )
+    rate, sinr, serving = (x.reshape(*lead, users) for x in (rate, sinr, serving))
+    return SharedRates(rate, sinr, serving, load.reshape(*lead, nodes))
 
 
-def _efficiency(sinr: NDArray, cap: float | None) -> NDArray:
-    """bit/s/Hz: log2(1 + SINR), at most ``cap``."""
-    shannon = np.log1p(sinr) * (1.0 / np.log(2.0))
-    return shannon if cap is None else np.minimum(shannon, cap)
+@dataclass(frozen=True)
+class Summary:
+    """What the users of a placement get in all, ``(...)``, and the users per node, load ``(..., K)``.
+
+    mean_log_rate: of the rates in Mbit/s; low_rate_mbps: their quantile, linear between order statistics; min_sinr,
+    linear; load_jain: Jain's index of the loads.
+    """
+
+    load: NDArray
+    mean_log_rate: NDArray
+    mean_rate_mbps: NDArray
+    low_rate_mbps: NDArray
+    min_sinr: NDArray
+    load_jain: NDArray
+
+
+def summary(
+    law: PowerLaw,
+    user_m: NDArray,
+    node_m: NDArray,
+    bandwidth_mhz: float,
+    max_spectral_efficiency: float | None,
+    soft: bool,
+    share: float,
+) -> Summary:
+    """Means, quantile ``share`` and minimum over the users of `shared_rates`, without the arrays in between.
+
+    Users ``(..., N, 2)`` and nodes ``(..., K, 2)`` in metres, the rest as of `shared_rates`.
+    """
+    users, nodes, lead = _in_a_row(user_m, node_m)
+    load, figures = np.empty(nodes.shape[:2]), np.empty((5, len(nodes)))
+    cap = _cap(max_spectral_efficiency)
+    _kernels().summary(users, nodes, *law.factors, bandwidth_mhz, cap, soft, share, load, figures)
+    return Summary(load.reshape(*lead, nodes.shape[1]), *figures.reshape(5, *lead))
+
+
+def _cap(max_spectral_efficiency: float | None) -> float:
+    return math.inf if max_spectral_efficiency is None else max_spectral_efficiency
 
 
 def jain_index(values: NDArray) -> NDArray:
