@@ -27,10 +27,10 @@ def snr_needed(bits_per_hz: ArrayLike, time_s: ArrayLike) -> NDArray:
     >>> float(snr_needed(2.0, 1.0))
     3.0
     """
-    possible = np.greater(time_s, 0)
-    efficiency = np.asarray(bits_per_hz, dtype=np.float64) / np.where(possible, time_s, 1.0)
-    possible = possible & (efficiency <= MAX_EFFICIENCY)
-    return np.where(possible, np.expm1(np.minimum(efficiency, MAX_EFFICIENCY) * LN2), np.inf)
+    from rangym.envs.physics.pair_kernels import snr_needed_each
+
+    each: NDArray = snr_needed_each(bits_per_hz, time_s)
+    return each
 
 
 def upload_energy(bits_per_hz: ArrayLike, time_s: ArrayLike) -> NDArray:
