@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, ClassVar, NotRequired, TypedDict
 
@@ -143,6 +144,9 @@ class NomaAllocation(SystemModel[NomaAllocationParams, AllocationState, Allocati
     def sample(self, rng: np.random.Generator) -> Trace:
         return scenario.sample(self.params, rng)
 
+    def sample_lanes(self, rngs: Sequence[np.random.Generator]) -> Trace:
+        return scenario.sample_lanes(self.params, rngs)
+
     def check_trace(self, trace: Trace) -> None:
         for field, low, high in (
             ("gain", np.finfo(np.float64).tiny, 1e30),
@@ -245,6 +249,7 @@ class NomaAllocation(SystemModel[NomaAllocationParams, AllocationState, Allocati
         draw(figure, self, frame)
 
 
+@cache
 def place_kernels() -> ModuleType:
     """Loaded with the first decision, and numba with it: looking at an environment takes no compiler."""
     from rangym.envs.noma_allocation import place_kernels as kernels

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from functools import cache
+from types import ModuleType
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,6 +12,14 @@ from numpy.typing import ArrayLike, NDArray
 LN2 = math.log(2.0)
 MAX_EFFICIENCY = 1000.0
 """Spectral efficiency in bit/s/Hz above which a transmission counts as impossible: 2^1000 is near the largest float."""
+
+
+@cache
+def pair_kernels() -> ModuleType:
+    """The compiled loops; they and numba are loaded when the first number is wanted."""
+    from rangym.envs.physics import pair_kernels as kernels
+
+    return kernels
 
 
 def snr_needed(bits_per_hz: ArrayLike, time_s: ArrayLike) -> NDArray:
@@ -27,9 +37,7 @@ def snr_needed(bits_per_hz: ArrayLike, time_s: ArrayLike) -> NDArray:
     >>> float(snr_needed(2.0, 1.0))
     3.0
     """
-    from rangym.envs.physics.pair_kernels import snr_needed_each
-
-    each: NDArray = snr_needed_each(bits_per_hz, time_s)
+    each: NDArray = pair_kernels().snr_needed_each(bits_per_hz, time_s)
     return each
 
 
