@@ -37,8 +37,9 @@ def snr_needed(bits_per_hz: ArrayLike, time_s: ArrayLike) -> NDArray:
     >>> float(snr_needed(2.0, 1.0))
     3.0
     """
-    each: NDArray = pair_kernels().snr_needed_each(bits_per_hz, time_s)
-    return each
+    bits, time = np.broadcast_arrays(np.asarray(bits_per_hz, np.float64), np.asarray(time_s, np.float64))
+    each: NDArray = pair_kernels().snr_needed_each(bits.ravel(), time.ravel())
+    return each.reshape(time.shape)
 
 
 def upload_energy(bits_per_hz: ArrayLike, time_s: ArrayLike) -> NDArray:

@@ -28,10 +28,13 @@ def snr_needed(bits_per_hz, time_s):
     return math.expm1(efficiency * LN2)
 
 
-@numba.vectorize(["float64(float64, float64)"], cache=True)
+@_kernel
 def snr_needed_each(bits_per_hz, time_s):
-    """`snr_needed` of arrays that broadcast."""
-    return snr_needed(bits_per_hz, time_s)
+    """`snr_needed` of two arrays of one axis."""
+    snr = np.empty(time_s.size)
+    for n in range(time_s.size):
+        snr[n] = snr_needed(bits_per_hz[n], time_s[n])
+    return snr
 
 
 @_kernel
