@@ -176,7 +176,7 @@ class NomaAllocation(SystemModel[NomaAllocationParams, AllocationState, Allocati
             coded = action[:, : ues * channels if self.params.action == "scores" else ues]
             assign = _best_total_score if self.params.action == "scores" else _by_rank
             wanted = np.stack([assign(row, on, channels) for row, on in zip(coded, scheduled, strict=True)])
-        subchannel, displaced = place_kernels().keep_two(wanted, gain)
+        subchannel, displaced = compiled_places().keep_two(wanted, gain)
         decision: AllocationDecision = {"subchannel": subchannel, "displaced": displaced}
         if self.params.power == "agent":
             exponent = AGENT_POWER_DECADES / 2.0 * (action[:, -ues:].astype(np.float64) - 1.0)
@@ -185,7 +185,7 @@ class NomaAllocation(SystemModel[NomaAllocationParams, AllocationState, Allocati
 
     def upload(self, decision: AllocationDecision, slot: Slot) -> tuple[NDArray, PairUpload]:
         """The users of each sub-channel (L, K, 2), -1 for an empty place, and what they do."""
-        p, places = self.params, place_kernels()
+        p, places = self.params, compiled_places()
         users = places.two_largest(decision["subchannel"], slot["gain"])
         gain, window = places.at_places(users, slot["gain"], p.deadline_s - slot["training_time_s"])
         power = None
@@ -200,7 +200,9 @@ class NomaAllocation(SystemModel[NomaAllocationParams, AllocationState, Allocati
     ) -> tuple[AllocationState, Outcome]:
         p = self.params
         users, done = self.upload(decision, slot)
-        served, power, first = place_kernels().to_users(users, p.num_ues, done.served, done.power_w, done.decoded_first)
+        served, power, first = compiled_places().to_users(
+            users, p.num_ues, done.served, done.power_w, done.decoded_first
+        )
         scheduled = slot["scheduled"].astype(bool)
         competing, num_served = scheduled.sum(axis=1), served.sum(axis=1)
         num_scheduled, dropped = np.maximum(competing, 1), competing - num_served
@@ -250,7 +252,7 @@ class NomaAllocation(SystemModel[NomaAllocationParams, AllocationState, Allocati
 
 
 @cache
-def place_kernels() -> ModuleType:
+def compiled_places() -> ModuleType:
     """Loaded with the first decision, and numba with it: looking at an environment takes no compiler."""
     from rangym.envs.noma_allocation import place_kernels as kernels
 

@@ -15,7 +15,7 @@ MAX_EFFICIENCY = 1000.0
 
 
 @cache
-def pair_kernels() -> ModuleType:
+def compiled() -> ModuleType:
     """The compiled loops; they and numba are loaded when the first number is wanted."""
     from rangym.envs.physics import pair_kernels as kernels
 
@@ -38,7 +38,7 @@ def snr_needed(bits_per_hz: ArrayLike, time_s: ArrayLike) -> NDArray:
     3.0
     """
     bits, time = np.broadcast_arrays(np.asarray(bits_per_hz, np.float64), np.asarray(time_s, np.float64))
-    each: NDArray = pair_kernels().snr_needed_each(bits.ravel(), time.ravel())
+    each: NDArray = compiled().snr_needed_each(bits.ravel(), time.ravel())
     return each.reshape(time.shape)
 
 

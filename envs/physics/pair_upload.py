@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rangym.envs.errors import WrongValue
-from rangym.envs.physics.energy import LN2, pair_kernels
+from rangym.envs.physics.energy import LN2, compiled
 from rangym.envs.physics.oma import OmaPair, fdma_at_power, fdma_pair, tdma_at_power, tdma_pair
 from rangym.envs.physics.sic import check_demand, noma_at_power
 
@@ -95,7 +95,7 @@ def _optimal(
 ) -> PairUpload:
     """Least cost over serving both, one or none."""
     check_demand(c, cap)
-    kernels = pair_kernels()
+    kernels = compiled()
     shape = gain.shape[:-1]
     pairs = [np.ascontiguousarray(x).reshape(-1, 2) for x in (gain, window, present)]
     rows = *pairs, float(c), float(cap)

@@ -35,7 +35,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rangym.envs.errors import WrongValue
-from rangym.envs.physics.energy import LN2, PairEnergy, pair_kernels, snr_needed
+from rangym.envs.physics.energy import LN2, PairEnergy, compiled, snr_needed
 
 ORDERS = ("best", "strong_first", "early_first", "late_first")
 FORMS = ("corrected", "printed")
@@ -102,7 +102,7 @@ def noma_pair(
     if form == "printed":
         with np.errstate(over="ignore", invalid="ignore"):
             return _printed(h1, h2, lone, joint, bits_per_hz, max_power_w)
-    kernels = pair_kernels()
+    kernels = compiled()
     links = (x.ravel() for x in (h1, h2, lone, joint))
     pairs, early_first = kernels.noma_pairs(*links, float(bits_per_hz), float(max_power_w), ORDERS.index(order))
     early_j, late_j, lone_w, early_w, late_w = pairs.T.reshape(5, *h1.shape)
