@@ -48,7 +48,9 @@ def sample_lanes(params: NodePlacementParams, rngs: Sequence[np.random.Generator
             users[0, b] = static_users(p.law, p.num_ues, p.side_m, rng)
         if p.v_max_m is not None:
             kernels().settle(users[0, b], SETTLING, start[b])
-    return Trace({"initial_node_position_m": start}, {"user_position_m": np.broadcast_to(users, (slots, *users.shape[1:]))})
+    return Trace(
+        {"initial_node_position_m": start}, {"user_position_m": np.broadcast_to(users, (slots, *users.shape[1:]))}
+    )
 
 
 def static_users(law: str, num_ues: int, side_m: float, rng: np.random.Generator) -> NDArray:

@@ -12,7 +12,7 @@ from pathlib import Path
 from rangym.envs.files import try_folder
 
 VARIABLE = "NUMBA_CACHE_DIR"
-KERNELS = ("policies/algorithms/*", "evaluation/papers/*")
+KERNELS = ("envs/*", "policies/algorithms/*", "evaluation/papers/*")
 """Folders with modules of kernels, in the package."""
 
 
