@@ -14,7 +14,7 @@ from rangym.envs.errors import WrongValue
 from rangym.envs.node_placement import scenario
 from rangym.envs.node_placement.params import SCENARIOS, NodePlacementParams
 from rangym.envs.node_placement.scenario import kernels
-from rangym.envs.physics.power_law import PowerLaw, SharedRates, Summary, shared_rates, summary
+from rangym.envs.physics.power_law import PowerLaw, SharedRates, Summary, jain_index, shared_rates, summary
 from rangym.envs.physics.units import linear_to_db
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ class NodePlacement(SystemModel[NodePlacementParams, PlacementState, PlacementDe
             return found.mean_rate_mbps
         if kind == "min_sinr":
             return linear_to_db(found.min_sinr)
-        return found.load_jain
+        return jain_index(found.load)
 
     def transition(
         self, state: PlacementState, decision: PlacementDecision, slot: Slot
@@ -205,7 +205,7 @@ class NodePlacement(SystemModel[NodePlacementParams, PlacementState, PlacementDe
             "geo_mean_rate_mbps": np.exp(found.mean_log_rate),
             "p5_rate_mbps": found.low_rate_mbps,
             "min_sinr_db": linear_to_db(found.min_sinr),
-            "load_jain": found.load_jain,
+            "load_jain": jain_index(found.load),
             "moved_m": moved,
             "shortened": decision["shortened"],
         }

@@ -112,7 +112,7 @@ class Summary:
     """What the users of a placement get in all, ``(...)``, and the users per node, load ``(..., K)``.
 
     mean_log_rate: of the rates in Mbit/s; low_rate_mbps: their quantile, linear between order statistics; min_sinr,
-    linear; load_jain: Jain's index of the loads.
+    linear.
     """
 
     load: NDArray
@@ -120,7 +120,6 @@ class Summary:
     mean_rate_mbps: NDArray
     low_rate_mbps: NDArray
     min_sinr: NDArray
-    load_jain: NDArray
 
 
 def summary(
@@ -137,10 +136,10 @@ def summary(
     Users ``(..., N, 2)`` and nodes ``(..., K, 2)`` in metres, the rest as of `shared_rates`.
     """
     users, nodes, lead = _in_a_row(user_m, node_m)
-    load, figures = np.empty(nodes.shape[:2]), np.empty((5, len(nodes)))
+    load, figures = np.empty(nodes.shape[:2]), np.empty((4, len(nodes)))
     cap = _cap(max_spectral_efficiency)
     _kernels().summary(users, nodes, *law.factors, bandwidth_mhz, cap, soft, share, load, figures)
-    return Summary(load.reshape(*lead, nodes.shape[1]), *figures.reshape(5, *lead))
+    return Summary(load.reshape(*lead, nodes.shape[1]), *figures.reshape(4, *lead))
 
 
 def _cap(max_spectral_efficiency: float | None) -> float:

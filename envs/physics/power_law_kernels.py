@@ -107,8 +107,8 @@ def shared_rates(snr, bandwidth_mhz, cap, soft, rate_mbps, sinr, serving, load):
 def summary(
     user_m, node_m, snr_1m, half_exponent, floor_m2, bandwidth_mhz, cap, soft, share, load, figures
 ):  # fmt: skip
-    """Loads (M, K), and per placement the mean logarithm of the rates, their mean, their quantile ``share``, the lowest
-    SINR and Jain's index of the loads, ``figures`` (5, M)."""
+    """Loads (M, K), and per placement the mean logarithm of the rates, their mean, their quantile ``share`` and the
+    lowest SINR, ``figures`` (4, M)."""
     num_users, num_nodes = user_m.shape[1], node_m.shape[1]
     snr, serving = np.empty((num_nodes, num_users)), np.empty(num_users, np.int64)
     rate, sinr = np.empty(num_users), np.empty(num_users)
@@ -121,10 +121,5 @@ def summary(
             logarithms += math.log(rate[n])
             total += rate[n]
             lowest = min(lowest, sinr[n])
-        loads, squares = 0.0, 0.0
-        for k in range(num_nodes):
-            loads += load[m, k]
-            squares += load[m, k] * load[m, k]
         figures[0, m], figures[1, m] = logarithms / num_users, total / num_users
         figures[2, m], figures[3, m] = _quantile(rate, share, smallest), lowest
-        figures[4, m] = loads * loads / (num_nodes * squares)

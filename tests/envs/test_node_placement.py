@@ -1,14 +1,18 @@
 """NodePlacement: where users are, how far nodes move, what the reward is, and what is refused."""
 
+import warnings
+
 import gymnasium as gym
 import numpy as np
 import pytest
+from scipy.cluster.vq import kmeans2
 from scipy.stats import kstest
 
 import rangym  # noqa: F401
 from rangym.envs.core import Trace
-from rangym.envs.node_placement import NodePlacementParams
-from rangym.envs.node_placement.scenario import drifting_hotspots, sample, static_users
+from rangym.envs.node_placement import NodePlacement, NodePlacementParams
+from rangym.envs.node_placement.placement_kernels import follow, settle
+from rangym.envs.node_placement.scenario import drifting_hotspots, static_users
 
 ID = "rangym/NodePlacement-v0"
 
@@ -54,6 +58,16 @@ def test_shape_of_each_static_law():
     assert distance.mean() < 0.06 * 1.2533 * 1.05 and clusters.std() > 0.1
 
 
+def sample(params, rng):
+    return NodePlacement(params).sample(rng)
+
+
+def drifting(params, rng, slots):
+    position = np.full((slots, params.num_ues, 2), np.nan)
+    drifting_hotspots(params, rng, position)
+    return position
+
+
 def drift(**changes):
     base = dict(num_ues=400, num_nodes=2, horizon=200, num_hotspots=3, jitter_m=0.0, respawn_probability=0.0)
     return NodePlacementParams(**{**base, **changes})
@@ -61,7 +75,7 @@ def drift(**changes):
 
 def test_followers_keep_their_place_in_a_hotspot_that_moves_straight_and_turns_at_the_walls():
     params = drift(background_share=0.0, hotspot_sd_m=0.0, num_hotspots=1)
-    users = drifting_hotspots(params, np.random.default_rng(0), 202)
+    users = drifting(params, np.random.default_rng(0), 202)
     assert np.ptp(users, axis=1).max() < 1e-9  # no spread: all at the hotspot itself
     path = users[:, 0]
     assert path.min() >= 10 - 1e-9 and path.max() <= 90 + 1e-9
@@ -70,16 +84,16 @@ def test_followers_keep_their_place_in_a_hotspot_that_moves_straight_and_turns_a
 
 
 def test_background_users_stand_still_but_for_their_jitter():
-    still = drifting_hotspots(drift(background_share=1.0), np.random.default_rng(0), 50)
+    still = drifting(drift(background_share=1.0), np.random.default_rng(0), 50)
     assert np.abs(np.diff(still, axis=0)).max() == 0
-    jitter = drifting_hotspots(drift(background_share=1.0, jitter_m=0.3), np.random.default_rng(0), 50)
+    jitter = drifting(drift(background_share=1.0, jitter_m=0.3), np.random.default_rng(0), 50)
     inside = (jitter > 5).all(axis=(0, 2)) & (jitter < 95).all(axis=(0, 2))
     assert np.diff(jitter[:, inside], axis=0).std() == pytest.approx(0.3, rel=0.03)
 
 
 def test_share_of_background_and_rate_of_respawns():
     params = drift(background_share=0.25, respawn_probability=0.03, num_ues=1000)
-    users = drifting_hotspots(params, np.random.default_rng(0), 202)
+    users = drifting(params, np.random.default_rng(0), 202)
     step = np.linalg.norm(np.diff(users, axis=0), axis=2)
     jumps = step > 3.0 + 1e-9  # a new user; some land too near to be seen
     assert 0.024 < jumps.mean() < 0.031
@@ -95,6 +109,41 @@ def test_nodes_start_settled_under_a_speed_limit_and_uniform_without():
     free = [sample(NodePlacementParams(law="grid", v_max_m=None), np.random.default_rng(s)) for s in range(200)]
     start = np.concatenate([t.constants["initial_node_position_m"] for t in free])
     assert kstest(start[:, 0] / 100, "uniform").pvalue > 1e-3
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_nodes_settle_where_scipys_k_means_puts_them(seed):
+    rng = np.random.default_rng(seed)
+    users, start = 100 * rng.random((rng.integers(1, 40), 2)), 100 * rng.random((rng.integers(1, 8), 2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of an empty cluster, which keeps its node
+        for iterations in (1, 10):
+            expected, _ = kmeans2(users, start, iter=iterations, minit="matrix")
+            found = start.copy()
+            settle(users, iterations, found)
+            np.testing.assert_array_equal(found, expected)
+
+
+def followed(hotspot, spawns, kind, anywhere, offset, step, side):
+    """Without a loop: a user's position less its hotspot's path and its own walk is constant over its life."""
+    slots = np.arange(len(spawns))[:, None]
+    slot, walk, background = np.nonzero(spawns)[0], np.cumsum(step, axis=0), hotspot.shape[1] - 1
+    at_spawn = np.where((kind == background)[:, None], anywhere, hotspot[slot, kind] + offset)
+    base = at_spawn - hotspot[slot, kind] - walk[spawns]
+    number = (np.cumsum(spawns) - 1).reshape(spawns.shape)
+    life = np.take_along_axis(number, np.maximum.accumulate(np.where(spawns, slots, 0), axis=0), axis=0)
+    return np.clip(base[life] + walk + hotspot[slots, kind[life]], 0.0, side)
+
+
+@pytest.mark.parametrize("hotspots", [0, 3])
+def test_users_follow_their_hotspots_as_the_formula_says(hotspots):
+    rng = np.random.default_rng(hotspots)
+    hotspot, spawns = 100 * rng.random((40, hotspots + 1, 2)), rng.random((40, 7)) < 0.2
+    spawns[0] = True
+    kind, place = rng.integers(hotspots + 1, size=spawns.sum()), 120 * rng.random((2, spawns.sum(), 2)) - 10
+    normal, position = rng.standard_normal((40, 7, 2)), np.empty((40, 3, 7, 2))
+    follow(hotspot, spawns, kind, *place, normal, 0.3, 100.0, position[:, 1])
+    np.testing.assert_array_equal(position[:, 1], followed(hotspot, spawns, kind, *place, 0.3 * normal, 100.0))
 
 
 # ---- decisions and reward
@@ -149,6 +198,26 @@ def test_reward_is_what_the_metrics_say(reward):
     assert info["terms"]["utility"] == pytest.approx(expected)
     assert info["terms"]["movement"] == pytest.approx(-0.25 * m["moved_m"])
     assert value == pytest.approx(expected - 0.25 * m["moved_m"])
+
+
+@pytest.mark.parametrize("scenario", ["small", "drift"])
+def test_moves_distances_and_densities_equal_their_formulas_in_numpy(scenario):
+    env = gym.make_vec(ID, 7, scenario=scenario).unwrapped
+    env.action_space.seed(0)
+    env.reset(seed=0)
+    for _ in range(5):
+        action, before = env.action_space.sample(), env._episode.state["node_position_m"]
+        obs, *_, info = env.step(action)
+        p, asked, nodes = env.system.params, action.astype(float), env._episode.state["node_position_m"]
+        length = np.linalg.norm(asked, axis=2, keepdims=True)
+        expected = np.clip(before + p.v_max_m * asked / np.maximum(length, 1), 0, p.side_m)
+        np.testing.assert_allclose(nodes, expected, rtol=4 * np.finfo(float).eps)
+        np.testing.assert_array_equal(info["metrics"]["shortened"], (length > 1 + 1e-6).sum(axis=(1, 2)))
+        moved = np.linalg.norm(nodes - before, axis=2).mean(axis=1)
+        np.testing.assert_allclose(info["metrics"]["moved_m"], moved, rtol=4 * np.finfo(float).eps)
+        for users, density in zip(env._episode.public["user_position_m"], obs["user_density"], strict=True):
+            counted, _, _ = np.histogram2d(*users.T, bins=16, range=[[0, p.side_m]] * 2)
+            np.testing.assert_array_equal(density, (counted / len(users)).astype(np.float32))
 
 
 def test_metrics_by_hand():
