@@ -47,14 +47,14 @@ class Plan:
 
     Attributes
     ----------
-    ues, cells : sizes, each beside the other one of `city`; its cells keep their distances, so its area grows with them.
-    horizons : of `mobility`, played to their ends.
+    ues, cells : sizes, each beside the other one of `city`; cells keep their distances, so the area grows with them.
+    horizons : of `mobility`, played to their ends; all are drawn in blocks.
     entries : (slot, UE, cell) entries that are walked through for a size, and the fewest slots.
     """
 
     ues: Sequence[int] = (1_000, 2_000, 5_000, 10_000, 20_000, 40_000)
     cells: Sequence[int] = (25, 50, 100, 200, 400, 800)
-    horizons: Sequence[int] = (100, 1_000, 10_000)
+    horizons: Sequence[int] = (400, 1_000, 3_000, 10_000)
     entries: int = 2**25
     least_slots: int = 10
     city: Mapping[str, object] = field(default_factory=dict)

@@ -156,11 +156,19 @@ def draw(figure: Figure, rows: Sequence[Row]) -> None:
 
 
 def _lines(axes: Axes, found: Mapping[str, Series], size: str, held: str) -> None:
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
     for name, one in found.items():
         colour, line, marker = STYLES[name]
-        axes.loglog(one.sizes, one.costs, color=colour, linestyle=line, marker=marker, label=f"{name}  {one.slope:.2f}")
+        label = f"{name}: {one.slope:.2f}"
+        axes.loglog(one.sizes, one.costs, color=colour, linestyle=line, marker=marker, markersize=5, label=label)
+    shown = next(iter(found.values())).sizes
+    axes.set_xticks(shown, [f"{x:,.0f}" for x in shown])
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:,g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(f"{DIRECTIONS[size]} ({held})")
-    axes.legend(title="slope", fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    axes.legend(title="slope", fontsize=9, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3)
     axes.grid(color=FAINT, linewidth=0.7)
     axes.set_axisbelow(True)
     for side in ("top", "right"):
