@@ -9,7 +9,7 @@ AGENTS = ("ppo_shared", "ppo_flat", "ppo_maskable", "ppo_city")
 """Trained on `small`, the last one on `munich`: elsewhere the flat ones do not fit, and the shared ones would show how
 they transfer, not RL."""
 PLACES = ("map_forecast", "ppo_place")
-"""They need to see positions, which only `urban` and the cities show."""
+"""They need to see positions, which only `urban` and the ray-traced cities show."""
 LITERAL = ("lda:form=printed,gradient_at=sample,rounding=independent",)
 
 SMALL = Benchmark(ENV_ID, "small", without=("static_oracle", "ppo_city", *PLACES), variants=LITERAL)

@@ -49,7 +49,9 @@ class Plan:
     ----------
     ues, cells : sizes, each beside the other one of `city`; cells keep their distances, so the area grows with them.
     horizons : of `mobility`, played to their ends; all are drawn in blocks.
-    entries : (slot, UE, cell) entries that are walked through for a size, and the fewest slots.
+    entries, least_slots : (slot, UE, cell) entries that are walked through for a size, and the fewest slots.
+    policies : those that decide, and `BOUND`.
+    city, mobility : further overrides.
     """
 
     ues: Sequence[int] = (1_000, 2_000, 5_000, 10_000, 20_000, 40_000)
@@ -57,6 +59,7 @@ class Plan:
     horizons: Sequence[int] = (400, 1_000, 3_000, 10_000)
     entries: int = 2**25
     least_slots: int = 10
+    policies: Sequence[str] = (*POLICIES, BOUND)
     city: Mapping[str, object] = field(default_factory=dict)
     mobility: Mapping[str, object] = field(default_factory=dict)
 
@@ -68,7 +71,7 @@ class Plan:
         jobs = [
             {"scenario": scenario, "overrides": overrides, "policy": policy, "slots": self._slots(scenario, overrides)}
             for scenario, overrides in places
-            for policy in (*POLICIES, BOUND)
+            for policy in self.policies
         ]
         return list({job_key(job): job for job in jobs}.values())
 

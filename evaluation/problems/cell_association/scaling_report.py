@@ -42,14 +42,16 @@ on. peak MB: over the interpreter. episode s: so many slots as an episode has, a
 
 @dataclass(frozen=True)
 class Series:
-    """One cost against one size, ascending, and the slope of the line fitted to both logarithms (0: no growth)."""
+    """One cost against one size, ascending."""
 
     sizes: tuple[float, ...]
     costs: tuple[float, ...]
 
     @property
-    def slope(self) -> float:
-        return float(np.polyfit(np.log(self.sizes), np.log(self.costs), 1)[0])
+    def slope(self) -> str:
+        """Of the line fitted to both logarithms, in words: 1.00 is linear, 0.00 no growth."""
+        slope = np.polyfit(np.log(self.sizes), np.log(self.costs), 1)[0]
+        return f"{round(slope, 2) + 0.0:.2f}"  # no -0.00
 
 
 def series(rows: Iterable[Row], size: str) -> dict[str, Series]:
@@ -119,7 +121,7 @@ def slope_table(rows: Iterable[Row]) -> list[list[str]]:
     """Cells of a table of slopes: every part by UEs, cells and slots."""
     rows = list(rows)
     by_size = [series(rows, size) for size in DIRECTIONS]
-    return [[name, *(f"{found[name].slope:.2f}" for found in by_size)] for name in STYLES]
+    return [[name, *(found[name].slope for found in by_size)] for name in STYLES]
 
 
 def heading(rows: Sequence[Row]) -> str:
@@ -160,7 +162,7 @@ def _lines(axes: Axes, found: Mapping[str, Series], size: str, held: str) -> Non
 
     for name, one in found.items():
         colour, line, marker = STYLES[name]
-        label = f"{name}: {one.slope:.2f}"
+        label = f"{name}: {one.slope}"
         axes.loglog(one.sizes, one.costs, color=colour, linestyle=line, marker=marker, markersize=5, label=label)
     shown = next(iter(found.values())).sizes
     axes.set_xticks(shown, [f"{x:,.0f}" for x in shown])
