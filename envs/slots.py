@@ -54,6 +54,7 @@ class Slots(Generic[P, S, D]):
 
     def _start(self, trace: Trace) -> dict[str, Array]:
         self.trace, self.t = trace, 0
+        self._constants: dict[str, Array] = {}  # of the trace, as they are observed
         self.state = self.system.initial(trace.slot(0))
         self.decision: D | None = None
         self.outcome = Outcome({}, {})
@@ -66,10 +67,15 @@ class Slots(Generic[P, S, D]):
         self.public = trace.public(self.t + 1, self.system.reveal)
         fields = dict(self.system.observation(self.state, self.public))
         fields["time"] = self._time[self.t]
-        return {
-            f: np.minimum(np.maximum(fields[f], low), high).astype(dtype, copy=False)
-            for f, low, high, dtype in self._bounds
-        }
+        seen = {}
+        for f, low, high, dtype in self._bounds:
+            if fields[f] is not trace.constants.get(f):
+                seen[f] = _boxed(fields[f], low, high, dtype)
+                continue
+            if f not in self._constants:
+                self._constants[f] = _boxed(fields[f], low, high, dtype)
+            seen[f] = self._constants[f].copy()  # the caller's own, as all others
+        return seen
 
     def step(self, action: ArrayLike) -> tuple[dict[str, Array], Array, Outcome]:
         if self.trace is None:
@@ -136,6 +142,12 @@ def checked(action: ArrayLike, single: gym.Space[Array], batched: gym.spaces.Box
         where = f" of lane {bad[0]}" if lanes > 1 else ""
         raise WrongValue(f"action[{place}]{where} = {cast[bad]} is outside {single}")
     return cast
+
+
+def _boxed(values: Array, low: Array, high: Array, dtype: np.dtype) -> Array:
+    """``values`` within their box's bounds and of its dtype, in an array of their own."""
+    inside = np.maximum(values, low)
+    return np.minimum(inside, high, out=inside).astype(dtype, copy=False)
 
 
 def _bound(values: Array) -> Array:

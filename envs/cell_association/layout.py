@@ -128,16 +128,29 @@ def draw_network(params: CellAssociationParams, rows: Carriers, rng: np.random.G
 
 
 def grid_sites(num_cells: int, side_m: float, rng: np.random.Generator) -> NDArray:
-    """The first J sites of a square grid, each shifted by up to 15 % of the grid's step; ``(J, 2)`` in metres."""
-    columns = math.ceil(math.sqrt(num_cells))
-    return side_m / columns * (_grid(num_cells, columns) + rng.uniform(-SITE_JITTER, SITE_JITTER, (num_cells, 2)))
+    """A grid of sites, each shifted by up to 15 % of the grid's steps; ``(J, 2)`` in metres.
+
+    It is the first J points of the smallest square grid that holds them; where this would leave the last row empty, one
+    row less, among which the cells are shared out evenly.
+    """
+    centre, steps = _grid(num_cells)
+    return side_m / steps * (centre + rng.uniform(-SITE_JITTER, SITE_JITTER, (num_cells, 2)))
 
 
 @cache
-def _grid(num_cells: int, columns: int) -> NDArray:
-    """Centres of the first cells of a grid of unit step, ``(J, 2)``."""
-    row, column = np.divmod(np.arange(num_cells), columns)
-    return np.stack([column + 0.5, row + 0.5], axis=1)
+def _grid(num_cells: int) -> tuple[NDArray, NDArray]:
+    """Centres in steps of the grid, and how many steps the square's side has, across and along; each ``(J, 2)``."""
+    columns = math.ceil(math.sqrt(num_cells))
+    index = np.arange(num_cells)
+    if num_cells > columns * (columns - 1):
+        row, column = np.divmod(index, columns)
+        steps = np.full((num_cells, 2), columns)
+    else:
+        border = num_cells * np.arange(columns) // (columns - 1)  # the first cell of each row
+        row = np.repeat(np.arange(columns - 1), np.diff(border))
+        column = index - border[row]
+        steps = np.stack([np.diff(border)[row], np.full(num_cells, columns - 1)], axis=1)
+    return np.stack([column + 0.5, row + 0.5], axis=1), steps
 
 
 def draw_devices(num_ues: int, rng: np.random.Generator) -> tuple[NDArray, NDArray]:

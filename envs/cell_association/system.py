@@ -61,6 +61,11 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
     (1.8 GHz) and six street cells (3.5 GHz), through whose streets UEs drive, and in `florence` some walk. The maps are
     shipped; `rangym map raytrace` makes others.
 
+    `city` is large rather than real: 10,000 UEs among 200 cells on 18 square kilometres, the carriers, distances and
+    motion of `mobility`; a UE hears nine of the cells. An observation has 24 MB, and an episode, which is drawn slot by
+    slot, would have 8 GB. `rangym evaluate max_sinr --env CellAssociation --scenario city --seeds 0:1` takes
+    three minutes, two of them for the bound.
+
     ## Action Space
     `MultiDiscrete([J] * I)`: the serving cell of each UE. Every choice is legal; a cell out of reach gives the rate
     of the SINR floor. `action_masks()` (sb3-contrib's layout) marks the cells that were received in the previous
@@ -71,13 +76,13 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
 
     | field | shape | unit | range |
     |---|---|---|---|
-    | sinr_db | (I, J) | dB, of the previous slot | [-10, 30]; [-20, 30] in `measured` and the cities |
+    | sinr_db | (I, J) | dB, of the previous slot | [-10, 30]; [-20, 30] in `measured`, `munich`, `florence` |
     | serving | (I, J) | one-hot serving cell; zeros before slot 1 | {0, 1} |
     | load | (J,) | UEs per cell | [0, I] |
     | bandwidth_mhz | (J,) | MHz | [0, 100] |
     | handover_delay | (I, J) | slots to attach to or leave a cell | [0, 2], or more where `slot_s` is short |
     | max_spectral_efficiency | (1,) | cap in bit/s/Hz; where one is set | the cap |
-    | position_m | (I, 2) | m, of the previous slot; `urban` and the cities only | [0, side of the area] |
+    | position_m | (I, 2) | m, of the previous slot; `urban`, `munich`, `florence` | [0, side of the area] |
     | covered | (I, J) | cell measured at the UE's place, previous slot; `measured` only | {0, 1} |
     | time | (1,) | (t - 1) / T, t the slot to be decided | [0, 1] |
 
@@ -101,9 +106,9 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
     ## Arguments
     `scenario`: `small` (default: two macro and four small cells, ten vehicles), `tiny`, `urban` (the cells of `small`
     in a place, ten pedestrians and vehicles, links may fail), `static`, `volatile`, `desk`, `mobility` (alias
-    `paper`), `munich` and `florence` (ray-traced cities, 40 UEs, 18 cells), `measured` (needs `map`, which brings
-    `num_cells`). Every field of `rangym.envs.cell_association.params.CellAssociationParams` overrides the scenario's
-    value:
+    `paper`), `city` (`mobility` at city size), `munich` and `florence` (ray-traced places, 40 UEs, 18 cells),
+    `measured` (needs `map`, which brings `num_cells`). Every field of
+    `rangym.envs.cell_association.params.CellAssociationParams` overrides the scenario's value:
 
     >>> import gymnasium as gym
     >>> env = gym.make("rangym:rangym/CellAssociation-v0", scenario="small", handover_weight=4.0, handover_cost="norm")
@@ -111,8 +116,8 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
     The SINR of `measured` comes from drive logs in which a cell is seen only where it served: a radio map, not a
     physical SINR field. Its scores depend on map, floor and bandwidths and are not comparable with other scenarios.
 
-    The limits of the cities: all cells transmit at full load; no people, vehicles or trees; one scattering coefficient
-    for all walls; a modelled floor where no ray arrives; intervals over seeds are over UEs on one map.
+    The limits of `munich` and `florence`: all cells transmit at full load; no people, vehicles or trees; one scattering
+    coefficient for all walls; a modelled floor where no ray arrives; intervals over seeds are over UEs on one map.
 
     ## References
     A. Kalntis et al., "Smooth Handovers via Smoothed Online Learning". 3GPP TR 38.901 (channel), TS 36.331/38.331

@@ -207,6 +207,31 @@ def test_sites_stand_near_their_grid_points():
     assert shifts.std() == pytest.approx(0.3 / math.sqrt(12), rel=0.05)
 
 
+@pytest.mark.parametrize("cells", [5, 6, 12, 30, 200])
+def test_no_row_of_sites_stays_empty(cells):
+    """Where the square grid would leave its last row empty: rows of equally many sites, or one more."""
+    rows, side = math.ceil(math.sqrt(cells)) - 1, 1000.0
+    sites = layout.grid_sites(cells, side, np.random.default_rng(0))
+    row = (sites[:, 1] / (side / rows)).astype(int)
+    counts = np.bincount(row)
+    assert len(counts) == rows and set(counts) <= {cells // rows, cells // rows + 1}
+    for r in range(rows):
+        x = np.sort(sites[row == r, 0]) * counts[r] / side - (np.arange(counts[r]) + 0.5)
+        assert np.abs(x).max() <= 0.15
+
+
+def test_a_city_has_the_density_of_mobility_and_no_weak_border():
+    p = SCENARIOS["city"]
+    assert (p.num_ues, p.num_cells, p.horizon, p.handover_cost) == (10_000, 200, 1000, "norm")
+    spacing = [math.sqrt(q.side_m**2 / q.num_cells) for q in (p, SCENARIOS["mobility"])]
+    assert spacing[0] == pytest.approx(spacing[1], rel=0.01)
+    trace = CellAssociation(p).sample(np.random.default_rng(0))
+    first = trace.slot(0)
+    best, position = first["sinr_db"].max(axis=1), first["user_position_m"]
+    edge = (np.minimum(position, p.side_m - position) < 200.0).any(axis=1)
+    assert np.quantile(best, 0.05) > 5.0 and np.median(best[edge]) > np.median(best) - 1.0
+
+
 def test_small_has_its_fixed_layout():
     p = SCENARIOS["small"]
     constants = sample(p).constants
