@@ -25,7 +25,8 @@ TINY = HandoverPlan(
     regret_seeds=4,
     hindsight_seeds=2,
     synthetic={"num_ues": 6, "num_cells": 3, "horizon": 40},
-    desk={"num_ues": 6, "num_cells": 4, "horizon": 30},
+    mobility_seeds=3,
+    mobility={"num_ues": 6, "num_cells": 4, "horizon": 30},
     timing={"num_ues": 20, "num_cells": 4, "horizon": 100},
     timing_slots=3,
 )
@@ -51,7 +52,7 @@ def test_checkpoints_are_even_and_end_with_the_episode():
 
 
 def test_relaxed_values_of_vertices_are_those_of_the_environment():
-    env = make_env("rangym/CellAssociation-v0", "desk", {"num_ues": 9, "num_cells": 5, "horizon": 12})
+    env = make_env("rangym/CellAssociation-v0", "mobility", {"num_ues": 9, "num_cells": 5, "horizon": 12})
     env.reset(seed=3)
     trace, rng, previous = env.trace, np.random.default_rng(0), None
     for t in range(1, 13):
@@ -92,7 +93,7 @@ def test_the_mixture_of_the_policy_is_what_it_samples_from():
 def test_any_policy_can_be_the_forecaster():
     """The exact optimum lifts LDA once the meta step is large enough to follow it; random cells do not."""
     overrides = {"num_ues": 20, "num_cells": 6, "horizon": 80, "handover_weight": 0.5}
-    env = make_env("rangym/CellAssociation-v0", "desk", overrides)
+    env = make_env("rangym/CellAssociation-v0", "mobility", overrides)
     env.reset(seed=1)
     trace, g = env.trace, {}
     for forecaster in (None, "slot_optimum", "random"):
@@ -187,8 +188,8 @@ def test_rows_agree_with_their_curves(tiny):
             last = series.running_mean(data, experiment, policy)[:, -1]
             np.testing.assert_allclose(last, series.means(data, "f", experiment, policy), rtol=1e-4)
     np.testing.assert_allclose(
-        series.means(data, "f", "desk", jobs.DEFAULT),
-        series.means(data, "g", "desk", jobs.DEFAULT) + series.means(data, "h", "desk", jobs.DEFAULT),
+        series.stand_in(data, "f", jobs.DEFAULT),
+        series.stand_in(data, "g", jobs.DEFAULT) + series.stand_in(data, "h", jobs.DEFAULT),
     )
 
 
@@ -241,8 +242,11 @@ def test_less_handover_cost_counts_only_with_the_throughput(tiny):
 
     def set_to(rows, policies, h, g):
         for policy in policies:
-            where = {"scenario": "desk", "gamma": 20.0, "policy": policy, "forecaster": None}
-            rows = altered(rows, lambda row: row.update(h=h, g=g, relaxed_h=h, relaxed_g=g), "episode", **where)
+
+            def change(row, policy=policy):
+                row["played"][policy].update(h=h, g=g, relaxed_h=h, relaxed_g=g)
+
+            rows = altered(rows, change, "walk", gamma=20.0)
         return rows
 
     data = set_to(data, jobs.PREVIOUS.values(), -100.0, 30.0)
@@ -271,10 +275,18 @@ def test_rows_above_a_certified_bound_are_reported(tiny):
     (problem,) = series.beyond_bounds(found)
     assert "max_sinr, static, seed 1" in problem
 
+    def raised_walk(row):
+        row["played"][jobs.STICKY]["f"] += 1e3 * (row["seed"] == 2)
+
+    (problem,) = series.beyond_bounds(altered(data, raised_walk, "walk", gamma=5.0))
+    assert f"{jobs.STICKY}, mobility, seed 2" in problem
+
 
 def test_an_episode_without_handover_cost_gives_no_ratio(tiny):
-    free = {"scenario": "desk", "gamma": 5.0, "policy": jobs.LITERAL.policy, "forecaster": None}
-    found = altered(Rows.load(tiny / ROWS), lambda row: row.update(h=0.0), "episode", **free)
+    def free(row):
+        row["played"][jobs.LITERAL.policy]["h"] = 0.0
+
+    found = altered(Rows.load(tiny / ROWS), free, "walk", gamma=5.0)
     claim = next(c for c in claims(found) if "67.7 times" in c.statement)
     assert claim.verdict == NOT_TESTABLE and "no ratio" in claim.measured
 
@@ -308,7 +320,7 @@ def test_a_seed_on_which_lda_never_overtakes_refutes_the_claim(tiny):
 
 
 def test_a_failed_job_is_an_exit_status(tmp_path, capsys):
-    broken = dataclasses.replace(TINY, desk={**TINY.desk, "handover_cost": "sum"})
+    broken = dataclasses.replace(TINY, mobility={**TINY.mobility, "handover_cost": "sum"})
     assert command.run(PAPER, broken, 1, tmp_path, "x") == 1
     assert "'norm' wanted, got 'sum'" in capsys.readouterr().err
     assert not (tmp_path / "claims.md").exists()
