@@ -8,6 +8,8 @@ import math
 import numpy as np
 import pytest
 
+from rangym.envs.cell_association import stream
+from rangym.envs.trace import StreamedTrace
 from rangym.evaluation.episode import make_env
 from rangym.evaluation.papers import reproduce as command
 from rangym.evaluation.papers.reproduce import ROWS
@@ -115,6 +117,78 @@ def test_other_handover_costs_are_refused():
         measure.episode(**arguments)
 
 
+# One walk for all players ---------------------------------------------------------------------------------------------
+
+WALK = dict(scenario="mobility", overrides={"num_ues": 7, "num_cells": 5, "horizon": 40}, seed=4)
+
+
+@pytest.fixture
+def streamed(monkeypatch):
+    """Every episode is drawn in blocks of three slots; the list of the walks through them, whose length counts."""
+    begun = []
+    draw = stream._Blocks.__call__
+    monkeypatch.setattr(stream, "WHOLE_ENTRIES", 0)
+    monkeypatch.setattr(stream, "BLOCK_ENTRIES", 3 * 7 * 5)
+    monkeypatch.setattr(stream._Blocks, "__call__", lambda blocks: begun.append(blocks) or draw(blocks))
+    return begun
+
+
+def test_a_walk_has_the_numbers_of_its_players_alone(streamed):
+    """Also of LDA with a forecaster of its own in place of the player that is asked once for all."""
+    players = list(jobs.players(20.0))
+    played = measure.walk(**WALK, gamma=20.0, players=players)["played"]
+    assert len(players) == len(played) == 17
+    for policy, forecaster in players:
+        if forecaster != jobs.RANDOM:  # whose draws are its own here, and part of LDA's own there
+            alone = measure.play("mobility", WALK["overrides"], 20.0, [(policy, forecaster)], WALK["seed"])[0].means()
+            assert played[measure.player_name(policy, forecaster)] == alone
+
+
+def test_a_walk_draws_its_episode_once(streamed, monkeypatch):
+    def refuse(trace):
+        raise AssertionError("the whole episode is in memory")
+
+    monkeypatch.setattr(StreamedTrace, "materialise", refuse)
+    measure.walk(**WALK, gamma=20.0, players=list(jobs.players(20.0)))
+    (drawn_by_the_seed,) = streamed
+    assert drawn_by_the_seed.params.horizon == 40
+
+
+def test_a_forecaster_that_plays_proposes_what_it_does():
+    done = {"random": np.arange(3)}
+    echo = measure.Echo(done, "random")
+    assert echo.act({}) is done["random"]
+    done["random"] = np.array([2, 0, 1])
+    assert echo.act({}).tolist() == [2, 0, 1]
+
+
+def test_rules_do_not_know_gamma_and_pay_in_proportion_to_it():
+    rules = [(policy, None) for policy in (*jobs.PREVIOUS.values(), jobs.RANDOM)]
+    low, high = (measure.walk(**WALK, gamma=gamma, players=rules)["played"] for gamma in (5.0, 20.0))
+    for policy, _ in rules:
+        assert low[policy]["g"] == high[policy]["g"] and low[policy]["handovers"] == high[policy]["handovers"] > 0
+        assert high[policy]["h"] == pytest.approx(4 * low[policy]["h"], rel=1e-12)
+        assert high[policy]["f"] == pytest.approx(high[policy]["g"] + high[policy]["h"], rel=1e-12)
+
+
+def test_who_plays_the_stand_in():
+    """Every policy that the paper compares, and its 2-norm, under both gammas of its experiment."""
+    for gamma in jobs.REAL_GAMMAS:
+        found = [measure.player_name(*player) for player in jobs.players(gamma)]
+        assert len(found) == len(set(found))
+        assert {jobs.LITERAL.policy, jobs.euclidean(jobs.LITERAL.policy), jobs.MAX_SINR, jobs.RANDOM} <= set(found)
+        assert found.index(jobs.STICKY) < min(i for i, name in enumerate(found) if " with " in name)
+    assert [policy for policy, _ in jobs.players(100.0)] == [source.policy for source in jobs.ROUNDED]
+
+
+def test_the_full_run_is_of_the_papers_size():
+    plan = PAPER.plans["full"]
+    params = make_env("rangym/CellAssociation-v0", jobs.STAND_IN, plan.mobility).system.params
+    assert (params.num_ues, params.num_cells, params.horizon, params.handover_weight) == (1000, 25, 10_000, 20.0)
+    assert stream.is_streamed(params) and plan.mobility_seeds >= 5
+    assert " (1000 UEs, 25 cells, T = 10000, " in " ".join(jobs.setting(plan))
+
+
 # The whole ------------------------------------------------------------------------------------------------------------
 
 
@@ -191,6 +265,25 @@ def test_rows_agree_with_their_curves(tiny):
         series.stand_in(data, "f", jobs.DEFAULT),
         series.stand_in(data, "g", jobs.DEFAULT) + series.stand_in(data, "h", jobs.DEFAULT),
     )
+
+
+def test_the_bound_of_the_stand_in_by_brute_force(tiny):
+    """The best of all 4^6 associations of every slot, handovers for nothing."""
+    data = Rows.load(tiny / ROWS)
+    associations = np.stack(np.meshgrid(*[range(4)] * 6), axis=-1).reshape(-1, 6)
+    load = (associations[:, :, None] == range(4)).sum(axis=1)
+    cost = (load * np.log10(np.maximum(load, 1))).sum(axis=1)
+    for row in data.where("bound", scenario=jobs.STAND_IN):
+        env = make_env("rangym/CellAssociation-v0", jobs.STAND_IN, dict(TINY.mobility))
+        env.reset(seed=row["seed"])
+        best = []
+        for t in range(1, 31):
+            slot = env.trace.slot(t)
+            value = np.log10(slot["bandwidth_mhz"] * np.log2(1 + 10 ** (slot["sinr_db"].astype(float) / 10)))
+            best.append((value[np.arange(6), associations].sum(axis=1) - cost).max())
+        assert row["upper"] == pytest.approx(np.mean(best), rel=1e-9) and row["lower"] is None
+        for played in data.where("walk", gamma=20.0)[row["seed"]]["played"].values():
+            assert played["f"] < row["upper"]
 
 
 def altered(data, change, kind, **arguments):
@@ -320,7 +413,8 @@ def test_a_seed_on_which_lda_never_overtakes_refutes_the_claim(tiny):
 
 
 def test_a_failed_job_is_an_exit_status(tmp_path, capsys):
-    broken = dataclasses.replace(TINY, mobility={**TINY.mobility, "handover_cost": "sum"})
+    few = dict(seeds=1, regret_seeds=1, hindsight_seeds=1, mobility_seeds=1)
+    broken = dataclasses.replace(TINY, **few, mobility={**TINY.mobility, "handover_cost": "sum"})
     assert command.run(PAPER, broken, 1, tmp_path, "x") == 1
     assert "'norm' wanted, got 'sum'" in capsys.readouterr().err
     assert not (tmp_path / "claims.md").exists()
