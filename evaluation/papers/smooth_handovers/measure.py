@@ -152,13 +152,13 @@ class _Seat:
 
     policy: Policy
     episode: Episode
-    slots: list[list[NDArray]] = field(default_factory=list)
+    slots: list[list[float]] = field(default_factory=list)
     relaxed: list[list[float]] = field(default_factory=list)
     previous: NDArray | None = None
 
     def record(self, step: Step, log_rate: NDArray, delay: NDArray, weight: float) -> None:
         """The metrics of a slot; for LDA also g and h of its relaxed association."""
-        self.slots.append([step.metrics[name] for name in METRICS])
+        self.slots.append([float(step.metrics[name]) for name in METRICS])
         if not isinstance(self.policy, Lda):
             return
         mixture = self.policy.mixture.astype(np.float64)
