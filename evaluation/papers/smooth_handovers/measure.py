@@ -37,12 +37,13 @@ def checkpoints(horizon: int) -> NDArray:
 def relaxed_utility(mixture: NDArray, log_rate: NDArray) -> float:
     """g(x) = sum_ij x_ij log10 c_ij - sum_j y_j log10 y_j of a fractional association (I, J), with 0 log 0 = 0."""
     load = mixture.sum(axis=0)
-    return float((mixture * log_rate).sum() - (load * np.log10(np.where(load > 0, load, 1.0))).sum())
+    return float(np.vdot(mixture, log_rate) - (load * np.log10(np.where(load > 0, load, 1.0))).sum())
 
 
 def relaxed_handover(mixture: NDArray, previous: NDArray, delay: NDArray, weight: float) -> float:
     """h = -gamma sqrt(sum_ij a_ij d_ij^2), d the change of a fractional association (I, J): the paper's norm."""
-    return -weight * float(np.sqrt((delay * (mixture - previous) ** 2).sum()))
+    change = mixture - previous
+    return -weight * float(np.sqrt(np.einsum("ij,ij,ij->", delay, change, change)))
 
 
 @dataclass(frozen=True)
