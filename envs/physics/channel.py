@@ -261,5 +261,5 @@ def shannon_rate_mbps(
     >>> float(shannon_rate_mbps(np.array(30.0), np.array(20.0), 7.4))
     148.0
     """
-    rate = bandwidth_mhz * np.log1p(10.0 ** (np.asarray(sinr_db, np.float64) / 10.0)) * (1.0 / np.log(2.0))
+    rate = bandwidth_mhz * np.log1p(db_to_linear(np.asarray(sinr_db, np.float64))) * (1.0 / np.log(2.0))
     return rate if max_spectral_efficiency is None else np.minimum(rate, bandwidth_mhz * max_spectral_efficiency)
