@@ -65,16 +65,17 @@ class Slots(Generic[P, S, D]):
     def _observe(self, trace: Trace) -> dict[str, Array]:
         """The observation before the decision of slot t + 1."""
         self.public = trace.public(self.t + 1, self.system.reveal)
-        fields = dict(self.system.observation(self.state, self.public))
-        fields["time"] = self._time[self.t]
+        fields = self.system.observation(self.state, self.public)
         seen = {}
         for f, low, high, dtype in self._bounds:
-            if fields[f] is not trace.constants.get(f):
+            if f == "time":
+                seen[f] = self._time[self.t].copy()
+            elif fields[f] is not trace.constants.get(f):
                 seen[f] = _boxed(fields[f], low, high, dtype)
-                continue
-            if f not in self._constants:
-                self._constants[f] = _boxed(fields[f], low, high, dtype)
-            seen[f] = self._constants[f].copy()  # the caller's own, as all others
+            else:
+                if f not in self._constants:
+                    self._constants[f] = _boxed(fields[f], low, high, dtype)
+                seen[f] = self._constants[f].copy()  # the caller's own, as all others
         return seen
 
     def step(self, action: ArrayLike) -> tuple[dict[str, Array], Array, Outcome]:

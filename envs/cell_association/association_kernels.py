@@ -57,21 +57,24 @@ def serve(decision, serving, previous, since, sinr_db, bandwidth_mhz, delay, pin
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def share(decision, load, rate, log_rate, load_cost):
-    """Of each lane: its utility, sum log10 rate - sum y log10 y, the sum of the UEs' shares rate / y, and sum y^2.
+    """Of each lane: its utility, sum log10 rate - sum y log10 y, the mean share rate / y, and Jain's index of the y.
 
     ``rate`` ``(L, I)`` is the serving cell's, ``log_rate`` its log10, ``load`` ``(L, J)`` the UEs y of each cell and
     ``load_cost`` the table of y log10 y.
     """
     lanes, ues = decision.shape
-    utility, throughput, squares = np.zeros(lanes), np.zeros(lanes), np.zeros(lanes, np.int64)
+    utility, throughput, jain = np.zeros(lanes), np.zeros(lanes), np.empty(lanes)
     for b in range(lanes):
         for i in range(ues):
             utility[b] += log_rate[b, i]
             throughput[b] += rate[b, i] / load[b, decision[b, i]]
+        throughput[b] /= ues
+        squares = 0
         for y in load[b]:
             utility[b] -= load_cost[y]
-            squares[b] += y * y
-    return utility, throughput, squares
+            squares += y * y
+        jain[b] = ues**2 / (load.shape[1] * squares)
+    return utility, throughput, jain
 
 
 @numba.njit(cache=True, nogil=True)

@@ -167,12 +167,13 @@ def draw_delay_weights(delay_ms: NDArray, rat: NDArray, slot_s: float, rng: np.r
     between such cells; an end at a 3G or 2G cell counts the drawn delay of a handover to it, less that half. Weights
     are at least 0.001 slots.
     """
-    half = np.repeat(delay_ms[:, None] / 2.0, len(rat), axis=1)
-    weight = half.copy()
+    half = delay_ms[:, None] / 2.0
+    weight = np.repeat(half, len(rat), axis=1)
     for legacy, (low, high) in LEGACY_DELAYS_MS.items():
         if (cells := rat == legacy).any():
-            weight[:, cells] = rng.uniform(low, high, (len(delay_ms), cells.sum())) - half[:, cells]
-    return np.maximum(weight / (1e3 * slot_s), MIN_DELAY_SLOTS)
+            weight[:, cells] = rng.uniform(low, high, (len(delay_ms), cells.sum())) - half
+    weight /= 1e3 * slot_s
+    return np.maximum(weight, MIN_DELAY_SLOTS, out=weight)
 
 
 def vary_delays(mean: NDArray, variation: float, bound: float, slots: int, rng: np.random.Generator) -> NDArray:

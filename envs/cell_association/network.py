@@ -162,9 +162,9 @@ def _channel(
 
     p, where = params, where.astype(np.float32)
     site = np.repeat(site.astype(np.float32).transpose(1, 2, 0), where.shape[2] // len(site), axis=2)  # (J, 2, n)
-    dbm = rows.power_dbm.astype(np.float32)[:, None, None]
+    dbm = rows.power_dbm.astype(np.float32)
     noise = np.array([thermal_noise_dbm(mhz, p.noise_figure_db) for mhz in rows.bandwidth_mhz.tolist()], np.float32)
     for group in rows.groups:
-        loss = UMA.mean_db(kernels.distance(where, site[group]), float(rows.carrier_ghz[group.start]))
-        level[group] += np.subtract(dbm[group], loss, out=loss)
+        distance = kernels.distance(where, site[group])
+        UMA.receive(level[group], dbm[group], distance, float(rows.carrier_ghz[group.start]))
         sinr_db(level[group], noise[group], out=level[group])

@@ -239,19 +239,19 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
             WEAK_TARGET_DB,
         )
         rate = shannon_rate_mbps(served.sinr_db, served.bandwidth_mhz, p.max_spectral_efficiency)  # (L, I)
-        utility, throughput, squares = share(decision, served.load, rate, np.log10(rate), self._load_cost)
+        utility, throughput, jain = share(decision, served.load, rate, np.log10(rate), self._load_cost)
         cost = np.sqrt(served.ho_delay) if p.handover_cost == "norm" else served.ho_delay
         handover = -p.handover_weight * cost
         metrics = {
             "g": utility,
             "h": handover,
             "f": utility + handover,
-            "throughput_mbps": throughput / ues,
+            "throughput_mbps": throughput,
             "handovers": served.handovers,
             "ho_delay_slots": served.ho_delay,
             "ping_pongs": served.ping_pongs,
             "weak_targets": served.weak_targets,
-            "load_jain": ues**2 / (p.num_cells * squares),
+            "load_jain": jain,
         }
         if self.has_coverage:
             covered = np.take_along_axis(slot["covered"], decision[:, :, None], axis=2)

@@ -70,13 +70,23 @@ class PathLossModel:
 
     def mean_db(self, distance_m: NDArray, carrier_ghz: float) -> NDArray:
         """LOS and NLOS loss at ``distance_m`` ``(...)``, mixed in dB by the probability of a line of sight."""
+        distance = np.asarray(distance_m)
+        received = np.zeros((1, *distance.shape), distance.dtype)
+        self.receive(received, np.zeros(1, distance.dtype), distance[None], carrier_ghz)
+        return -received[0]
+
+    def receive(self, level_db: NDArray, power_dbm: NDArray, distance_m: NDArray, carrier_ghz: float) -> None:
+        """Add to ``level_db`` ``(J, ...)``, in place, the power ``(J,)`` of each cell less `mean_db`.
+
+        ``distance_m`` ``(J, ...)``; all are contiguous and of the same float type.
+        """
         from rangym.envs.physics import channel_kernels as kernels
 
-        distance = np.asarray(distance_m)
-        flat, at = distance.reshape(-1), self._at(carrier_ghz, distance.dtype)
-        square, exponent = kernels.path_loss_arguments(flat, at)
+        cells, at = len(distance_m), self._at(carrier_ghz, distance_m.dtype)
+        distance, level = distance_m.reshape(cells, -1), level_db.reshape(cells, -1)
+        square, exponent = kernels.path_loss_arguments(distance, at)
         log_square, decay = np.log(square, out=square), np.exp(exponent, out=exponent)
-        return kernels.mean_db(flat, log_square, decay, at).reshape(distance.shape)
+        kernels.receive(level, power_dbm, distance, log_square, decay, at)
 
     def _log_distance(self, distance_m: NDArray) -> NDArray:
         """log10 of the 3D distance."""

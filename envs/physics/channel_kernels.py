@@ -31,25 +31,29 @@ def distance(where, site):
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def path_loss_arguments(distance, at):
-    """Of each horizontal distance ``(n,)``: the square of the 3D distance, and what the decay is the exponential of."""
+    """Of each distance ``(J, n)``: the square of the 3D distance, and what the decay is the exponential of."""
     square, exponent = np.empty_like(distance), np.empty_like(distance)
-    for i in range(distance.size):
-        least = max(distance[i], at.min_distance)
-        square[i] = least * least + at.square_height
-        exponent[i] = max(distance[i], at.certain_los) * at.los_rate
+    for j in range(len(distance)):
+        for i in range(distance.shape[1]):
+            least = max(distance[j, i], at.min_distance)
+            square[j, i] = least * least + at.square_height
+            exponent[j, i] = max(distance[j, i], at.certain_los) * at.los_rate
     return square, exponent
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def mean_db(distance, log_square, decay, at):
-    """`PathLossModel.mean_db` ``(n,)``, from the logarithm and the exponential of `path_loss_arguments`."""
-    loss = np.empty_like(distance)
-    for i in range(distance.size):
-        log_d = log_square[i] * at.log10_of_square
-        los = _los_db(log_d, at)
-        nlos = _nlos_db(log_d, los, at)
-        loss[i] = nlos + _los_probability(max(distance[i], at.certain_los), decay[i], at) * (los - nlos)
-    return loss
+def receive(level, power_dbm, distance, log_square, decay, at):
+    """Add to ``level`` ``(J, n)``, in place, the power ``(J,)`` of each cell less the mean path loss to ``distance``.
+
+    The other arrays are ``(J, n)``, the logarithm and the exponential of `path_loss_arguments`.
+    """
+    for j in range(len(level)):
+        for i in range(level.shape[1]):
+            log_d = log_square[j, i] * at.log10_of_square
+            los = _los_db(log_d, at)
+            nlos = _nlos_db(log_d, los, at)
+            share = _los_probability(max(distance[j, i], at.certain_los), decay[j, i], at)
+            level[j, i] += power_dbm[j] - (nlos + share * (los - nlos))
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
