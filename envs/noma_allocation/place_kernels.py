@@ -13,13 +13,13 @@ _kernel = numba.njit(cache=True, nogil=True)
 
 @_kernel
 def two_largest(subchannel, gain):
-    """The users of each sub-channel with the two largest gains there (ties by index), ``users``."""
+    """The users of each sub-channel with the two largest gains above 0 there (ties by index), ``users``."""
     lanes, ues, channels = gain.shape
     users = np.full((lanes, channels, 2), -1)
     for b in range(lanes):
         for n in range(ues):
             k = subchannel[b, n]
-            if not 0 <= k < channels:
+            if not 0 <= k < channels or not gain[b, n, k] > 0.0:
                 continue
             first, second = users[b, k]
             if first < 0 or gain[b, n, k] > gain[b, first, k]:

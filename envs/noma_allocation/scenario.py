@@ -27,7 +27,7 @@ def sample_lanes(params: NomaAllocationParams, rngs: Sequence[np.random.Generato
     p, slots, lanes = params, params.horizon + 2, len(rngs)
     ratio = (p.min_distance_m / p.radius_m) ** 2
     area, clock_ghz = np.empty((lanes, p.num_ues)), np.empty((lanes, p.num_ues))
-    cluster, samples = np.empty((lanes, p.num_ues), np.int64), np.empty((lanes, p.num_ues), np.int64)
+    cluster, samples = np.zeros((lanes, p.num_ues), np.int64), np.empty((lanes, p.num_ues), np.int64)
     scheduled = np.ones((slots, lanes, p.num_ues), dtype=bool)
     gain = np.empty((slots, lanes, p.num_ues, p.num_subchannels))
     faded = np.empty((min(lanes, BLOCK), slots, p.num_ues, 1 if p.fading == "flat" else p.num_subchannels))
@@ -35,7 +35,8 @@ def sample_lanes(params: NomaAllocationParams, rngs: Sequence[np.random.Generato
         block = slice(first, first + BLOCK)
         for b, rng in enumerate(rngs[block]):
             area[first + b] = rng.uniform(ratio, 1.0, p.num_ues)  # share of the disc within the user's distance
-            cluster[first + b] = rng.integers(p.num_clusters, size=p.num_ues)
+            if p.num_clusters > 1:  # a single one takes no number from the generator
+                cluster[first + b] = rng.integers(p.num_clusters, size=p.num_ues)
             samples[first + b] = rng.integers(int(p.samples[0]), int(p.samples[1]) + 1, p.num_ues)
             clock_ghz[first + b] = rng.uniform(*p.clock_ghz, p.num_ues)
             rng.standard_exponential(out=faded[b])
@@ -43,7 +44,8 @@ def sample_lanes(params: NomaAllocationParams, rngs: Sequence[np.random.Generato
                 scheduled[:, first + b] = _turns(p, cluster[first + b], rng)[:, None] == cluster[first + b]
         distance = p.radius_m * np.sqrt(area[block])
         mean = power_law_gain(distance, p.path_loss_exponent, p.carrier_ghz) / noise_w(p)
-        np.multiply(faded[: len(mean)].transpose(1, 0, 2, 3), mean[..., None], out=gain[:, block])
+        mean = np.repeat(mean[..., None], p.num_subchannels, axis=2)  # a long inner loop below
+        np.multiply(faded[: len(mean)].transpose(1, 0, 2, 3), mean, out=gain[:, block])
     training = training_time_s(samples, p.cycles_per_sample, 1e9 * clock_ghz)
     return Trace(
         {"distance_m": p.radius_m * np.sqrt(area), "cluster": cluster},

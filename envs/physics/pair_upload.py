@@ -95,19 +95,22 @@ def _optimal(
 ) -> PairUpload:
     """Least cost over serving both, one or none."""
     check_demand(c, cap)
-    kernels = compiled()
-    shape = gain.shape[:-1]
-    pairs = [np.ascontiguousarray(x).reshape(-1, 2) for x in (gain, window, present)]
-    rows = *pairs, float(c), float(cap)
-    both = kernels.noma_both(*rows) if access == "noma" else _orthogonal(*rows, access)
-    if (bad := kernels.serve_cheapest(*rows, float(drop_cost), both)) >= 0:
+    shape, kernels = gain.shape[:-1], compiled()
+    gain, window, present = (np.ascontiguousarray(x).reshape(-1, 2) for x in (gain, window, present))
+    c, cap = float(c), float(cap)
+    both: Fields
+    if access == "noma":
+        both = kernels.noma_both(gain, window, present, c, cap)
+    else:
+        both = _orthogonal(gain, window, c, cap, access)
+    if (bad := kernels.serve_cheapest(gain, window, present, c, cap, float(drop_cost), both)) >= 0:
         raise WrongValue(
-            f"gain, window_s: finite gains above 0 and numbers of seconds wanted, got {pairs[0][bad]}, {pairs[1][bad]}"
+            f"gain, window_s: finite gains above 0 and numbers of seconds wanted, got {gain[bad]}, {window[bad]}"
         )
     return PairUpload(*(x.reshape(shape + x.shape[1:]) for x in both))
 
 
-def _orthogonal(gain: NDArray, window: NDArray, present: NDArray, c: float, cap: float, access: str) -> Fields:
+def _orthogonal(gain: NDArray, window: NDArray, c: float, cap: float, access: str) -> Fields:
     """What the users of P sub-channels do where both are served, without interference; as `pair_kernels.noma_both`."""
     both: OmaPair
     swapped = window[:, 1] > window[:, 0]

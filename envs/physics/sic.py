@@ -24,7 +24,8 @@ deadline. Then the better order is still strongest first wherever that is feasib
 pairs; but where a cap binds, other schemes can cost less or serve more: orders that share the time, half a band each
 (2 in 10,000 pairs), or full power, at which the weak user ends early and the other goes on without interference.
 
-Source: C. Lin, J. Wang, Z. Ding, arXiv 2403.03157, with corrected closed forms.
+The closed forms are compiled loops (`rangym.envs.physics.pair_kernels`). Source: C. Lin, J. Wang, Z. Ding, arXiv
+2403.03157, corrected.
 """
 
 from __future__ import annotations

@@ -15,14 +15,14 @@ LANES = 2 * BLOCK + 3
 
 def loudest(wanted, gain, k):
     """The up to two users that want k with the largest gains there, the largest first, ties by index."""
-    there = [n for n in range(len(wanted)) if wanted[n] == k]
+    there = [n for n in range(len(wanted)) if wanted[n] == k and gain[n, k] > 0]
     return sorted(there, key=lambda n: (-gain[n, k], n))[:2]
 
 
 @pytest.mark.parametrize("ues, channels", [(20, 10), (9, 2), (1, 1), (5, 6)])
 def test_places_against_sorted_users(ues, channels):
     rng = np.random.default_rng([ues, channels])
-    gain = rng.exponential(size=(40, ues, channels)).round(rng.integers(0, 2)) + 0.1  # ties included
+    gain = rng.exponential(size=(40, ues, channels)).round(rng.integers(0, 2))  # ties and zeros included
     gain[20:] = rng.exponential(size=(20, ues, channels))
     window = rng.uniform(-0.1, 1, (40, ues))
     wanted = rng.integers(0, channels + 1, (40, ues))
