@@ -35,4 +35,4 @@ def box_muller_lanes(rngs: Sequence[np.random.Generator], shape: tuple[int, ...]
     uniform, angle = kernels.uniform_and_angle(words.view(np.uint32))
     log, cosine = np.log(uniform, out=uniform), np.cos(angle)
     normal = kernels.polar(log, cosine, np.sin(angle, out=angle))
-    return normal[:, :count].reshape(-1, *shape)
+    return normal[:, :count].reshape(len(rngs), *shape)

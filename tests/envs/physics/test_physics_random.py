@@ -31,7 +31,7 @@ def test_the_two_variates_of_a_word_are_independent():
         assert abs(np.corrcoef(a, b)[0, 1]) < 4 / np.sqrt(n)
 
 
-@pytest.mark.parametrize("shape", [(1,), (3, 5), (2, 4), (0,), ()])
+@pytest.mark.parametrize("shape", [(1,), (3, 5), (2, 4), (0,), (0, 2, 5), ()])
 def test_any_shape_in_float32(shape):
     x = box_muller(np.random.default_rng(4), shape)
     assert x.shape == shape and x.dtype == np.float32
