@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from rangym.cli.help import HelpFormatter
 from rangym.envs.errors import WrongCall, printable
 
 COMMANDS = {
@@ -70,7 +71,7 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
         prog="rangym",
         description="Gymnasium environments and reference policies for radio-access-network control.",
         epilog="start with:\n  rangym bench\n  rangym COMMAND --help",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"rangym {rangym.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -79,7 +80,7 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
         if name == asked:
             _add(commands, name, module_name, summary)
         else:
-            commands.add_parser(name, help=summary)
+            commands.add_parser(name, help=summary, formatter_class=HelpFormatter)
     return parser
 
 
@@ -91,7 +92,7 @@ def _add(commands: argparse._SubParsersAction[_Parser], name: str, module_name: 
         help=summary,
         description=module.DESCRIPTION,
         epilog=f"example:\n{module.EXAMPLE}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     if hasattr(module, "ACTIONS"):
         actions = command.add_subparsers(title="actions", metavar="ACTION", required=True)
