@@ -17,8 +17,8 @@ from rangym.envs.cell_association.params import CellAssociationParams
 from rangym.envs.cell_association.place import Place
 from rangym.envs.trace import StreamedTrace, Trace
 
-WHOLE_ENTRIES = 2**23
-"""Episodes of at most so many (slot, UE, cell) entries, of 4 bytes each, are drawn whole; `desk` is one of them."""
+WHOLE_ENTRIES = 2**21
+"""Episodes of at most so many (slot, UE, cell) entries, of 4 bytes each, are drawn whole."""
 BLOCK_ENTRIES = 2**18
 """Entries of a block, at least one slot. Part of what a seed means: it sets the order of the draws."""
 
