@@ -82,8 +82,8 @@ def setting(plan: CflNomaPlan) -> Iterator[str]:
     full, small = SCENARIOS["paper"], f"{SMALL['num_ues']} users on {SMALL['num_subchannels']}"
     yield (
         f"Rounds: seeds 0..{plan.seeds - 1}, one round each, independent places, data, processors and fading; "
-        f"{full.num_ues} users on {full.num_subchannels} sub-channels, {small} where energies are compared with the best "
-        "assignment, as in Figs. 6 and 7."
+        f"{full.num_ues} users on {full.num_subchannels} sub-channels, {small} where energies are compared with the "
+        "best assignment, as in Figs. 6 and 7."
     )
     yield (
         f"Learning: {study.dataset}, {study.num_ues} users, {study.participants} in a round, {study.rounds} rounds, "
