@@ -7,18 +7,20 @@ layout; those that are filled come last.
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numba
 import numpy as np
-from numba.types import Array, boolean, float32, float64, int64, void
+from numba import boolean, float32, float64, int64, void
+from numba.core.types.npytypes import Array
 
 READ, ACTION = Array(float64, 3, "A", readonly=True), Array(float32, 3, "A", readonly=True)
 POINTS, PATHS = Array(float64, 2, "A", readonly=True), Array(float64, 3, "A")
 CUBE, KINDS, SPAWNS = float64[:, :, ::1], int64[::1], boolean[:, ::1]
-OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
+compiled = partial(numba.njit, cache=True, nogil=True, error_model="numpy")
 
 
-@numba.njit(void(ACTION, READ, float64, float64, CUBE, int64[::1]), **OPTIONS)
+@compiled(void(ACTION, READ, float64, float64, CUBE, int64[::1]))
 def move(asked, before_m, limit_m, side_m, after_m, shortened):
     """Nodes (L, K, 2) after a move in units of the limit, and how many moves of a lane were longer, (L,)."""
     for b in range(len(after_m)):
@@ -32,7 +34,7 @@ def move(asked, before_m, limit_m, side_m, after_m, shortened):
                 after_m[b, k, axis] = min(max(before_m[b, k, axis] + way, 0.0), side_m)
 
 
-@numba.njit(void(READ, READ, float64[::1]), **OPTIONS)
+@compiled(void(READ, READ, float64[::1]))
 def mean_distance(before_m, after_m, moved_m):
     """Mean over the nodes (L, K, 2) of how far they moved, (L,)."""
     num_nodes = before_m.shape[1]
@@ -44,7 +46,7 @@ def mean_distance(before_m, after_m, moved_m):
         moved_m[b] = total / num_nodes
 
 
-@numba.njit(void(READ, float64, float32[:, :, ::1]), **OPTIONS)
+@compiled(void(READ, float64, float32[:, :, ::1]))
 def density(user_m, side_m, share):
     """Share of the users (L, N, 2) in each square of the area, (L, bins, bins), x first."""
     bins, num_users = share.shape[1], user_m.shape[1]
@@ -59,7 +61,7 @@ def density(user_m, side_m, share):
                 share[b, i, j] = count[i, j] / num_users
 
 
-@numba.njit(void(POINTS, int64, float64[:, ::1]), **OPTIONS)
+@compiled(void(POINTS, int64, float64[:, ::1]))
 def settle(user_m, iterations, node_m):
     """K-means (Lloyd) from ``node_m`` (K, 2), changed in place; a node without users stays where it is."""
     num_users, num_nodes = len(user_m), len(node_m)
@@ -87,7 +89,7 @@ def settle(user_m, iterations, node_m):
                 node_m[k, 0], node_m[k, 1] = total[k, 0] / count[k], total[k, 1] / count[k]
 
 
-@numba.njit(void(CUBE, SPAWNS, KINDS, float64[:, ::1], float64[:, ::1], CUBE, float64, float64, PATHS), **OPTIONS)
+@compiled(void(CUBE, SPAWNS, KINDS, float64[:, ::1], float64[:, ::1], CUBE, float64, float64, PATHS))
 def follow(hotspot_m, spawns, kind, anywhere_m, offset_m, normal, jitter_m, side_m, position_m):
     """Where users are who spawn, follow a hotspot and walk on their own, ``position_m`` (S, N, 2).
 

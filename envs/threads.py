@@ -1,0 +1,142 @@
+"""Lanes in several threads: NumPy and the kernels release the interpreter while they work.
+
+Each thread plays a block of lanes from its trace to its observation. A lane's bits do not depend on its block, so they
+do not depend on the number of threads either.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
+from functools import partial
+from multiprocessing import parent_process
+from typing import Generic
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from rangym.envs.errors import WrongValue, shown
+from rangym.envs.model import D, Outcome, P, S, SystemModel, T
+from rangym.envs.params import count_of
+from rangym.envs.slots import Slots
+from rangym.envs.trace import Array, Trace
+
+LANES_A_THREAD = 128
+"""Fewer are not worth a thread of their own by default."""
+
+
+def threads_for(lanes: int, given: object = None) -> int:
+    """The number of threads asked for; by default 1 in a worker process, whose parent has one on each processor, and
+    otherwise as many as there are processors and blocks of `LANES_A_THREAD` lanes."""
+    if given is None:
+        return 1 if parent_process() is not None else max(min(processors(), lanes // LANES_A_THREAD), 1)
+    if not (count := count_of(given)):
+        raise WrongValue(f"threads: None or an integer of at least 1 wanted, got {shown(given)}")
+    return count
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    count = getattr(os, "process_cpu_count", os.cpu_count)  # the first from Python 3.13 on
+    return count() or 1
+
+
+class Threads:
+    """Does several pieces of work at once: the first in the calling thread, the others in a pool made when needed.
+
+    A process that was forked makes its own; `close`, or the end of this object, ends the threads.
+    """
+
+    def __init__(self) -> None:
+        self._pool: tuple[int, ThreadPoolExecutor] | None = None
+
+    def __call__(self, works: Sequence[Callable[[], T]]) -> list[T]:
+        """The results, in order. Whatever is raised, here or in a thread, is raised when no thread works any more."""
+        started: list[Future[T]] = []
+        try:
+            for work in works[1:]:
+                started.append(self._executor(len(works) - 1).submit(copy_context().run, work))
+            first = works[0]()
+        finally:
+            wait(started)
+        return [first, *(future.result() for future in started)]
+
+    def _executor(self, threads: int) -> ThreadPoolExecutor:
+        if self._pool is None or self._pool[0] != os.getpid():
+            self._pool = os.getpid(), ThreadPoolExecutor(threads, thread_name_prefix="rangym-lanes")
+        return self._pool[1]
+
+    def close(self) -> None:
+        if self._pool is not None and self._pool[0] == os.getpid():
+            self._pool[1].shutdown()
+        self._pool = None
+
+    def __getstate__(self) -> dict[str, object]:
+        """Without the threads, which stay in their process."""
+        return {"_pool": None}
+
+
+class ThreadedSlots(Generic[P, S, D]):
+    """`Slots` of many lanes as blocks of them, each in its thread."""
+
+    def __init__(self, system: SystemModel[P, S, D], lanes: int, threads: int):
+        self.system, self.lanes = system, lanes
+        ends = [lanes * k // threads for k in range(threads + 1)]
+        self._blocks = [slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+        self._parts = [Slots(system, b.stop - b.start) for b in self._blocks]
+        self._whole = Slots(system, lanes)  # knows the spaces, and how to check what is given; it is never played
+        self.observation_space = self._whole.observation_space
+        self._threads = Threads()
+
+    def draw(self, rngs: Sequence[np.random.Generator]) -> dict[str, Array]:
+        self.system.check_lanes(self.lanes)
+        drawn = self._each(lambda part, block: part.drawn(rngs[block]))
+        return _joined([part.begin(opening) for part, opening in zip(self._parts, drawn, strict=True)])
+
+    def replay(self, given: object) -> dict[str, Array]:
+        traces = self._whole.replayable(given)
+        opened = self._each(lambda part, block: part.opened(Trace.stack(traces[block])))
+        return _joined([part.begin(opening) for part, opening in zip(self._parts, opened, strict=True)])
+
+    def step(self, action: ArrayLike) -> tuple[dict[str, Array], Array, Outcome]:
+        first = self._parts[0]
+        first.require_slot()
+        given = self._whole.checked(action)
+        plays = self._each(lambda part, block: part.played(given[block]))
+        observations, rewards, outcomes = zip(
+            *(part.go_on(play) for part, play in zip(self._parts, plays, strict=True)), strict=True
+        )
+        outcome = Outcome(_joined([x.terms for x in outcomes]), _joined([x.metrics for x in outcomes]))
+        return _joined(observations), np.concatenate(rewards), outcome
+
+    def _each(self, work: Callable[[Slots[P, S, D], slice], T]) -> list[T]:
+        pairs = zip(self._parts, self._blocks, strict=True)
+        return self._threads([partial(work, part, block) for part, block in pairs])
+
+    @property
+    def traces(self) -> list[Trace] | None:
+        found = [part.traces for part in self._parts]
+        return None if found[0] is None else [trace for part in found for trace in part or ()]
+
+    @property
+    def ended(self) -> tuple[bool, bool]:
+        return self._parts[0].ended
+
+    def action_masks(self) -> Array:
+        return np.concatenate([part.action_masks() for part in self._parts])
+
+    def picture(self, b: int) -> Array:
+        part, block = next((p, x) for p, x in zip(self._parts, self._blocks, strict=True) if b < x.stop)
+        return part.picture(b - block.start)
+
+    def close(self) -> None:
+        self._threads.close()
+
+
+def _joined(parts: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+    """Dictionaries of arrays of consecutive lanes as one."""
+    return {f: np.concatenate([part[f] for part in parts]) for f in parts[0]}
