@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Generic, NamedTuple, cast
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeAlias, cast
 
 import gymnasium as gym
 import numpy as np
@@ -18,12 +18,15 @@ if TYPE_CHECKING:
     from rangym.envs.rendering import Picture
 
 
+Observation: TypeAlias = dict[str, Array]
+
+
 class Moment(NamedTuple, Generic[S]):
     """Between two slots: the state, what is public, and the observation made of them."""
 
     state: S
     public: Slot
-    observation: dict[str, Array]
+    observation: Observation
 
 
 class Opening(NamedTuple, Generic[S]):
@@ -68,10 +71,10 @@ class Slots(Generic[P, S, D]):
         """The running episode's traces, one a lane; None before there is one."""
         return None if self.trace is None else [self.trace.lane(b) for b in range(self.lanes)]
 
-    def draw(self, rngs: Sequence[np.random.Generator]) -> dict[str, Array]:
+    def draw(self, rngs: Sequence[np.random.Generator]) -> Observation:
         return self.begin(self.drawn(rngs))
 
-    def replay(self, given: object) -> dict[str, Array]:
+    def replay(self, given: object) -> Observation:
         return self.begin(self.opened(Trace.stack(self.replayable(given))))
 
     def replayable(self, given: object) -> list[Trace]:
@@ -85,21 +88,21 @@ class Slots(Generic[P, S, D]):
             self.system.check_trace(x.beginning())
         return traces
 
-    def step(self, action: ArrayLike) -> tuple[dict[str, Array], Array, Outcome]:
+    def step(self, action: ArrayLike) -> tuple[Observation, Array, Outcome]:
         self.require_slot()
         return self.go_on(self.played(self.checked(action)))
 
     # What changes nothing yet, and the change, apart: an interruption finds either all of a step or nothing of it, and
     # several blocks of lanes go on together (`rangym.envs.threads`).
 
-    def drawn(self, rngs: Sequence[np.random.Generator]) -> Opening[S]:
+    def drawn(self, rngs: Sequence[np.random.Generator], into: Observation | None = None) -> Opening[S]:
         """An episode that has not begun."""
-        return self.opened(self.system.sample_lanes(rngs))
+        return self.opened(self.system.sample_lanes(rngs), into)
 
-    def opened(self, trace: Trace) -> Opening[S]:
-        return Opening(trace, self._moment(trace, 0, self.system.initial(trace.slot(0))))
+    def opened(self, trace: Trace, into: Observation | None = None) -> Opening[S]:
+        return Opening(trace, self._moment(trace, 0, self.system.initial(trace.slot(0)), into))
 
-    def begin(self, opening: Opening[S]) -> dict[str, Array]:
+    def begin(self, opening: Opening[S]) -> Observation:
         self.trace, self.t = opening.trace, 0
         self.state, self.public, observation = opening.moment
         self.decision: D | None = None
@@ -118,17 +121,17 @@ class Slots(Generic[P, S, D]):
     def checked(self, action: ArrayLike) -> Array:
         return checked(action, self.system.action_space, self.action_space)
 
-    def played(self, action: Array) -> Play[S, D]:
-        """What a `checked` action would bring."""
+    def played(self, action: Array, into: Observation | None = None) -> Play[S, D]:
+        """What a `checked` action would bring, the observation in arrays of its own or ``into`` given ones."""
         trace = cast(Trace, self.trace)
         decision = self.system.decode(action, self.state, self.public)
         state, outcome = self.system.transition(self.state, decision, trace.slot(self.t + 1))
         reward = np.zeros(self.lanes)
         for term in outcome.terms.values():
             reward = reward + term
-        return Play(decision, outcome, reward, self._moment(trace, self.t + 1, state))
+        return Play(decision, outcome, reward, self._moment(trace, self.t + 1, state, into))
 
-    def go_on(self, play: Play[S, D]) -> tuple[dict[str, Array], Array, Outcome]:
+    def go_on(self, play: Play[S, D]) -> tuple[Observation, Array, Outcome]:
         self.t += 1
         self.state, self.public, observation = play.moment
         self.decision, self.outcome = play.decision, play.outcome
@@ -136,16 +139,20 @@ class Slots(Generic[P, S, D]):
         self.terms.append(play.outcome.terms)
         return observation, play.reward, play.outcome
 
-    def _moment(self, trace: Trace, t: int, state: S) -> Moment[S]:
+    def _moment(self, trace: Trace, t: int, state: S, into: Observation | None) -> Moment[S]:
         """What is there after slot t, before the decision of slot t + 1."""
         public = trace.public(t + 1, self.system.reveal)
         fields = dict(self.system.observation(state, public))
         fields["time"] = self._time[t]
-        observation = {
-            f: np.minimum(np.maximum(fields[f], low), high).astype(dtype, copy=False)
-            for f, low, high, dtype in self._bounds
-        }
-        return Moment(state, public, observation)
+        if into is None:
+            into = {
+                f: np.minimum(np.maximum(fields[f], low), high).astype(dtype, copy=False)
+                for f, low, high, dtype in self._bounds
+            }
+        else:
+            for f, low, high, _ in self._bounds:
+                np.minimum(np.maximum(fields[f], low), high, out=into[f], casting="unsafe")
+        return Moment(state, public, into)
 
     def action_masks(self) -> Array:
         if self.trace is None:

@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from functools import partial
 from multiprocessing import parent_process
-from typing import Generic
+from typing import Generic, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 from rangym.envs.errors import WrongValue, shown
 from rangym.envs.model import D, Outcome, P, S, SystemModel, T
 from rangym.envs.params import count_of
-from rangym.envs.slots import Slots
+from rangym.envs.slots import Observation, Opening, Slots
 from rangym.envs.trace import Array, Trace
 
 LANES_A_THREAD = 128
@@ -92,30 +92,37 @@ class ThreadedSlots(Generic[P, S, D]):
         self.observation_space = self._whole.observation_space
         self._threads = Threads()
 
-    def draw(self, rngs: Sequence[np.random.Generator]) -> dict[str, Array]:
+    def draw(self, rngs: Sequence[np.random.Generator]) -> Observation:
         self.system.check_lanes(self.lanes)
-        drawn = self._each(lambda part, block: part.drawn(rngs[block]))
-        return _joined([part.begin(opening) for part, opening in zip(self._parts, drawn, strict=True)])
+        return self._begin(lambda part, block, into: part.drawn(rngs[block], into))
 
-    def replay(self, given: object) -> dict[str, Array]:
+    def replay(self, given: object) -> Observation:
         traces = self._whole.replayable(given)
-        opened = self._each(lambda part, block: part.opened(Trace.stack(traces[block])))
-        return _joined([part.begin(opening) for part, opening in zip(self._parts, opened, strict=True)])
+        return self._begin(lambda part, block, into: part.opened(Trace.stack(traces[block]), into))
 
-    def step(self, action: ArrayLike) -> tuple[dict[str, Array], Array, Outcome]:
-        first = self._parts[0]
-        first.require_slot()
+    def _begin(self, work: Callable[[Slots[P, S, D], slice, Observation], Opening[S]]) -> Observation:
+        observation, openings = self._each(work)
+        for part, opening in zip(self._parts, openings, strict=True):
+            part.begin(opening)
+        return observation
+
+    def step(self, action: ArrayLike) -> tuple[Observation, Array, Outcome]:
+        self._parts[0].require_slot()
         given = self._whole.checked(action)
-        plays = self._each(lambda part, block: part.played(given[block]))
-        observations, rewards, outcomes = zip(
-            *(part.go_on(play) for part, play in zip(self._parts, plays, strict=True)), strict=True
-        )
-        outcome = Outcome(_joined([x.terms for x in outcomes]), _joined([x.metrics for x in outcomes]))
-        return _joined(observations), np.concatenate(rewards), outcome
+        observation, plays = self._each(lambda part, block, into: part.played(given[block], into))
+        for part, play in zip(self._parts, plays, strict=True):
+            part.go_on(play)
+        terms, metrics = _joined([x.outcome.terms for x in plays]), _joined([x.outcome.metrics for x in plays])
+        return observation, np.concatenate([x.reward for x in plays]), Outcome(terms, metrics)
 
-    def _each(self, work: Callable[[Slots[P, S, D], slice], T]) -> list[T]:
+    def _each(self, work: Callable[[Slots[P, S, D], slice, Observation], T]) -> tuple[Observation, list[T]]:
+        """What each block brings, and the observation of all lanes, of which each block fills its part."""
+        boxes = self.observation_space.spaces.items()
+        observation = {f: np.empty((self.lanes, *cast("tuple[int, ...]", b.shape)), b.dtype) for f, b in boxes}
         pairs = zip(self._parts, self._blocks, strict=True)
-        return self._threads([partial(work, part, block) for part, block in pairs])
+        return observation, self._threads(
+            [partial(work, part, block, {f: v[block] for f, v in observation.items()}) for part, block in pairs]
+        )
 
     @property
     def traces(self) -> list[Trace] | None:
