@@ -28,7 +28,7 @@ LANES_A_THREAD = 128
 
 
 def threads_for(lanes: int, given: object = None) -> int:
-    """The number of threads asked for; by default 1 in a worker process, whose parent has one on each processor, and
+    """The number of threads asked for; by default 1 in a worker process, whose parent keeps all processors busy, and
     otherwise as many as there are processors and blocks of `LANES_A_THREAD` lanes."""
     if given is None:
         return 1 if parent_process() is not None else max(min(processors(), lanes // LANES_A_THREAD), 1)
