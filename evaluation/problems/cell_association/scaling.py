@@ -56,8 +56,8 @@ class Plan:
 
     ues: Sequence[int] = (1_000, 2_000, 5_000, 10_000, 20_000, 40_000)
     cells: Sequence[int] = (25, 50, 100, 200, 400, 800)
-    horizons: Sequence[int] = (400, 1_000, 3_000, 10_000)
-    entries: int = 2**25
+    horizons: Sequence[int] = (400, 2_000, 10_000)
+    entries: int = 2**24
     least_slots: int = 10
     policies: Sequence[str] = (*POLICIES, BOUND)
     city: Mapping[str, object] = field(default_factory=dict)
