@@ -106,6 +106,9 @@ class SystemModel(ABC, Generic[P, S, D]):
         """Draw one stacked trace; lane b must equal ``sample(rngs[b])`` bit for bit."""
         return Trace.stack([self.sample(rng) for rng in rngs])
 
+    def check_lanes(self, lanes: int) -> None:  # noqa: B027 (most systems take as many as memory does)
+        """Refuse a vector environment of too many lanes; several threads draw blocks of them by `sample_lanes`."""
+
     @abstractmethod
     def initial(self, slot: Slot) -> S:
         """State before the first decision, from slot 0."""
