@@ -23,14 +23,15 @@ def owned(tree: T) -> T:
 
 
 def masked(info: Mapping[str, object], mask: Array) -> dict[str, object]:
-    """Infos of the lanes in ``mask``, each with a copy of it; the arrays are the caller's own too."""
+    """Infos of the lanes in ``mask``, with a copy of it; the arrays are the caller's own too."""
     found: dict[str, object] = {}
+    own = mask.copy()
     for key, value in info.items():
         if isinstance(value, np.ndarray):  # first, as above
             found[key] = value.copy()
         else:
             found[key] = masked(value, mask) if isinstance(value, Mapping) else np.array(value)
-        found[f"_{key}"] = mask.copy()
+        found[f"_{key}"] = own
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias, cast
 
 import gymnasium as gym
 import numpy as np
@@ -63,6 +63,7 @@ class Slots(Generic[P, S, D]):
         passed = np.arange(system.horizon + 1) / system.horizon
         self._time = np.broadcast_to(passed.astype(time.dtype)[:, None, None], (system.horizon + 1, lanes, 1))
         self._pictures: dict[int, Picture] = {}
+        self._constants: tuple[Trace | None, dict[str, Array]] = None, {}
         self.trace: Trace | None = None
         self.t = 0
 
@@ -142,17 +143,31 @@ class Slots(Generic[P, S, D]):
     def _moment(self, trace: Trace, t: int, state: S, into: Observation | None) -> Moment[S]:
         """What is there after slot t, before the decision of slot t + 1."""
         public = trace.public(t + 1, self.system.reveal)
-        fields = dict(self.system.observation(state, public))
-        fields["time"] = self._time[t]
-        if into is None:
-            into = {
-                f: np.minimum(np.maximum(fields[f], low), high).astype(dtype, copy=False)
-                for f, low, high, dtype in self._bounds
-            }
-        else:
-            for f, low, high, _ in self._bounds:
-                np.minimum(np.maximum(fields[f], low), high, out=into[f], casting="unsafe")
-        return Moment(state, public, into)
+        fields = self.system.observation(state, public)
+        if self._constants[0] is not trace:
+            self._constants = trace, {}
+        seen = {} if into is None else into
+        for f, low, high, dtype in self._bounds:
+            if f != "time" and fields[f] is not trace.constants.get(f):
+                if into is None:
+                    inside = np.maximum(fields[f], low)
+                    seen[f] = np.minimum(inside, high, out=inside).astype(dtype, copy=False)
+                else:
+                    np.minimum(np.maximum(fields[f], low), high, out=into[f], casting="unsafe")
+                continue
+            values = self._time[t] if f == "time" else self._constant(trace, f, low, high, dtype)
+            if into is None:
+                seen[f] = values.copy()  # the caller's own, as all others
+            else:
+                into[f][...] = values
+        return Moment(state, public, seen)
+
+    def _constant(self, trace: Trace, f: str, low: Array, high: Array, dtype: np.dtype[Any]) -> Array:
+        """A constant of the trace within its box, which is found once an episode."""
+        found = self._constants[1]
+        if f not in found:
+            found[f] = np.minimum(np.maximum(trace.constants[f], low), high).astype(dtype)
+        return found[f]
 
     def action_masks(self) -> Array:
         if self.trace is None:

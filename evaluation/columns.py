@@ -1,8 +1,9 @@
-"""Plain tables that fit a terminal of 80 columns."""
+"""Plain tables, and the texts around them, that fit a terminal of 80 columns."""
 
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Sequence
 
 WIDTH = 80
@@ -45,6 +46,12 @@ def aligned(header: Sequence[str], rows: Sequence[Sequence[str]], align: str = "
         part = [[row[k] for k in chosen] for row in table]
         parts.append(_lines(part, "".join(align[k] for k in chosen), width))
     return "\n\n".join(parts)
+
+
+def paragraph(text: str, width: int = WIDTH) -> str:
+    """``text`` in lines of at most ``width``; words stay whole, so that names of policies can be copied."""
+    lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(part for line in lines for part in broken(line, width))
 
 
 def scale(score: float) -> str:

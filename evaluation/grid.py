@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import os
@@ -140,14 +139,15 @@ def _results(work: Callable[[Job], Row], todo: Sequence[tuple[str, Job]], worker
     _see_new_modules()
     backend = joblib.parallel.get_active_backend()[0]
     has_children = type(backend).__name__ in ("LokyBackend", "MultiprocessingBackend")  # no threads, no cluster
-    parent = os.getpid() if has_children else None
+    beginning = {"initializer": _begin, "initargs": (os.getpid(), _asked_for(backend))} if has_children else {}
     # A backend that cannot stream (Ray's) gets short chunks, so that finished rows still reach the file soon.
     streams = backend.supports_return_generator
     size = len(todo) if streams else 8 * joblib.effective_n_jobs(workers)
     try:
-        with joblib.Parallel(n_jobs=workers, return_as="generator_unordered" if streams else "list") as pool:
+        form = "generator_unordered" if streams else "list"
+        with joblib.Parallel(n_jobs=workers, return_as=form, **beginning) as pool:
             for i in range(0, len(todo), size):
-                rows = pool(joblib.delayed(_in_worker)(parent, work, key, job) for key, job in todo[i : i + size])
+                rows = pool(joblib.delayed(_one)(work, key, job) for key, job in todo[i : i + size])
                 try:
                     for row in rows:  # noqa: UP028 (`yield from` would close them itself)
                         yield row
@@ -181,15 +181,17 @@ _started_with: list[tuple[str, ...]] = []
 """Module paths of the workers, the present one last."""
 
 
-def _in_worker(parent: int | None, work: Callable[[Job], Row], key: str, job: Job) -> Row:
-    if parent is not None:
-        _end_with(parent)
-    return _one(work, key, job)
+def _asked_for(backend: Any) -> tuple[Callable[..., object], tuple[object, ...]] | None:
+    """What a caller's own ``joblib.parallel_config`` wants workers to begin with."""
+    given = backend.backend_kwargs
+    return (given["initializer"], tuple(given.get("initargs", ()))) if given.get("initializer") else None
 
 
-@functools.cache
-def _end_with(parent: int) -> None:
-    """End this process soon after its parent: a killed command must not leave workers that compute for nobody."""
+def _begin(parent: int, further: tuple[Callable[..., object], tuple[object, ...]] | None) -> None:
+    """Begin a worker process, before its first job: it ends soon after its parent.
+
+    A killed command must not leave workers that compute for nobody, nor idle ones that never had a job.
+    """
 
     def watch() -> None:
         while os.getppid() == parent:  # if not even now, then it was killed while this process started
@@ -197,6 +199,9 @@ def _end_with(parent: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, name="parent watch", daemon=True).start()
+    if further is not None:
+        initializer, arguments = further
+        initializer(*arguments)
 
 
 def _one(work: Callable[[Job], Row], key: str, job: Job) -> Row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import sys
 import time
@@ -18,8 +19,12 @@ CLEAR = "\r\x1b[K"
 
 
 def progress(items: Iterable[T], total: int, title: str) -> Iterator[T]:
-    """Yield ``items``; on a terminal, whatever takes more than two seconds says how far it is and what is left."""
-    if not sys.stderr.isatty():
+    """Yield ``items``; on a terminal, whatever takes more than two seconds says how far it is and what is left.
+
+    Worker processes are quiet: there is one line, and the process that started them has it. A bar inside another one
+    takes its line for as long as it runs.
+    """
+    if multiprocessing.parent_process() is not None or not sys.stderr.isatty():
         yield from items
         return
     start = first = shown = time.monotonic()

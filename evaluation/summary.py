@@ -10,7 +10,7 @@ import numpy as np
 from rangym.envs.errors import WrongValue, printable, shown
 from rangym.envs.params import listed, nearest
 from rangym.evaluation.cards import zero_policy
-from rangym.evaluation.columns import aligned, scale
+from rangym.evaluation.columns import aligned, paragraph, scale
 from rangym.evaluation.protocol import seed_range
 from rangym.evaluation.results import Comparison, Results, is_named
 from rangym.evaluation.statistics import (
@@ -227,7 +227,8 @@ def detail_table(summary: Summary) -> tuple[list[str], list[list[str]]]:
 
 def text_report(summary: Summary, details: bool = False) -> str:
     """The comparison as plain text for a terminal."""
-    parts = [heading(summary), "", aligned(*main_table(summary, bars=True)), "", *notes(summary)]
+    table = aligned(*main_table(summary, bars=True))
+    parts = [paragraph(heading(summary)), "", table, "", *map(paragraph, notes(summary))]
     if details:
         parts += ["", "Terms and metrics, means over slots:", aligned(*detail_table(summary))]
     return printable("\n".join(parts))

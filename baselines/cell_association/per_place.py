@@ -38,7 +38,7 @@ class PlaceFeatures(UserFeatures):
         super().reset()
         self._position: NDArray | None = None
 
-    def _add(self, columns: NDArray, observation: Observation, reference: NDArray) -> None:
+    def _add(self, columns: NDArray, observation: Observation, reference: NDArray, chosen: NDArray) -> None:
         position = np.asarray(observation["position_m"], np.float64)  # (L, I, 2)
         velocity = np.zeros_like(position) if self._position is None else position - self._position
         self._position = position
@@ -46,8 +46,8 @@ class PlaceFeatures(UserFeatures):
         log_rate = log_rates(sinr_db, observation)
         for column, slots in enumerate(AHEAD_SLOTS):
             mean = log_rate[:slots].mean(axis=0)
-            columns[..., column] = 2 * clipped(mean - at_cell(mean, reference))
-        columns[..., len(AHEAD_SLOTS)] = sinr_db[:2].min(axis=0) / 20
+            columns[..., column] = 2 * clipped(mean.take(chosen) - at_cell(mean, reference))
+        columns[..., len(AHEAD_SLOTS)] = sinr_db[:2].min(axis=0).take(chosen) / 20
 
 
 @dataclass(eq=False)

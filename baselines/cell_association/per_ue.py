@@ -60,11 +60,16 @@ class UserFeatures:
         """Forget the episode."""
         self._sinr_db: NDArray | None = None
 
-    def __call__(self, observation: Observation) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Features ``(L, I, J * n)``, n `names`, and the sorting ``(L, I, J)``: ``order[l, i, rank]`` is a cell."""
+    def __call__(
+        self, observation: Observation, choices: int | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Features ``(L, I, K * n)``, n `names`, and the sorting ``(L, I, K)``: ``order[l, i, rank]`` is a cell.
+
+        ``choices`` is K, how many cells of the sorting are looked at; None: all J.
+        """
         sinr_db = np.asarray(observation["sinr_db"], np.float64)  # (L, I, J), as all below
         serving = np.asarray(observation["serving"]) > 0.5
-        ues = sinr_db.shape[1]
+        lanes, ues, cells = sinr_db.shape
         log_rate = log_rates(sinr_db, observation)
         self._remember(sinr_db, log_rate)
 
@@ -72,26 +77,31 @@ class UserFeatures:
         margin = log_rate - np.diff(load_cost(ues))[np.minimum(others, ues - 1)]
         served = serving.any(axis=2, keepdims=True)
         reference = np.where(served, serving.argmax(axis=2)[..., None], margin.argmax(axis=2)[..., None])
-        delay = np.asarray(observation["handover_delay"], np.float64)
-        cost = self.handover_weight * (at_cell(delay, reference) + delay) * served
+        order = ranked(np.where(serving, -np.inf, -margin), choices or cells)
 
-        columns = np.empty((*sinr_db.shape, len(self.names)))
-        columns[..., 0] = sinr_db / 20
-        columns[..., 1] = self._change / 6
-        columns[..., 2] = 2 * clipped(margin - at_cell(margin, reference))
-        columns[..., 3] = 2 * clipped(self._rate_average - at_cell(self._rate_average, reference))
-        columns[..., 4] = log_rate - 1.5
-        columns[..., 5] = serving
-        columns[..., 6] = np.where(serving, 0.0, cost - 1)
-        columns[..., 7] = 3 * others / ues - 0.5
+        chosen = np.arange(lanes * ues).reshape(lanes, ues, 1) * cells + order  # into (L, I, J)
+        delay = np.asarray(observation["handover_delay"])
+        left, entered = at_cell(delay, reference).astype(np.float64), delay.take(chosen).astype(np.float64)
+        cost = self.handover_weight * (left + entered) * served
+
+        columns = np.empty((*order.shape, len(self.names)))
+        columns[..., 0] = sinr_db.take(chosen) / 20
+        columns[..., 1] = self._change.take(chosen) / 6
+        columns[..., 2] = 2 * clipped(margin.take(chosen) - at_cell(margin, reference))
+        columns[..., 3] = 2 * clipped(self._rate_average.take(chosen) - at_cell(self._rate_average, reference))
+        columns[..., 4] = log_rate.take(chosen) - 1.5
+        columns[..., 5] = serving.take(chosen)
+        columns[..., 6] = np.where(serving.take(chosen), 0.0, cost - 1)
+        columns[..., 7] = 3 * others.take(chosen) / ues - 0.5
         columns[..., 8] = self._variability / 4 - 0.5
-        self._add(columns[..., 9:], observation, reference)
-        order = np.argsort(np.where(serving, -np.inf, -margin), axis=2, kind="stable")
-        columns = np.take_along_axis(columns, order[..., None], axis=2)
-        return columns.reshape(*order.shape[:2], -1).astype(np.float32), order
+        self._add(columns[..., 9:], observation, reference, chosen)
+        return columns.reshape(lanes, ues, -1).astype(np.float32), order
 
-    def _add(self, columns: NDArray, observation: Observation, reference: NDArray) -> None:
-        """Fill the further ``columns`` ``(L, I, J, n - 9)`` of a subclass; ``reference`` ``(L, I, 1)`` serves."""
+    def _add(self, columns: NDArray, observation: Observation, reference: NDArray, chosen: NDArray) -> None:
+        """Fill the further ``columns`` ``(L, I, K, n - 9)`` of a subclass.
+
+        ``reference`` ``(L, I, 1)`` serves; ``chosen`` ``(L, I, K)`` are the cells, as indices into ``(L, I, J)``.
+        """
 
     def _remember(self, sinr_db: NDArray, log_rate: NDArray) -> None:
         if self._sinr_db is None:
@@ -111,6 +121,17 @@ def log_rates(sinr_db: NDArray, observation: Observation) -> NDArray[np.float64]
     cap = observation.get("max_spectral_efficiency")  # (L, 1), where there is one
     cap = None if cap is None else cap[:, None, :]
     return np.log10(shannon_rate_mbps(sinr_db, observation["bandwidth_mhz"][:, None, :], cap))
+
+
+def ranked(key: NDArray, count: int) -> NDArray[np.int64]:
+    """The first ``count`` entries of a stable sort of ``key`` ``(L, I, J)`` along its last axis, ``(L, I, count)``."""
+    if count == key.shape[2]:
+        return np.argsort(key, axis=2, kind="stable")
+    key, order = key.copy(), np.empty((*key.shape[:2], count), np.int64)
+    for rank in range(count):  # the first of equal ones, as a stable sort has it
+        order[..., rank] = key.argmin(axis=2)
+        np.put_along_axis(key, order[..., rank, None], np.inf, axis=2)
+    return order
 
 
 def at_cell(values: NDArray, cell: NDArray) -> NDArray:
@@ -222,8 +243,7 @@ class SharedPpo(Sb3Policy):
         super().reset(task, rng)
         cells = task.box("load").shape[0]
         self._choices = min(cells, self.trained.network.sizes[1])
-        self._width = len(self.features.names)
-        self._check_sizes(self._choices * self._width, self._choices)
+        self._check_sizes(self._choices * len(self.features.names), self._choices)
         self._features = self._looking(task)
 
     def _looking(self, task: Task) -> UserFeatures:
@@ -231,8 +251,8 @@ class SharedPpo(Sb3Policy):
         return self.features(self._constant_of_training("handover_weight"))
 
     def act(self, observation: Observation) -> NDArray[np.int64]:
-        features, order = self._features({f: v[None] for f, v in observation.items()})
-        rank = self.trained.network(features[0, :, : self._choices * self._width]).argmax(axis=1)
+        features, order = self._features({f: v[None] for f, v in observation.items()}, self._choices)
+        rank = self.trained.network(features[0]).argmax(axis=1)
         return np.take_along_axis(order[0], rank[:, None], axis=1)[:, 0]
 
 

@@ -19,7 +19,7 @@ def write(folder: Path) -> int:
 
 
 def _help(command: str) -> str:
-    """The help of one command, 90 columns wide wherever it is made."""
+    """The help of one command, as wide as it may be wherever it is made."""
     os.environ["COLUMNS"] = "90"
     text = io.StringIO()
     with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):

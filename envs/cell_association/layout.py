@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,7 @@ LOWEST_5G_GHZ = 3.0
 # Smartphone, modem, IoT: share of the UEs, and range of the delay between two 4G or 5G cells in ms.
 DEVICE_SHARES = (0.8, 0.1, 0.1)
 DEVICE_DELAYS_MS = ((50.0, 62.0), (50.0, 100.0), (50.0, 96.0))
+_DEVICE_BORDERS, _DEVICE_DELAYS_MS = np.cumsum(DEVICE_SHARES[:-1]), np.array(DEVICE_DELAYS_MS)
 LEGACY_DELAYS_MS = {3: (400.0, 950.0), 2: (750.0, 1100.0)}
 """Delay of a handover to 3G or 2G."""
 
@@ -127,18 +128,35 @@ def draw_network(params: CellAssociationParams, rows: Carriers, rng: np.random.G
 
 
 def grid_sites(num_cells: int, side_m: float, rng: np.random.Generator) -> NDArray:
-    """The first J sites of a square grid, each shifted by up to 15 % of the grid's step; ``(J, 2)`` in metres."""
+    """A grid of sites, each shifted by up to 15 % of the grid's steps; ``(J, 2)`` in metres.
+
+    It is the first J points of the smallest square grid that holds them; where this would leave the last row empty, one
+    row less, among which the cells are shared out evenly.
+    """
+    centre, steps = _grid(num_cells)
+    return side_m / steps * (centre + rng.uniform(-SITE_JITTER, SITE_JITTER, (num_cells, 2)))
+
+
+@cache
+def _grid(num_cells: int) -> tuple[NDArray, NDArray]:
+    """Centres in steps of the grid, and how many steps the square's side has, across and along; each ``(J, 2)``."""
     columns = math.ceil(math.sqrt(num_cells))
-    step = side_m / columns
-    row, column = np.divmod(np.arange(num_cells), columns)
-    centre = np.stack([column + 0.5, row + 0.5], axis=1)
-    return step * (centre + rng.uniform(-SITE_JITTER, SITE_JITTER, (num_cells, 2)))
+    index = np.arange(num_cells)
+    if num_cells > columns * (columns - 1):
+        row, column = np.divmod(index, columns)
+        steps = np.full((num_cells, 2), columns)
+    else:
+        border = num_cells * np.arange(columns) // (columns - 1)  # the first cell of each row
+        row = np.repeat(np.arange(columns - 1), np.diff(border))
+        column = index - border[row]
+        steps = np.stack([np.diff(border)[row], np.full(num_cells, columns - 1)], axis=1)
+    return np.stack([column + 0.5, row + 0.5], axis=1), steps
 
 
 def draw_devices(num_ues: int, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
     """Type of each UE (0 smartphone, 1 modem, 2 IoT) and its delay between 4G/5G cells in ms, both ``(I,)``."""
-    device = np.searchsorted(np.cumsum(DEVICE_SHARES[:-1]), rng.random(num_ues), side="right")
-    low, high = np.array(DEVICE_DELAYS_MS)[device].T
+    device = _DEVICE_BORDERS.searchsorted(rng.random(num_ues), side="right")
+    low, high = _DEVICE_DELAYS_MS[device].T
     return device, low + (high - low) * rng.random(num_ues)
 
 
@@ -149,12 +167,13 @@ def draw_delay_weights(delay_ms: NDArray, rat: NDArray, slot_s: float, rng: np.r
     between such cells; an end at a 3G or 2G cell counts the drawn delay of a handover to it, less that half. Weights
     are at least 0.001 slots.
     """
-    half = np.repeat(delay_ms[:, None] / 2.0, len(rat), axis=1)
-    weight = half.copy()
+    half = delay_ms[:, None] / 2.0
+    weight = np.repeat(half, len(rat), axis=1)
     for legacy, (low, high) in LEGACY_DELAYS_MS.items():
         if (cells := rat == legacy).any():
-            weight[:, cells] = rng.uniform(low, high, (len(delay_ms), cells.sum())) - half[:, cells]
-    return np.maximum(weight / (1e3 * slot_s), MIN_DELAY_SLOTS)
+            weight[:, cells] = rng.uniform(low, high, (len(delay_ms), cells.sum())) - half
+    weight /= 1e3 * slot_s
+    return np.maximum(weight, MIN_DELAY_SLOTS, out=weight)
 
 
 def vary_delays(mean: NDArray, variation: float, bound: float, slots: int, rng: np.random.Generator) -> NDArray:

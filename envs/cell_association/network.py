@@ -16,7 +16,7 @@ from rangym.envs.cell_association.params import CellAssociationParams
 from rangym.envs.cell_association.place import Place
 from rangym.envs.physics.channel import UMA, correlated_shadowing_db, sinr_db, thermal_noise_dbm
 from rangym.envs.physics.mobility import GaussMarkovWalk, RandomWaypointWalk, standing
-from rangym.envs.physics.random import box_muller
+from rangym.envs.physics.random import box_muller_lanes
 
 Rngs: TypeAlias = Sequence[np.random.Generator]
 """A generator for each lane."""
@@ -88,9 +88,7 @@ class _GaussMarkov:
         self._ues = p.num_ues
 
     def advance(self, rngs: Rngs, slots: int) -> tuple[NDArray, NDArray]:
-        normal = np.empty((slots, 2, len(rngs), self._ues), np.float32)
-        for k, rng in enumerate(rngs):
-            normal[:, :, k] = box_muller(rng, (slots, 2, self._ues))
+        normal = np.moveaxis(box_muller_lanes(rngs, (slots, 2, self._ues)), 0, 2)
         return self._walk.advance(normal.reshape(slots, 2, len(rngs) * self._ues))
 
 
@@ -125,50 +123,48 @@ class Shadowed:
 
     def __init__(self, params: CellAssociationParams, rows: layout.Carriers, networks: Sequence[layout.Network]):
         self._params, self._rows, self._networks = params, rows, networks
+        self._cell_of_row = np.stack([n.cell_of_row for n in networks])
         self._site = np.stack([n.constants["cell_position_m"][n.cell_of_row] for n in networks])  # (l, J, 2)
         self._shadowing_db: NDArray | None = None  # (J, n) in the last slot drawn
 
-    def draw(self, rngs: Rngs, where: NDArray, moved: NDArray) -> NDArray:
-        """SINR in dB of the next S slots, ``(J, S, n)`` float32, at the places ``where`` ``(S, 2, n)``.
+    def draw(self, rngs: Rngs, where: NDArray, moved: NDArray, by_ue: NDArray) -> None:
+        """Write the SINR in dB of the next S slots, at the places ``where`` ``(S, 2, n)``, into ``by_ue``
+        ``(S, l, I, J)`` float32.
 
         ``moved`` is the distance from each slot to the next: ``(S - 1, n)`` at first, ``(S, n)`` where there was a slot
         before.
         """
-        p, ues = self._params, self._params.num_ues
-        shape = (p.num_cells, len(where), len(rngs), ues)
-        normal = np.empty(shape, np.float32)
-        for k, rng in enumerate(rngs):
-            normal[:, :, k] = box_muller(rng, (shape[0], shape[1], ues))
+        from rangym.envs.physics import channel_kernels as kernels
+
+        p = self._params
+        normal = np.moveaxis(box_muller_lanes(rngs, (p.num_cells, len(where), p.num_ues)), 0, 2)
         level = correlated_shadowing_db(
-            normal.reshape(*shape[:2], -1),
+            normal.reshape(*normal.shape[:2], len(rngs) * p.num_ues),
             moved.astype(np.float32),
             p.shadowing_db,
             p.shadowing_distance_m,
             self._shadowing_db,
         )
         self._shadowing_db = level[:, -1].copy()
-        by_row = _channel(p, self._rows, self._site, where, level).reshape(shape)
-        by_cell = np.empty_like(by_row)
-        for k, network in enumerate(self._networks):
-            by_cell[network.cell_of_row, :, k] = by_row[:, :, k]
-        return by_cell.reshape(*shape[:2], -1)
+        _channel(p, self._rows, self._site, where, level)
+        floor, ceiling = np.float32(p.sinr_floor_db), np.float32(p.sinr_ceiling_db)
+        kernels.place_cells(level, floor, ceiling, self._cell_of_row, by_ue)
 
 
 def _channel(
     params: CellAssociationParams, rows: layout.Carriers, site: NDArray, where: NDArray, level: NDArray
-) -> NDArray:
-    """Clipped SINR in dB, ``(J, S, n)`` float32, rows in the order of the carriers, written into ``level``.
+) -> None:
+    """Make of the shadowing ``level`` in dB, ``(J, S, n)`` float32, the SINR in dB; rows in the order of the carriers.
 
-    ``site`` ``(l, J, 2)``, ``where`` ``(S, 2, n)``, ``level`` ``(J, S, n)`` shadowing in dB; the n UEs are those of l
-    lanes side by side.
+    ``site`` ``(l, J, 2)``, ``where`` ``(S, 2, n)``; the n UEs are those of l lanes side by side.
     """
-    p = params
-    x, y = where.astype(np.float32).transpose(1, 0, 2)
-    site = np.repeat(site.astype(np.float32), x.shape[1] // len(site), axis=0)  # (n, J, 2)
-    for r, (ghz, dbm) in enumerate(zip(rows.carrier_ghz.tolist(), rows.power_dbm.tolist(), strict=True)):
-        dx, dy = x - site[:, r, 0], y - site[:, r, 1]
-        level[r] += dbm - UMA.mean_db(np.sqrt(dx * dx + dy * dy), ghz)
-    noise = [thermal_noise_dbm(mhz, p.noise_figure_db) for mhz in rows.bandwidth_mhz.tolist()]
+    from rangym.envs.physics import channel_kernels as kernels
+
+    p, where = params, where.astype(np.float32)
+    site = np.repeat(site.astype(np.float32).transpose(1, 2, 0), where.shape[2] // len(site), axis=2)  # (J, 2, n)
+    dbm = rows.power_dbm.astype(np.float32)
+    noise = np.array([thermal_noise_dbm(mhz, p.noise_figure_db) for mhz in rows.bandwidth_mhz.tolist()], np.float32)
     for group in rows.groups:
-        level[group] = sinr_db(level[group], np.array(noise[group], np.float32))
-    return np.clip(level, p.sinr_floor_db, p.sinr_ceiling_db, out=level)
+        distance = kernels.distance(where, site[group])
+        UMA.receive(level[group], dbm[group], distance, float(rows.carrier_ghz[group.start]))
+        sinr_db(level[group], noise[group], out=level[group])

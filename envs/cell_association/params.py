@@ -143,7 +143,7 @@ def _is_site(site: tuple[float, ...]) -> bool:
 
 _STATIC = CellAssociationParams(law="static", num_ues=100, num_cells=10, horizon=5000, handover_cost="norm")
 _MOBILITY = CellAssociationParams(num_ues=1000, num_cells=25, horizon=10_000, handover_cost="norm")
-_CITY = CellAssociationParams(
+_RAY_TRACED = CellAssociationParams(
     law="measured", num_ues=40, num_cells=FROM_MAP, horizon=300, sinr_floor_db=-20.0, map="munich", noise="none"
 )
 
@@ -172,7 +172,9 @@ SCENARIOS: dict[str, CellAssociationParams] = {
     "desk": replace(_MOBILITY, num_ues=200, horizon=1000),
     "mobility": _MOBILITY,
     "paper": _MOBILITY,
+    # 300 m from site to site, as in `mobility`, over 18 square kilometres.
+    "city": replace(_MOBILITY, num_ues=10_000, num_cells=200, horizon=1000, side_m=4250.0),
     "measured": CellAssociationParams(law="measured", num_ues=50, num_cells=FROM_MAP, horizon=600, sinr_floor_db=-20.0),
-    "munich": _CITY,
-    "florence": replace(_CITY, map="florence"),
+    "munich": _RAY_TRACED,
+    "florence": replace(_RAY_TRACED, map="florence"),
 }

@@ -6,8 +6,7 @@ bits of a lane alone. Constants are drawn before slots.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +19,8 @@ from rangym.envs.trace import Trace
 
 IID_SINR_DB = (10.0, 30.0)
 IID_BANDWIDTHS_MHZ = (5.0, 10.0, 15.0, 20.0)
-# Numbers of (slot, UE, cell) entries worked on at once. The first is part of what a seed means: it sets the order of
-# the draws of a large scenario. The second only keeps the working set in the cache.
-UE_BLOCK_ENTRIES = 2**21
 LANE_BLOCK_ENTRIES = 2**18
+"""Numbers of (slot, UE, cell) entries worked on at once: it keeps the working set in the cache."""
 
 
 def sample_lanes(params: CellAssociationParams, rngs: Sequence[np.random.Generator]) -> Trace:
@@ -81,34 +78,32 @@ def _network(params: CellAssociationParams, rngs: Sequence[np.random.Generator])
     constants = {f: np.stack([n.constants[f] for n in networks]) for f in networks[0].constants}
     sinr = np.empty((slots, lanes, p.num_ues, p.num_cells), np.float32)
     position = np.empty((slots, lanes, p.num_ues, 2), np.float32)
-    ue_block = min(p.num_ues, max(1, UE_BLOCK_ENTRIES // (slots * p.num_cells)))
-    for some in _blocks(lanes, max(1, LANE_BLOCK_ENTRIES // (slots * p.num_cells * ue_block))):
-        for ues in _blocks(p.num_ues, ue_block):
-            lane, ue = slice(some.start, some.stop), slice(ues.start, ues.stop)
-            those = p if len(ues) == p.num_ues else replace(p, num_ues=len(ues))
-            _draw_ues(those, rngs[lane], networks[lane], places[lane], sinr[:, lane, ue], position[:, lane, ue])
+    size = max(1, LANE_BLOCK_ENTRIES // (slots * p.num_ues * p.num_cells))
+    for some in (slice(start, start + size) for start in range(0, lanes, size)):
+        _draw_ues(p, rows, rngs[some], networks[some], places[some], sinr[:, some], position[:, some])
     return _with_delays(p, rngs, constants, {"sinr_db": sinr, "user_position_m": position})
 
 
 def _draw_ues(
     params: CellAssociationParams,
+    rows: layout.Carriers,
     rngs: Sequence[np.random.Generator],
     networks: Sequence[layout.Network],
     places: Sequence[Place],
     sinr: NDArray,
     position: NDArray,
 ) -> None:
-    """Draw the whole ways of ``params.num_ues`` UEs I of each of l lanes, into ``sinr`` ``(T + 2, l, I, J)`` and
-    ``position`` ``(T + 2, l, I, 2)``."""
+    """Draw the UEs' whole ways in l lanes, into ``sinr`` ``(T + 2, l, I, J)`` and ``position`` ``(T + 2, l, I, 2)``."""
     p, slots = params, params.horizon + 2
     where, moved = network.start(p, rngs).advance(rngs, slots - 1)
     if p.law == "urban":
         by_cell = network.on_maps(p, places, where)
+        sinr[...] = by_cell.reshape(-1, slots, len(rngs), p.num_ues).transpose(1, 2, 3, 0)
     else:
-        by_cell = network.Shadowed(p, layout.carriers(p), networks).draw(rngs, where, moved)
-    sinr[...] = by_cell.reshape(-1, slots, len(rngs), p.num_ues).transpose(1, 2, 3, 0)
+        network.Shadowed(p, rows, networks).draw(rngs, where, moved, sinr)
     ends = where[:: network.samples(p)].reshape(slots, 2, len(rngs), p.num_ues)
-    position[...] = ends.transpose(0, 2, 3, 1)
+    for axis in range(2):  # a whole transposition walks through memory in a worse order
+        position[..., axis] = ends[:, axis]
 
 
 def _with_delays(
@@ -122,9 +117,7 @@ def _with_delays(
         mean, bound = constants.pop("handover_delay"), delay_bound_slots(params)  # (L, I, J)
         delay = np.empty((params.horizon + 2, *mean.shape), np.float32)
         for b, rng in enumerate(rngs):
-            for some in _blocks(len(delay), max(1, UE_BLOCK_ENTRIES // mean[b].size)):
-                drawn = layout.vary_delays(mean[b], params.delay_variation, bound, len(some), rng)
-                delay[some.start : some.stop, b] = drawn
+            delay[:, b] = layout.vary_delays(mean[b], params.delay_variation, bound, len(delay), rng)
         slots["handover_delay"] = delay
     return Trace(constants, slots)
 
@@ -138,8 +131,3 @@ def delay_bound_slots(params: CellAssociationParams) -> float:
 
         return layout.delay_bound_slots(radio_map(params).cell_rat, params.slot_s)
     return layout.delay_bound_slots(layout.carriers(params).rat, params.slot_s)
-
-
-def _blocks(total: int, size: int) -> Iterator[range]:
-    """``range(total)`` in consecutive pieces of at most ``size``."""
-    return (range(start, min(start + size, total)) for start in range(0, total, size))

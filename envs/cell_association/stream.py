@@ -17,8 +17,8 @@ from rangym.envs.cell_association.params import CellAssociationParams
 from rangym.envs.cell_association.place import Place
 from rangym.envs.trace import StreamedTrace, Trace
 
-WHOLE_ENTRIES = 2**23
-"""Episodes of at most so many (slot, UE, cell) entries, of 4 bytes each, are drawn whole; `desk` is one of them."""
+WHOLE_ENTRIES = 2**21
+"""Episodes of at most so many (slot, UE, cell) entries, of 4 bytes each, are drawn whole."""
 BLOCK_ENTRIES = 2**18
 """Entries of a block, at least one slot. Part of what a seed means: it sets the order of the draws."""
 
@@ -59,13 +59,14 @@ class _Blocks:
                 walk, channel = network.start(p, rngs), network.Shadowed(p, layout.carriers(p), [self.drawn])
             count = min(size, slots - begin)
             where, moved = walk.advance(rngs, count if k else count - 1)
+            sinr = np.empty((count, p.num_ues, p.num_cells), np.float32)
             if self.places:  # the first place is the slot before: its level is not asked for again
-                by_cell = network.on_maps(p, self.places, where)[:, 1 if k else 0 :]
+                sinr[...] = network.on_maps(p, self.places, where)[:, 1 if k else 0 :].transpose(1, 2, 0)
             else:
-                by_cell = channel.draw(rngs, where[1 if k else 0 :], moved)
+                channel.draw(rngs, where[1 if k else 0 :], moved, sinr[:, None])
             ends = where[:: network.samples(p)][1 if k else 0 :]
             fields = {
-                "sinr_db": np.ascontiguousarray(by_cell.transpose(1, 2, 0)),
+                "sinr_db": sinr,
                 "user_position_m": ends.transpose(0, 2, 1).astype(np.float32),
             }
             if p.delay_variation > 0:

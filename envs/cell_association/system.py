@@ -61,6 +61,11 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
     (1.8 GHz) and six street cells (3.5 GHz), through whose streets UEs drive, and in `florence` some walk. The maps are
     shipped; `rangym map raytrace` makes others.
 
+    `city` is large rather than real: 10,000 UEs among 200 cells on 18 square kilometres, the carriers, distances and
+    motion of `mobility`; a UE hears nine of the cells. An observation has 24 MB, and an episode, which is drawn slot by
+    slot, would have 8 GB. `rangym evaluate max_sinr --env CellAssociation --scenario city --seeds 0:1` takes
+    three minutes, two of them for the bound.
+
     ## Action Space
     `MultiDiscrete([J] * I)`: the serving cell of each UE. Every choice is legal; a cell out of reach gives the rate
     of the SINR floor. `action_masks()` (sb3-contrib's layout) marks the cells that were received in the previous
@@ -71,13 +76,13 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
 
     | field | shape | unit | range |
     |---|---|---|---|
-    | sinr_db | (I, J) | dB, of the previous slot | [-10, 30]; [-20, 30] in `measured` and the cities |
+    | sinr_db | (I, J) | dB, of the previous slot | [-10, 30]; [-20, 30] in `measured`, `munich`, `florence` |
     | serving | (I, J) | one-hot serving cell; zeros before slot 1 | {0, 1} |
     | load | (J,) | UEs per cell | [0, I] |
     | bandwidth_mhz | (J,) | MHz | [0, 100] |
     | handover_delay | (I, J) | slots to attach to or leave a cell | [0, 2], or more where `slot_s` is short |
     | max_spectral_efficiency | (1,) | cap in bit/s/Hz; where one is set | the cap |
-    | position_m | (I, 2) | m, of the previous slot; `urban` and the cities only | [0, side of the area] |
+    | position_m | (I, 2) | m, of the previous slot; `urban`, `munich`, `florence` | [0, side of the area] |
     | covered | (I, J) | cell measured at the UE's place, previous slot; `measured` only | {0, 1} |
     | time | (1,) | (t - 1) / T, t the slot to be decided | [0, 1] |
 
@@ -101,9 +106,9 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
     ## Arguments
     `scenario`: `small` (default: two macro and four small cells, ten vehicles), `tiny`, `urban` (the cells of `small`
     in a place, ten pedestrians and vehicles, links may fail), `static`, `volatile`, `desk`, `mobility` (alias
-    `paper`), `munich` and `florence` (ray-traced cities, 40 UEs, 18 cells), `measured` (needs `map`, which brings
-    `num_cells`). Every field of `rangym.envs.cell_association.params.CellAssociationParams` overrides the scenario's
-    value:
+    `paper`), `city` (`mobility` at city size), `munich` and `florence` (ray-traced places, 40 UEs, 18 cells),
+    `measured` (needs `map`, which brings `num_cells`). Every field of
+    `rangym.envs.cell_association.params.CellAssociationParams` overrides the scenario's value:
 
     >>> import gymnasium as gym
     >>> env = gym.make("rangym:rangym/CellAssociation-v0", scenario="small", handover_weight=4.0, handover_cost="norm")
@@ -111,8 +116,8 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
     The SINR of `measured` comes from drive logs in which a cell is seen only where it served: a radio map, not a
     physical SINR field. Its scores depend on map, floor and bandwidths and are not comparable with other scenarios.
 
-    The limits of the cities: all cells transmit at full load; no people, vehicles or trees; one scattering coefficient
-    for all walls; a modelled floor where no ray arrives; intervals over seeds are over UEs on one map.
+    The limits of `munich` and `florence`: all cells transmit at full load; no people, vehicles or trees; one scattering
+    coefficient for all walls; a modelled floor where no ray arrives; intervals over seeds are over UEs on one map.
 
     ## References
     A. Kalntis et al., "Smooth Handovers via Smoothed Online Learning". 3GPP TR 38.901 (channel), TS 36.331/38.331
@@ -219,49 +224,47 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
 
     def transition(self, state: AssociationState, decision: Array, slot: Slot) -> tuple[AssociationState, Outcome]:
         """``decision`` (L, I), the cell of each UE. In slot 1 nobody is served yet, so there is no HO cost."""
-        serving, since = state["serving"], state["slots_since_ho"] + 1
-        p, (lanes, ues) = self.params, decision.shape
-        cells = p.num_cells
-        load = (decision[:, :, None] == self._cells).sum(axis=1)  # (L, J)
-        # Flat indices: take_along_axis costs ten times as much on arrays of this size.
-        cell_of_lane = np.arange(lanes)[:, None] * cells + decision  # into (L, J)
-        row = np.arange(lanes * ues).reshape(lanes, ues) * cells  # into (L, I, J)
-        sinr_db = slot["sinr_db"].take(row + decision)
-        bandwidth = slot["bandwidth_mhz"].take(cell_of_lane)
-        rate = shannon_rate_mbps(sinr_db, bandwidth, p.max_spectral_efficiency)  # (L, I)
-        utility = np.log10(rate).sum(axis=1) - self._load_cost[load].sum(axis=1)
+        from rangym.envs.cell_association.association_kernels import serve, share
 
-        moved = (serving >= 0) & (serving != decision)
-        delay = slot["handover_delay"]
-        left, entered = delay.take(row + np.maximum(serving, 0)), delay.take(row + decision)
-        both_ends = np.add(left, entered, dtype=np.float64)  # as the bounds do: varying delays are float32
-        ho_delay = (both_ends * moved).sum(axis=1)
-        cost = np.sqrt(ho_delay) if p.handover_cost == "norm" else ho_delay
+        p, ues = self.params, decision.shape[1]
+        served = serve(
+            decision,
+            state["serving"],
+            state["previous_serving"],
+            state["slots_since_ho"],
+            slot["sinr_db"],
+            slot["bandwidth_mhz"],
+            slot["handover_delay"],
+            PING_PONG_SLOTS,
+            WEAK_TARGET_DB,
+        )
+        rate = shannon_rate_mbps(served.sinr_db, served.bandwidth_mhz, p.max_spectral_efficiency)  # (L, I)
+        utility, throughput, jain = share(decision, served.load, rate, np.log10(rate), self._load_cost)
+        cost = np.sqrt(served.ho_delay) if p.handover_cost == "norm" else served.ho_delay
         handover = -p.handover_weight * cost
-
-        returned = moved & (state["previous_serving"] == decision) & (since <= PING_PONG_SLOTS)
         metrics = {
             "g": utility,
             "h": handover,
             "f": utility + handover,
-            "throughput_mbps": (rate / load.take(cell_of_lane)).sum(axis=1) / ues,
-            "handovers": moved.sum(axis=1),
-            "ho_delay_slots": ho_delay,
-            "ping_pongs": returned.sum(axis=1),
-            "weak_targets": (moved & (sinr_db < WEAK_TARGET_DB)).sum(axis=1),
-            "load_jain": ues**2 / (cells * (load * load).sum(axis=1)),
+            "throughput_mbps": throughput,
+            "handovers": served.handovers,
+            "ho_delay_slots": served.ho_delay,
+            "ping_pongs": served.ping_pongs,
+            "weak_targets": served.weak_targets,
+            "load_jain": jain,
         }
         if self.has_coverage:
-            metrics["uncovered"] = 1.0 - slot["covered"].take(row + decision).sum(axis=1) / ues
+            covered = np.take_along_axis(slot["covered"], decision[:, :, None], axis=2)
+            metrics["uncovered"] = 1.0 - covered.sum(axis=(1, 2)) / ues
         new: AssociationState = {
             "serving": decision,
-            "previous_serving": np.where(moved, serving, state["previous_serving"]),
-            "slots_since_ho": np.where(moved, 0, since),
-            "load": load,
+            "previous_serving": served.previous_serving,
+            "slots_since_ho": served.slots_since_ho,
+            "load": served.load,
         }
         terms = {"utility": utility / ues, "handover": handover / ues}
         if p.failure_slots is not None:
-            failed, new["slots_out"] = link_failures(sinr_db, moved, state["slots_out"], p.failure_slots)
+            failed, new["slots_out"] = link_failures(served.sinr_db, served.moved, state["slots_out"], p.failure_slots)
             failures = failed.sum(axis=1)
             failure = -p.handover_weight * p.failure_delay_slots * failures
             terms["failure"] = failure / ues
@@ -269,6 +272,8 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
         return new, Outcome(terms, metrics)
 
     def observation(self, state: AssociationState, public: Slot) -> dict[str, NDArray]:
+        from rangym.envs.cell_association.association_kernels import one_hot
+
         fields = {f: public[f] for f in ("sinr_db", "bandwidth_mhz", "handover_delay")}
         if self.has_coverage:
             fields["covered"] = public["covered"]
@@ -276,7 +281,7 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
             fields["position_m"] = public["user_position_m"]
         for name, value in self._cap.items():
             fields[name] = np.broadcast_to(value, (len(state["load"]), *value.shape))
-        return {**fields, "serving": state["serving"][:, :, None] == self._cells, "load": state["load"]}
+        return {**fields, "serving": one_hot(state["serving"], self.params.num_cells), "load": state["load"]}
 
     def action_masks(self, state: AssociationState, public: Slot) -> NDArray:
         """Cells seen in the previous slot (above the floor, or covered); the serving and the best one always."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from rangym.envs.params import check, ranged, require
 from rangym.envs.physics.pair_upload import ACCESS
@@ -74,11 +75,11 @@ class NomaAllocationParams:
         """c = D/B."""
         return self.model_mbit / self.bandwidth_mhz
 
-    @property
+    @cached_property
     def max_power_w(self) -> float:
         return float(dbm_to_watt(self.max_power_dbm))
 
-    @property
+    @cached_property
     def rho_j(self) -> float:
         """Cost of a dropped user in J."""
         return self.max_power_w * self.deadline_s if self.drop_cost_j is None else self.drop_cost_j

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
+from types import ModuleType
 from typing import TYPE_CHECKING, ClassVar, NotRequired, TypedDict
 
 import numpy as np
@@ -142,6 +144,9 @@ class NomaAllocation(SystemModel[NomaAllocationParams, AllocationState, Allocati
     def sample(self, rng: np.random.Generator) -> Trace:
         return scenario.sample(self.params, rng)
 
+    def sample_lanes(self, rngs: Sequence[np.random.Generator]) -> Trace:
+        return scenario.sample_lanes(self.params, rngs)
+
     def check_trace(self, trace: Trace) -> None:
         for field, low, high in (
             ("gain", np.finfo(np.float64).tiny, 1e30),
@@ -171,14 +176,8 @@ class NomaAllocation(SystemModel[NomaAllocationParams, AllocationState, Allocati
             coded = action[:, : ues * channels if self.params.action == "scores" else ues]
             assign = _best_total_score if self.params.action == "scores" else _by_rank
             wanted = np.stack([assign(row, on, channels) for row, on in zip(coded, scheduled, strict=True)])
-        users = two_largest(wanted, gain)
-        kept = np.zeros(wanted.shape, dtype=bool)
-        lanes = np.arange(len(wanted))[:, None, None]
-        kept[np.broadcast_to(lanes, users.shape)[users >= 0], users[users >= 0]] = True
-        decision: AllocationDecision = {
-            "subchannel": np.where(kept, wanted, channels),
-            "displaced": ((wanted < channels) & ~kept).sum(axis=1),
-        }
+        subchannel, displaced = compiled_places().keep_two(wanted, gain)
+        decision: AllocationDecision = {"subchannel": subchannel, "displaced": displaced}
         if self.params.power == "agent":
             exponent = AGENT_POWER_DECADES / 2.0 * (action[:, -ues:].astype(np.float64) - 1.0)
             decision["power_w"] = self.params.max_power_w * 10.0**exponent
@@ -186,40 +185,41 @@ class NomaAllocation(SystemModel[NomaAllocationParams, AllocationState, Allocati
 
     def upload(self, decision: AllocationDecision, slot: Slot) -> tuple[NDArray, PairUpload]:
         """The users of each sub-channel (L, K, 2), -1 for an empty place, and what they do."""
-        p, gain = self.params, slot["gain"]
-        users = two_largest(decision["subchannel"], gain)
-        lanes = np.arange(len(gain))[:, None, None]
-        someone = np.maximum(users, 0)
-        window = p.deadline_s - slot["training_time_s"][lanes, someone]
-        power = decision["power_w"][lanes, someone] if p.power == "agent" else p.max_power_w
-        pair_gain = gain[lanes, someone, np.arange(p.num_subchannels)[:, None]]
-        given = None if p.power == "kkt" else np.broadcast_to(power, users.shape)
-        return users, pair_upload(pair_gain, window, users >= 0, p.bits_per_hz, p.max_power_w, p.rho_j, p.access, given)
+        p, places = self.params, compiled_places()
+        users = places.two_largest(decision["subchannel"], slot["gain"])
+        gain, window = places.at_places(users, slot["gain"], p.deadline_s - slot["training_time_s"])
+        power = None
+        if p.power == "fixed":
+            power = np.full(users.shape, p.max_power_w)
+        elif p.power == "agent":
+            power = decision["power_w"][np.arange(len(users))[:, None, None], np.maximum(users, 0)]
+        return users, pair_upload(gain, window, users >= 0, p.bits_per_hz, p.max_power_w, p.rho_j, p.access, power)
 
     def transition(
         self, state: AllocationState, decision: AllocationDecision, slot: Slot
     ) -> tuple[AllocationState, Outcome]:
         p = self.params
         users, done = self.upload(decision, slot)
-        served = _to_users(done.served, users, p.num_ues)
+        served, power, first = compiled_places().to_users(
+            users, p.num_ues, done.served, done.power_w, done.decoded_first
+        )
         scheduled = slot["scheduled"].astype(bool)
-        num_scheduled = np.maximum(scheduled.sum(axis=1), 1)
-        dropped = scheduled.sum(axis=1) - served.sum(axis=1)
+        competing, num_served = scheduled.sum(axis=1), served.sum(axis=1)
+        num_scheduled, dropped = np.maximum(competing, 1), competing - num_served
         energy = done.energy_j.sum(axis=(1, 2))
         # A dropped user costs rho: the sum of both terms is -(energy + rho dropped) / (rho N_s).
         terms = {"energy": -energy / (p.rho_j * num_scheduled), "drops": -dropped / num_scheduled}
         cycles = p.cycles_per_sample * slot["data_samples"]
         computing = computing_energy_j(cycles, slot["training_time_s"], p.switched_capacitance)
-        first = done.decoded_first[..., None] == np.arange(2)
         metrics = {
             "energy_tx_j": energy,
             "energy_com_j": (computing * scheduled).sum(axis=1),
             "served": served,
-            "num_served": served.sum(axis=1),
+            "num_served": num_served,
             "dropped": dropped,
             "displaced": decision["displaced"],
-            "power_w": _to_users(done.power_w, users, p.num_ues),
-            "decoded_first": _to_users(first, users, p.num_ues),
+            "power_w": power,
+            "decoded_first": first,
         }
         return {"rounds_since_served": np.where(served, 0, state["rounds_since_served"] + 1)}, Outcome(terms, metrics)
 
@@ -251,24 +251,12 @@ class NomaAllocation(SystemModel[NomaAllocationParams, AllocationState, Allocati
         draw(figure, self, frame)
 
 
-def two_largest(subchannel: NDArray, gain: NDArray) -> NDArray:
-    """The users of each sub-channel with the two largest gains there, ``(L, K, 2)``; -1 for an empty place."""
-    lanes, _, channels = gain.shape
-    here = np.where(subchannel[:, :, None] == np.arange(channels), gain, 0.0)  # (L, N, K); gains are above 0
-    first = here.argmax(axis=1)
-    lane, channel = np.arange(lanes)[:, None], np.arange(channels)
-    strongest = here[lane, first, channel]
-    here[lane, first, channel] = 0.0
-    second = here.argmax(axis=1)
-    weaker = here[lane, second, channel]
-    return np.stack([np.where(strongest > 0, first, -1), np.where(weaker > 0, second, -1)], axis=2)
+@cache
+def compiled_places() -> ModuleType:
+    """Loaded with the first decision, and numba with it: looking at an environment takes no compiler."""
+    from rangym.envs.noma_allocation import place_kernels as kernels
 
-
-def _to_users(values: NDArray, users: NDArray, num_ues: int) -> NDArray:
-    """Values of the places ``(L, K, 2, ...)`` as values of the users ``(L, N, ...)``; 0 for users without a place."""
-    out = np.zeros((len(users), num_ues + 1, *values.shape[3:]), dtype=values.dtype)
-    out[np.arange(len(users))[:, None, None], users] = values  # -1, the empty place, is the entry too many
-    return out[:, :num_ues]
+    return kernels
 
 
 def _best_total_score(scores: NDArray, scheduled: NDArray, channels: int) -> NDArray:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +25,10 @@ ENVIRONMENT_HEIGHT_M = 1.0
 """Effective environment height h_E; exactly 1 m for UEs below 13 m."""
 MIN_DISTANCE_M = 10.0
 """The models hold from 10 m horizontal distance on; shorter distances count as 10 m."""
+CERTAIN_LOS_M = 18.0
+"""Up to this horizontal distance there is always a line of sight."""
+LOG10_OF_SQUARE = 0.5 / math.log(10.0)
+"""log10 x of the natural logarithm of x squared."""
 
 
 @dataclass(frozen=True)
@@ -50,44 +56,96 @@ class PathLossModel:
 
     def los_db(self, distance_m: NDArray, carrier_ghz: float) -> NDArray:
         """Line-of-sight loss in dB at the horizontal distance ``distance_m`` ``(...)``, of the same shape."""
-        return self._los(self._log_distance(distance_m), carrier_ghz)
+        return los_db(self._log_distance(distance_m), self._at(carrier_ghz))
 
     def nlos_db(self, distance_m: NDArray, carrier_ghz: float) -> NDArray:
         """Loss in dB without line of sight at the horizontal distance ``distance_m`` ``(...)``, of the same shape."""
-        log_d = self._log_distance(distance_m)
-        return self._nlos(log_d, self._los(log_d, carrier_ghz), carrier_ghz)
+        log_d, at = self._log_distance(distance_m), self._at(carrier_ghz)
+        return nlos_db(log_d, los_db(log_d, at), at)
 
     def los_probability(self, distance_m: NDArray) -> NDArray:
         """Probability of a line of sight at the horizontal distance ``distance_m`` ``(...)``; 1 up to 18 m."""
-        distance = np.maximum(distance_m, 18.0)
-        near = 18.0 / distance
-        return near + np.exp(distance * (-1.0 / self.los_decay_m)) * (1.0 - near)
+        distance = np.maximum(distance_m, CERTAIN_LOS_M)
+        return los_probability(distance, np.exp(distance * (-1.0 / self.los_decay_m)), self._at(1.0))
 
     def mean_db(self, distance_m: NDArray, carrier_ghz: float) -> NDArray:
         """LOS and NLOS loss at ``distance_m`` ``(...)``, mixed in dB by the probability of a line of sight."""
-        log_d = self._log_distance(distance_m)
-        los = self._los(log_d, carrier_ghz)
-        nlos = self._nlos(log_d, los, carrier_ghz)
-        return nlos + self.los_probability(distance_m) * (los - nlos)
+        distance = np.asarray(distance_m)
+        received = np.zeros((1, *distance.shape), distance.dtype)
+        self.receive(received, np.zeros(1, distance.dtype), distance[None], carrier_ghz)
+        return -received[0]
+
+    def receive(self, level_db: NDArray, power_dbm: NDArray, distance_m: NDArray, carrier_ghz: float) -> None:
+        """Add to ``level_db`` ``(J, ...)``, in place, the power ``(J,)`` of each cell less `mean_db`.
+
+        ``distance_m`` ``(J, ...)``; all are contiguous and of the same float type.
+        """
+        from rangym.envs.physics import channel_kernels as kernels
+
+        cells, at = len(distance_m), self._at(carrier_ghz, distance_m.dtype)
+        distance, level = distance_m.reshape(cells, -1), level_db.reshape(cells, -1)
+        square, exponent = kernels.path_loss_arguments(distance, at)
+        log_square, decay = np.log(square, out=square), np.exp(exponent, out=exponent)
+        kernels.receive(level, power_dbm, distance, log_square, decay, at)
 
     def _log_distance(self, distance_m: NDArray) -> NDArray:
         """log10 of the 3D distance."""
         distance = np.maximum(distance_m, MIN_DISTANCE_M)
-        height = self.base_station_height_m - USER_HEIGHT_M
-        return np.log(distance * distance + height**2) * (0.5 / math.log(10.0))
+        return np.log(distance * distance + self._at(1.0).square_height) * LOG10_OF_SQUARE
 
-    def _los(self, log_d: NDArray, carrier_ghz: float) -> NDArray:
-        # The two branches meet in the breakpoint, so the steeper one only adds to the first beyond it.
-        height = self.base_station_height_m - USER_HEIGHT_M
-        log_break = math.log10(math.hypot(self.breakpoint_m(carrier_ghz), height))
-        loss = self.los_slope * log_d + (self.los_intercept + 20.0 * math.log10(carrier_ghz))
-        if not self.dual_slope:
-            return loss
-        return loss + (40.0 - self.los_slope) * np.maximum(log_d - log_break, 0.0)
+    @lru_cache(maxsize=256)  # noqa: B019 - models are few and live as long as the process
+    def _at(self, carrier_ghz: float, dtype: np.dtype[Any] | None = None) -> PathLossAt:
+        """The coefficients at ``carrier_ghz``, as scalars of ``dtype``, by default Python's numbers."""
+        log_f, height = math.log10(carrier_ghz), self.base_station_height_m - USER_HEIGHT_M
+        at = PathLossAt(
+            square_height=height**2,
+            los_slope=self.los_slope,
+            los_offset=self.los_intercept + 20.0 * log_f,
+            # The two branches meet in the breakpoint, so the steeper one only adds to the first beyond it.
+            log_break=math.log10(math.hypot(self.breakpoint_m(carrier_ghz), height)),
+            added_slope=40.0 - self.los_slope if self.dual_slope else 0.0,
+            nlos_slope=self.nlos_slope,
+            nlos_offset=self.nlos_intercept + self.nlos_carrier_slope * log_f,
+            los_rate=-1.0 / self.los_decay_m,
+        )
+        return at if dtype is None else PathLossAt(*map(dtype.type, at))
 
-    def _nlos(self, log_d: NDArray, los: NDArray, carrier_ghz: float) -> NDArray:
-        constant = self.nlos_intercept + self.nlos_carrier_slope * math.log10(carrier_ghz)
-        return np.maximum(los, self.nlos_slope * log_d + constant)
+
+class PathLossAt(NamedTuple):
+    """A `PathLossModel` at one carrier, as the coefficients and constants of the formulas below.
+
+    These take arrays as well as, compiled, single numbers, which keep a float type only if every constant has it.
+    """
+
+    square_height: float
+    los_slope: float
+    los_offset: float
+    log_break: float
+    added_slope: float
+    nlos_slope: float
+    nlos_offset: float
+    los_rate: float
+    zero: float = 0.0
+    one: float = 1.0
+    min_distance: float = MIN_DISTANCE_M
+    certain_los: float = CERTAIN_LOS_M
+    log10_of_square: float = LOG10_OF_SQUARE
+
+
+def los_db(log_d: NDArray, at: PathLossAt) -> NDArray:
+    """Line-of-sight loss in dB where the 3D distance has the logarithm ``log_d``."""
+    return at.los_slope * log_d + at.los_offset + at.added_slope * np.maximum(log_d - at.log_break, at.zero)
+
+
+def nlos_db(log_d: NDArray, los: NDArray, at: PathLossAt) -> NDArray:
+    """Loss in dB without line of sight; with it the loss is ``los``."""
+    return np.maximum(los, at.nlos_slope * log_d + at.nlos_offset)
+
+
+def los_probability(distance: NDArray, decay: NDArray, at: PathLossAt) -> NDArray:
+    """Probability of a line of sight, from the distance, at least 18 m, and exp(-distance / decay length)."""
+    near = at.certain_los / distance
+    return near + decay * (at.one - near)
 
 
 UMA = PathLossModel(25.0, 28.0, 22.0, 13.54, 39.08, 20.0, 63.0)
@@ -114,15 +172,17 @@ def correlated_shadowing_db(
     -------
     Shadowing in dB, the shape of ``normal``, stationary from slot 0 on.
     """
+    from rangym.envs.physics import channel_kernels as kernels
+
     keep = np.exp(moved_m * (-1.0 / decorrelation_m))
-    shadowing = np.empty_like(normal)
+    shadowing = np.empty(normal.shape, normal.dtype)
     first = normal.shape[1] - len(keep)  # the first slot that has one before it
     np.multiply(normal[:, :first], deviation_db, out=shadowing[:, :first])
     np.multiply(normal[:, first:], deviation_db * np.sqrt(1.0 - keep * keep), out=shadowing[:, first:])
     if before_db is not None:
         shadowing[:, 0] += keep[0] * before_db
-    for t in range(1, shadowing.shape[1]):
-        shadowing[:, t] += keep[t - first] * shadowing[:, t - 1]
+    ues = math.prod(normal.shape[2:])
+    kernels.follow_path(shadowing.reshape(*normal.shape[:2], ues), keep[1 - first :].reshape(-1, ues))
     return shadowing
 
 
@@ -172,13 +232,14 @@ def thermal_noise_dbm(bandwidth_mhz: float, noise_figure_db: float) -> float:
     return THERMAL_NOISE_DBM_PER_HZ + 10.0 * math.log10(bandwidth_mhz * 1e6) + noise_figure_db
 
 
-def sinr_db(received_dbm: NDArray, noise_dbm: NDArray) -> NDArray:
+def sinr_db(received_dbm: NDArray, noise_dbm: NDArray, out: NDArray | None = None) -> NDArray:
     """SINR of n cells that share one carrier, all transmitting at full load: s_j = P_j / (sum_{k != j} P_k + w_j N0).
 
     Parameters
     ----------
     received_dbm : ``(n, ...)`` received power of each cell in dBm.
     noise_dbm : ``(n,)`` noise power over the bandwidth of each cell in dBm; it counts once, for that cell.
+    out : takes the result, if given; it may be ``received_dbm``.
 
     Returns
     -------
@@ -187,20 +248,11 @@ def sinr_db(received_dbm: NDArray, noise_dbm: NDArray) -> NDArray:
     >>> sinr_db(np.array([[-90.0], [-93.0]]), np.array([-200.0, -200.0])).round(6).tolist()  # next to no noise
     [[3.0], [-3.0]]
     """
-    cells = len(received_dbm)
-    power, noise = db_to_linear(received_dbm), db_to_linear(noise_dbm)
-    # Sums before and after each cell: subtracting its own power from the total would cancel in float32.
-    disturbance = np.empty_like(power)
-    disturbance[0] = noise[0]
-    before = power[0]
-    for j in range(1, cells):
-        np.add(before, noise[j], out=disturbance[j])
-        before = before + power[j]
-    after = power[-1]
-    for j in range(cells - 2, -1, -1):
-        disturbance[j] += after
-        after = after + power[j]
-    return received_dbm - linear_to_db(disturbance)
+    from rangym.envs.physics import channel_kernels as kernels
+
+    power = db_to_linear(received_dbm).reshape(len(received_dbm), -1)
+    disturbance_dbm = linear_to_db(kernels.disturbance(power, db_to_linear(noise_dbm).astype(power.dtype)))
+    return np.subtract(received_dbm, disturbance_dbm.reshape(received_dbm.shape), out=out)
 
 
 def shannon_rate_mbps(
@@ -219,5 +271,5 @@ def shannon_rate_mbps(
     >>> float(shannon_rate_mbps(np.array(30.0), np.array(20.0), 7.4))
     148.0
     """
-    rate = bandwidth_mhz * np.log1p(10.0 ** (np.asarray(sinr_db, np.float64) / 10.0)) * (1.0 / np.log(2.0))
+    rate = bandwidth_mhz * np.log1p(db_to_linear(np.asarray(sinr_db, np.float64))) * (1.0 / np.log(2.0))
     return rate if max_spectral_efficiency is None else np.minimum(rate, bandwidth_mhz * max_spectral_efficiency)

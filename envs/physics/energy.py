@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from functools import cache
+from types import ModuleType
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,6 +12,14 @@ from numpy.typing import ArrayLike, NDArray
 LN2 = math.log(2.0)
 MAX_EFFICIENCY = 1000.0
 """Spectral efficiency in bit/s/Hz above which a transmission counts as impossible: 2^1000 is near the largest float."""
+
+
+@cache
+def compiled() -> ModuleType:
+    """The compiled loops; they and numba are loaded when the first number is wanted."""
+    from rangym.envs.physics import pair_kernels as kernels
+
+    return kernels
 
 
 def snr_needed(bits_per_hz: ArrayLike, time_s: ArrayLike) -> NDArray:
@@ -27,10 +37,9 @@ def snr_needed(bits_per_hz: ArrayLike, time_s: ArrayLike) -> NDArray:
     >>> float(snr_needed(2.0, 1.0))
     3.0
     """
-    possible = np.greater(time_s, 0)
-    efficiency = np.asarray(bits_per_hz, dtype=np.float64) / np.where(possible, time_s, 1.0)
-    possible = possible & (efficiency <= MAX_EFFICIENCY)
-    return np.where(possible, np.expm1(np.minimum(efficiency, MAX_EFFICIENCY) * LN2), np.inf)
+    bits, time = np.broadcast_arrays(np.asarray(bits_per_hz, np.float64), np.asarray(time_s, np.float64))
+    each: NDArray = compiled().snr_needed_each(bits.ravel(), time.ravel())
+    return each.reshape(time.shape)
 
 
 def upload_energy(bits_per_hz: ArrayLike, time_s: ArrayLike) -> NDArray:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 
 
 def gauss_markov(mean: NDArray, deviation: NDArray, normal: NDArray, memory: float) -> NDArray:
@@ -28,14 +27,16 @@ def gauss_markov(mean: NDArray, deviation: NDArray, normal: NDArray, memory: flo
 
 def unit_gauss_markov(normal: NDArray, memory: float, before: NDArray | None = None) -> NDArray:
     """`gauss_markov` of mean 0 and deviation 1; with its value ``before`` ``(...)`` the first slot it goes on there."""
-    drive = normal * normal.dtype.type(math.sqrt(1.0 - memory**2))
+    from rangym.envs.physics import mobility_kernels as kernels
+
+    number = normal.dtype.type
+    process = np.multiply(normal, number(math.sqrt(1.0 - memory**2)), order="C")
     if before is None:
-        drive[0] = normal[0]
-    # The deviation from the mean is a first-order linear filter of the noise.
-    weights = np.ones(1, normal.dtype), np.array([1.0, -memory], normal.dtype)
-    if before is None:
-        return lfilter(*weights, drive, axis=0)
-    return lfilter(*weights, drive, axis=0, zi=before[None] * normal.dtype.type(memory))[0]
+        process[0] = normal[0]
+    else:
+        process[0] += number(memory) * before
+    kernels.remember(process.reshape(len(normal), -1), number(memory))
+    return process
 
 
 def _scaled(mean: NDArray, deviation: NDArray, unit: NDArray) -> NDArray:
@@ -55,11 +56,13 @@ def fold(position: NDArray, side: float | NDArray) -> NDArray:
     >>> fold(np.array([3.0, 11.0, -2.0]), 10.0).tolist()
     [3.0, 9.0, 2.0]
     """
-    period = 2.0 * side
-    around = np.array(np.broadcast_to(position, np.broadcast_shapes(np.shape(position), np.shape(side))), np.float64)
-    # The remainder is slow, and leaves alone what is inside a period already.
-    np.mod(around, period, out=around, where=(around < 0.0) | (around >= period))
-    return side - np.abs(around - side)
+    return reflected(np.asarray(position, np.float64), side)
+
+
+def reflected(position: NDArray, side: float | NDArray) -> NDArray:
+    """`fold` of float64 numbers, whether an array or, compiled, a single one."""
+    around = position - 2.0 * side * np.floor(position / (2.0 * side))
+    return side - np.abs(np.abs(around) - side)  # a rounded quotient may leave a remainder just below 0
 
 
 def gauss_markov_walk(uniform: NDArray, normal: NDArray, **motion: Any) -> tuple[NDArray, NDArray]:
@@ -117,22 +120,23 @@ class GaussMarkovWalk:
         position_m ``(1 + n k, 2, ues)`` float64, from where the UEs stood on, and the distance moved in each slot,
         ``(n, ues)``.
         """
-        samples, slots = self._samples, len(normal)
+        from rangym.envs.physics import mobility_kernels as kernels
+
+        slots, ues = len(normal), self._free.shape[1]
         if not slots:
-            return fold(self._free[None], self._side_m), np.zeros((0, self._free.shape[1]))
+            return fold(self._free[None], self._side_m), np.zeros((0, ues))
         unit = unit_gauss_markov(normal, self._memory, self._unit)
+        self._unit = unit[-1].copy()
         process = _scaled(self._mean, self._deviation, unit)  # (n, 2, ues)
         speed, heading = process[:, 0], process[:, 1]
         step = (speed if self._floor is None else np.maximum(speed, np.float32(self._floor))) * self._slot_s
-        path = np.empty((samples * slots + 1, *self._free.shape))
-        path[0] = self._free
-        pieces = path[1:].reshape(slots, samples, 2, -1)
-        pieces[:, :, 0], pieces[:, :, 1] = (step * np.cos(heading))[:, None], (step * np.sin(heading))[:, None]
-        if samples > 1:
-            pieces /= samples
-        np.cumsum(path, axis=0, out=path)
-        self._free, self._unit = path[-1].copy(), unit[-1].copy()
-        return fold(path, self._side_m), np.abs(step)
+        direction = np.empty_like(process)
+        np.cos(heading, out=direction[:, 0])
+        np.sin(heading, out=direction[:, 1])
+        position = np.empty((1 + slots * self._samples, 2, ues))
+        side = np.broadcast_to(np.float64(self._side_m).reshape(-1), 2)
+        kernels.walk(self._free, step, direction, side, self._samples, position)
+        return position, np.abs(step)
 
 
 def random_waypoint_walk(rng: np.random.Generator, slots: int, ues: int, **motion: Any) -> tuple[NDArray, NDArray]:

@@ -14,12 +14,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rangym.envs.errors import WrongValue
-from rangym.envs.physics.energy import LN2, snr_needed, upload_energy
+from rangym.envs.physics.energy import LN2, compiled
 from rangym.envs.physics.oma import OmaPair, fdma_at_power, fdma_pair, tdma_at_power, tdma_pair
-from rangym.envs.physics.sic import PairPower, noma_at_power, noma_pair
+from rangym.envs.physics.sic import check_demand, noma_at_power
 
 Link = tuple[NDArray, NDArray, NDArray, NDArray]
 """Gains of the early and of the late user, and how long the former is alone and both are ready."""
+Fields = tuple[NDArray, NDArray, NDArray, NDArray, NDArray, NDArray]
+"""The fields of `PairUpload` in their order, of pairs along one axis."""
 ACCESS = ("noma", "oma_opt", "oma_equal", "fdma")
 
 
@@ -76,17 +78,56 @@ def pair_upload(
         raise WrongValue(f"access: one of {list(ACCESS)} wanted, got {access!r}")
     gain, window = np.asarray(gain, dtype=np.float64), np.asarray(window_s, dtype=np.float64)
     present = np.asarray(present, dtype=bool)
+    if not gain.shape == window.shape == present.shape:
+        gain, window, present = np.broadcast_arrays(gain, window, present)
+    if power_w is None:
+        return _optimal(gain, window, present, bits_per_hz, max_power_w, drop_cost_j, access)
     # The early user comes first inside; `swapped` turns everything back at the end.
     swapped = window[..., 1] > window[..., 0]
     gain, window, here = (_turned(x, swapped) for x in (gain, window, present & (window > 0)))
-    lone, joint = window[..., 0] - window[..., 1], window[..., 1]
-    link = gain[..., 0], gain[..., 1], lone, joint
-    if power_w is None:
-        early_first = _optimal(link, bits_per_hz, window, here, gain, max_power_w, drop_cost_j, access)
+    link = gain[..., 0], gain[..., 1], window[..., 0] - window[..., 1], window[..., 1]
+    power = _turned(np.asarray(power_w, dtype=np.float64), swapped)
+    return _in_order(_given(link, bits_per_hz, window, here, gain, power, access), swapped)
+
+
+def _optimal(
+    gain: NDArray, window: NDArray, present: NDArray, c: float, cap: float, drop_cost: float, access: str
+) -> PairUpload:
+    """Least cost over serving both, one or none."""
+    check_demand(c, cap)
+    shape, kernels = gain.shape[:-1], compiled()
+    gain, window, present = (np.ascontiguousarray(x).reshape(-1, 2) for x in (gain, window, present))
+    c, cap = float(c), float(cap)
+    both: Fields
+    if access == "noma":
+        both = kernels.noma_both(gain, window, present, c, cap)
     else:
-        power = _turned(np.asarray(power_w, dtype=np.float64), swapped)
-        early_first = _given(link, bits_per_hz, window, here, gain, power, access)
-    return _in_order(early_first, swapped)
+        both = _orthogonal(gain, window, c, cap, access)
+    if (bad := kernels.serve_cheapest(gain, window, present, c, cap, float(drop_cost), both)) >= 0:
+        raise WrongValue(
+            f"gain, window_s: finite gains above 0 and numbers of seconds wanted, got {gain[bad]}, {window[bad]}"
+        )
+    return PairUpload(*(x.reshape(shape + x.shape[1:]) for x in both))
+
+
+def _orthogonal(gain: NDArray, window: NDArray, c: float, cap: float, access: str) -> Fields:
+    """What the users of P sub-channels do where both are served, without interference; as `pair_kernels.noma_both`."""
+    both: OmaPair
+    swapped = window[:, 1] > window[:, 0]
+    h, ready = _turned(gain, swapped), _turned(window, swapped)  # early first
+    link = h[:, 0], h[:, 1], ready[:, 0] - ready[:, 1], ready[:, 1]
+    start, stop = ready, np.zeros(ready.shape)
+    if access == "fdma":
+        both = fdma_pair(*link, c, cap)
+        power = np.stack([np.stack([both.early_w, both.early_w], -1), _column(both.late_w, 1)], -2)
+    else:
+        both = tdma_pair(*link, c, cap, split="optimal" if access == "oma_opt" else "equal")
+        power = np.stack([_column(both.early_w, 0), _column(both.late_w, 0)], -2)
+        turn = link[3] - both.share_s
+        start, stop = np.stack([ready[:, 0], turn], -1), np.stack([turn, np.zeros(turn.shape)], -1)
+    energy = np.stack([both.early_j, both.late_j], -1)
+    energy, power, start, stop = (_turned(x, swapped) for x in (energy, power, start, stop))
+    return energy, np.ones(energy.shape, dtype=bool), power, start, stop, np.full(len(energy), -1)
 
 
 def _in_order(done: PairUpload, swapped: NDArray) -> PairUpload:
@@ -107,50 +148,6 @@ def _turned(pair: NDArray, swapped: NDArray) -> NDArray:
     axis = swapped.ndim
     other = pair[..., ::-1] if pair.ndim == axis + 1 else pair[..., ::-1, :]
     return np.where(swapped.reshape(swapped.shape + (1,) * (pair.ndim - axis)), other, pair)
-
-
-def _optimal(
-    link: Link, c: float, window: NDArray, here: NDArray, gain: NDArray, cap: float, drop_cost: float, access: str
-) -> PairUpload:
-    """Least cost over serving both, one or none; the early user comes first."""
-    both: PairPower | OmaPair
-    start, stop, first = window, np.zeros(window.shape), np.full(window.shape[:-1], -1)
-    if access == "noma":
-        both = noma = noma_pair(*link, c, cap)
-        power = np.stack([np.stack([noma.lone_w, noma.early_w], -1), _column(noma.late_w, 1)], -2)
-        first = np.where(noma.early_first, 0, 1)
-    elif access == "fdma":
-        both = fdma_pair(*link, c, cap)
-        power = np.stack([np.stack([both.early_w, both.early_w], -1), _column(both.late_w, 1)], -2)
-    else:
-        both = tdma = tdma_pair(*link, c, cap, split="optimal" if access == "oma_opt" else "equal")
-        power = np.stack([_column(tdma.early_w, 0), _column(tdma.late_w, 0)], -2)
-        turn = link[3] - tdma.share_s
-        start, stop = np.stack([window[..., 0], turn], -1), np.stack([turn, np.zeros(turn.shape)], -1)
-    lone_power = snr_needed(c, window) / gain
-    # An absent user costs nothing and cannot be served.
-    price = np.where(here & (lone_power <= cap), upload_energy(c, window) / gain, np.inf)
-    together = np.where(here.all(-1), both.energy_j, np.inf)
-    drop = np.where(here, drop_cost, 0.0)
-    options = np.stack([together, price[..., 0] + drop[..., 1], price[..., 1] + drop[..., 0]], axis=-1)
-    best = options.argmin(-1)
-    least = np.take_along_axis(options, best[..., None], -1)[..., 0]
-    none = least > drop.sum(-1)
-    paired = (best == 0) & ~none & np.isfinite(least)
-    alone = (best[..., None] == np.array([1, 2])) & ~none[..., None] & np.isfinite(least)[..., None]
-    served = alone | paired[..., None]
-    pair_energy = np.stack([both.early_j, both.late_j], -1)
-    energy = np.where(paired[..., None], pair_energy, np.where(alone, price, 0.0))
-    solo = _column(np.where(alone, lone_power, 0.0), 0)
-    power = np.where(paired[..., None, None], power, solo)
-    return PairUpload(
-        energy_j=energy,
-        served=served,
-        power_w=power,
-        start_s=np.where(paired[..., None], start, np.where(alone, window, 0.0)),
-        stop_s=np.where(paired[..., None], stop, 0.0),
-        decoded_first=np.where(paired, first, -1),
-    )
 
 
 def _given(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,14 +20,19 @@ def box_muller(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.f
     rng : source of the words.
     shape : of the result.
     """
+    return box_muller_lanes([rng], shape)[0]
+
+
+def box_muller_lanes(rngs: Sequence[np.random.Generator], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """`box_muller` of each lane's generator, ``(l, *shape)``."""
+    from rangym.envs.physics import random_kernels as kernels
+
     count = math.prod(shape)
     pairs = (count + 1) // 2
-    words = rng.integers(0, 2**64, pairs, dtype=np.uint64, endpoint=False).view(np.uint32)
-    uniform = words[:pairs].astype(np.float32)
-    uniform = (uniform + np.float32(0.5)) * np.float32(2.0**-32)  # in (0, 1]
-    radius = np.sqrt(np.log(uniform) * np.float32(-2.0))
-    angle = words[pairs:].view(np.int32).astype(np.float32) * np.float32(math.pi * 2.0**-31)  # in [-pi, pi]
-    normal = np.empty((2, pairs), np.float32)
-    np.multiply(radius, np.cos(angle), out=normal[0])
-    np.multiply(radius, np.sin(angle), out=normal[1])
-    return normal.reshape(-1)[:count].reshape(shape)
+    words = np.empty((len(rngs), pairs), np.uint64)
+    for lane, rng in zip(words, rngs, strict=True):
+        lane[:] = rng.integers(0, 2**64, pairs, dtype=np.uint64, endpoint=False)
+    uniform, angle = kernels.uniform_and_angle(words.view(np.uint32))
+    log, cosine = np.log(uniform, out=uniform), np.cos(angle)
+    normal = kernels.polar(log, cosine, np.sin(angle, out=angle))
+    return normal[:, :count].reshape(len(rngs), *shape)

@@ -24,7 +24,8 @@ deadline. Then the better order is still strongest first wherever that is feasib
 pairs; but where a cap binds, other schemes can cost less or serve more: orders that share the time, half a band each
 (2 in 10,000 pairs), or full power, at which the weak user ends early and the other goes on without interference.
 
-Source: C. Lin, J. Wang, Z. Ding, arXiv 2403.03157, with corrected closed forms.
+The closed forms are compiled loops (`rangym.envs.physics.pair_kernels`). Source: C. Lin, J. Wang, Z. Ding, arXiv
+2403.03157, corrected.
 """
 
 from __future__ import annotations
@@ -35,9 +36,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rangym.envs.errors import WrongValue
-from rangym.envs.physics.energy import LN2, PairEnergy, snr_needed
+from rangym.envs.physics.energy import LN2, PairEnergy, compiled, snr_needed
 
-ORDERS = ("best", "strong_first", "early_first")
+ORDERS = ("best", "strong_first", "early_first", "late_first")
 FORMS = ("corrected", "printed")
 
 
@@ -78,8 +79,8 @@ def noma_pair(
     lone_s, joint_s : T_d, how long the early user is ready before the late one, and T_2 from then to the deadline, s.
     bits_per_hz : c, what each user delivers over the bandwidth, bit/Hz.
     max_power_w : cap of each user's power, W.
-    order : ``best`` of both decode orders, ``strong_first`` (the same wherever that one is feasible) or
-        ``early_first`` (the paper's formulas read literally).
+    order : ``best`` of both decode orders, ``strong_first`` (the same wherever that one is feasible), ``early_first``
+        (the paper's formulas read literally) or ``late_first``.
     form : ``printed`` takes the powers of the paper's equation (23), which deliver the wrong number of bits.
 
     Returns
@@ -97,92 +98,43 @@ def noma_pair(
     h1, h2, lone, joint = np.broadcast_arrays(
         *(np.asarray(x, dtype=np.float64) for x in (gain_early, gain_late, lone_s, joint_s))
     )
-    _check(h1, h2, lone, bits_per_hz, max_power_w)
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        if form == "printed":
+    _check(h1, h2, lone)
+    check_demand(bits_per_hz, max_power_w)
+    if form == "printed":
+        with np.errstate(over="ignore", invalid="ignore"):
             return _printed(h1, h2, lone, joint, bits_per_hz, max_power_w)
-        early_first = _early_first(h1, h2, lone, joint, bits_per_hz, max_power_w)
-        if order == "early_first":
-            return early_first
-        late_first = _late_first(h1, h2, lone, joint, bits_per_hz, max_power_w)
-        choice = h1 >= h2 if order == "strong_first" else early_first.energy_j <= late_first.energy_j
-    a, b = early_first, late_first
-    return PairPower(
-        lone_w=np.where(choice, a.lone_w, b.lone_w),
-        early_w=np.where(choice, a.early_w, b.early_w),
-        late_w=np.where(choice, a.late_w, b.late_w),
-        early_j=np.where(choice, a.early_j, b.early_j),
-        late_j=np.where(choice, a.late_j, b.late_j),
-        early_first=choice,
-    )
+    kernels = compiled()
+    links = (x.ravel() for x in (h1, h2, lone, joint))
+    pairs, early_first = kernels.noma_pairs(*links, float(bits_per_hz), float(max_power_w), ORDERS.index(order))
+    early_j, late_j, lone_w, early_w, late_w = pairs.T.reshape(5, *h1.shape)
+    return PairPower(lone_w, early_w, late_w, early_j, late_j, early_first.reshape(h1.shape))
 
 
-def _check(h1: NDArray, h2: NDArray, lone: NDArray, bits_per_hz: float, max_power_w: float) -> None:
+def _check(h1: NDArray, h2: NDArray, lone: NDArray) -> None:
     for name, gain in (("gain_early", h1), ("gain_late", h2)):
         if not (np.isfinite(gain) & (gain > 0)).all():
             bad = gain[~(np.isfinite(gain) & (gain > 0))].flat[0]
             raise WrongValue(f"{name}: finite gains above 0 wanted, got {bad}")
     if not (lone >= 0).all():
         raise WrongValue(f"lone_s: at least 0 s wanted (the early user is ready first), got {lone.min()}")
+
+
+def check_demand(bits_per_hz: float, max_power_w: float) -> None:
+    """Refuse an amount of bits or a cap that makes no sense."""
     if not (np.isfinite(bits_per_hz) and bits_per_hz > 0):
         raise WrongValue(f"bits_per_hz: a finite number above 0 wanted, got {bits_per_hz!r}")
     if not max_power_w > 0:
         raise WrongValue(f"max_power_w: above 0 W wanted, got {max_power_w!r}")
 
 
-def _early_first(h1: NDArray, h2: NDArray, lone: NDArray, joint: NDArray, c: float, cap: float) -> PairPower:
-    """Order A, equations (20)-(24) corrected: water-filling over two phases with noise levels 1/h1 and G/h1.
-
-    1/h1 + P11 = G/h1 + P12 = w/h1 if both phases are used; T_2 log2 G = c makes w = 2^(2c/(T_d+T_2)). P12 > 0 only if
-    T_2 > T_d. P11 >= P12, so the cap binds on P11 first.
-    """
-    g1 = snr_needed(c, joint)  # G - 1
-    w1 = snr_needed(2.0 * c, lone + joint)  # w - 1
-    alone = joint <= lone
-    p11 = np.where(alone, snr_needed(c, lone), w1) / h1
-    p12 = np.where(alone, 0.0, (w1 - g1) / h1)
-    capped = (p11 > cap) & (lone > 0)
-    rest = c - lone * np.log1p(cap * h1) / LN2  # bit/Hz left for the joint phase
-    p12 = np.where(capped, (g1 + 1.0) * snr_needed(rest, joint) / h1, p12)
-    p11 = np.where(lone > 0, np.minimum(p11, cap), 0.0)
-    p2 = g1 / h2
-    return _pair(p11, p12, p2, lone, joint, (p12 <= cap) & (p2 <= cap), True)
-
-
-def _late_first(h1: NDArray, h2: NDArray, lone: NDArray, joint: NDArray, c: float, cap: float) -> PairPower:
-    """Order B: a watt of P12 costs the late user (G - 1) h1/h2 more, m = 1 + (G - 1) h1/h2 in all.
-
-    The rate r11 of the lone phase is found first; the caps become an interval for it.
-    """
-    g1 = snr_needed(c, joint)
-    log_m = np.log1p(g1 * h1 / h2) / LN2
-    most12 = np.clip(np.minimum(cap, (cap * h2 / g1 - 1.0) / h1), 0.0, None)  # cap of P12, the late user's included
-    only11 = c / lone  # r11 without a joint phase; infinite for lone = 0
-    r11 = np.where(lone * log_m >= c, only11, (c + joint * log_m) / (lone + joint))
-    low = np.maximum(0.0, (c - joint * np.log1p(most12 * h1) / LN2) / lone)
-    high = np.minimum(np.log1p(cap * h1) / LN2, only11)
-    r11 = np.minimum(np.maximum(r11, low), high)
-    together = lone == 0
-    p11 = np.where(together, 0.0, np.expm1(r11 * LN2) / h1)
-    rest = np.where(together, c, np.maximum(c - lone * r11, 0.0))
-    p12 = snr_needed(rest, joint) / h1
-    p2 = g1 * (1.0 + p12 * h1) / h2
-    feasible = (g1 <= cap * h2) & np.where(together, p12 <= most12, low <= high)
-    return _pair(p11, p12, p2, lone, joint, feasible, False)
-
-
-def _pair(p11, p12, p2, lone, joint, feasible, early_first) -> PairPower:
-    feasible = feasible & (joint > 0) & np.isfinite(p11 + p12 + p2)
-    p11, p12, p2 = (np.where(feasible, p, 0.0) for p in (p11, p12, p2))
-    early, late = (np.where(feasible, e, np.inf) for e in (p11 * lone + p12 * joint, p2 * joint))
-    return PairPower(p11, p12, p2, early, late, np.full(p11.shape, early_first))
-
-
 def _printed(h1: NDArray, h2: NDArray, lone: NDArray, joint: NDArray, c: float, cap: float) -> PairPower:
     """Equation (23) as printed: P11 = 0, and natural exp and log for bits, without the durations."""
     p2 = snr_needed(c, joint) / h2
     p12 = (1.0 + p2 * h2) * np.expm1(c) / h1
-    return _pair(np.zeros_like(p12), p12, p2, lone, joint, (p12 <= cap) & (p2 <= cap), True)
+    feasible = (p12 <= cap) & (p2 <= cap) & np.isfinite(p12 + p2)
+    p12, p2 = np.where(feasible, p12, 0.0), np.where(feasible, p2, 0.0)
+    early_j, late_j = np.where(feasible, p12 * joint, np.inf), np.where(feasible, p2 * joint, np.inf)
+    return PairPower(np.zeros(p12.shape), p12, p2, early_j, late_j, np.ones(p12.shape, dtype=bool))
 
 
 def printed_lone_power_w(

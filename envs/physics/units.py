@@ -18,7 +18,8 @@ def db_to_linear(value_db: NDArray | float) -> NDArray:
     1.995
     """
     # exp, not 10**x: several times faster in float32, and its bits are the same on all CPU types tried.
-    return np.exp(np.multiply(value_db, NEPERS_PER_DB))
+    nepers = np.asarray(np.multiply(value_db, NEPERS_PER_DB))
+    return np.exp(nepers, out=nepers)[()]  # in place: large arrays are dear to allocate
 
 
 def linear_to_db(ratio: NDArray | float) -> NDArray:
@@ -27,7 +28,8 @@ def linear_to_db(ratio: NDArray | float) -> NDArray:
     >>> round(float(linear_to_db(1000.0)), 9)
     30.0
     """
-    return np.log(ratio) * (1.0 / NEPERS_PER_DB)
+    nepers = np.asarray(np.log(ratio))
+    return np.multiply(nepers, 1.0 / NEPERS_PER_DB, out=nepers)[()]
 
 
 def dbm_to_watt(power_dbm: NDArray | float) -> NDArray:

@@ -47,13 +47,15 @@ class StickyOptimum(Policy):
         return self._sticky(log_rate(observation), observation)
 
     def _sticky(self, value: NDArray, observation: Observation) -> NDArray:
-        serving, delay = observation["serving"] > 0, observation["handover_delay"].astype(np.float64)
+        serving = observation["serving"] > 0
         if not serving.any():
             return optimal_assignment(value).cell
-        both_ends = delay[serving][:, None] + delay
-        return optimal_assignment(
-            value - self.lam * np.where(serving, 0.0, both_ends), start=serving.argmax(axis=1)
-        ).cell
+        cell, ue = serving.argmax(axis=1), np.arange(len(value))
+        both_ends = observation["handover_delay"].astype(np.float64)
+        both_ends += both_ends[ue, cell][:, None]
+        both_ends[ue, cell] = 0.0
+        both_ends *= self.lam
+        return optimal_assignment(value - both_ends, start=cell).cell
 
 
 @dataclass(eq=False)

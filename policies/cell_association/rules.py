@@ -79,7 +79,7 @@ class A3(Policy):
         require(k in FILTER_COEFFICIENTS, "filter_coefficient", f"one of {list(FILTER_COEFFICIENTS)}", k)
 
     def reset(self, task: Task, rng: np.random.Generator) -> None:
-        self._slots_entered = np.zeros(ues_and_cells(task), dtype=np.int64)
+        self._slots_entered = np.zeros(ues_and_cells(task), dtype=np.int32)
         self._kept = 0.0
         if self.filter_coefficient:
             slot_s = task.model(CellAssociation).params.slot_s
@@ -87,19 +87,22 @@ class A3(Policy):
         self._filtered_db: NDArray[np.float64] | None = None
 
     def act(self, observation: Observation) -> NDArray:
-        measured_db, serving = observation["sinr_db"].astype(np.float64), observation["serving"] > 0
-        past_db = measured_db if self._filtered_db is None else self._filtered_db
-        self._filtered_db = sinr_db = self._kept * past_db + (1 - self._kept) * measured_db
+        sinr_db, serving = observation["sinr_db"].astype(np.float64), observation["serving"] > 0
+        if self._kept:
+            past_db = sinr_db if self._filtered_db is None else self._filtered_db
+            sinr_db = self._kept * past_db + (1 - self._kept) * sinr_db
+        self._filtered_db = sinr_db
         if not serving.any():
             return sinr_db.argmax(axis=1)
         serving_db = sinr_db[serving][:, None]
         entered = ~serving & (sinr_db > serving_db + (self.offset_db + self.hysteresis_db))
-        self._slots_entered = np.where(entered, self._slots_entered + 1, 0)
+        self._slots_entered = (self._slots_entered + 1) * entered
         triggered = self._slots_entered >= self.time_to_trigger
-        target = np.where(triggered, sinr_db, -np.inf).argmax(axis=1)
         moves = triggered.any(axis=1)
+        cell = serving.argmax(axis=1)
+        cell[moves] = np.where(triggered[moves], sinr_db[moves], -np.inf).argmax(axis=1)
         self._slots_entered[moves] = 0
-        return np.where(moves, target, serving.argmax(axis=1))
+        return cell
 
 
 class LoadAware(Policy):

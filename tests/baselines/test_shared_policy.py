@@ -10,7 +10,14 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from rangym.baselines.agent import Network, TrainedAgent
-from rangym.baselines.cell_association.per_ue import FEATURES, PerUserView, SharedPpo, UserFeatures, user_rewards
+from rangym.baselines.cell_association.per_ue import (
+    FEATURES,
+    PerUserView,
+    SharedPpo,
+    UserFeatures,
+    ranked,
+    user_rewards,
+)
 from rangym.evaluation.causality import first_leak
 from rangym.policies import Knowledge, Task
 
@@ -205,6 +212,15 @@ def test_more_users_and_cells_are_served_but_fewer_cells_are_refused():
 
     with pytest.raises(ValueError, match="54 inputs and 6 outputs.*has 27 and 3"):
         SharedPpo(_random_agent(cells=6)).reset(Task.of(many), np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("count", [1, 3, 6, 7])
+def test_ranks_are_those_of_a_stable_sort(count):
+    key = np.random.default_rng(count).integers(0, 4, (2, 50, 7)).astype(float)  # many ties
+    key[:, ::3, 2] = -np.inf
+    before = key.copy()
+    np.testing.assert_array_equal(ranked(key, count), np.argsort(key, axis=2, kind="stable")[..., :count])
+    np.testing.assert_array_equal(key, before)
 
 
 def test_norm_costs_cannot_be_shared_among_users():

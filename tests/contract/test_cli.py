@@ -1,5 +1,6 @@
 """The command line: help of every command, one-line errors, and the commands themselves on the smallest scenario."""
 
+import importlib
 import json
 import re
 import shlex
@@ -31,14 +32,32 @@ def test_help_describes_and_shows_an_example(command, capsys):
     text = capsys.readouterr().out
     assert f"usage: rangym {command}" in text
     assert "example:\n  rangym" in text
-    assert max(map(len, text.splitlines())) <= 125
+
+
+ACTIONS = [(name, action) for name in ("map", "trace") for action in importlib.import_module(COMMANDS[name][0]).ACTIONS]
+
+
+@pytest.mark.parametrize("columns", [200, 80])
+def test_help_is_at_most_80_columns_wide(columns, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    for argv in ([], *([command] for command in COMMANDS), *ACTIONS):
+        assert call(*argv, "--help") == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert len(lines) > 5 and [line for line in lines if len(line) > 80] == [], argv
+
+
+def test_an_example_in_several_lines_is_the_same_command(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    for command, (module, _) in COMMANDS.items():
+        call(command, "--help")
+        shown = capsys.readouterr().out.partition("example:\n")[2]
+        given = importlib.import_module(module).EXAMPLE
+        joined = [shlex.split(text.replace("\\\n", " ")) for text in (shown, given)]
+        assert joined[0] == joined[1] != []
 
 
 def test_examples_name_real_arguments(capsys):
     """Every example's options exist in its command's help."""
-    import importlib
-    import re
-
     for command, (module, _) in COMMANDS.items():
         call(command, "--help")
         text = capsys.readouterr().out

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from rangym.envs.registration import OURS
+from rangym.kernel_cache import KERNELS
 
 ROOT = Path(__file__).resolve().parents[2]
 # What each part may import of ours; the front door `rangym/` is exempt because it imports lazily.
@@ -75,6 +76,13 @@ def test_environments_import_only_numpy_gymnasium_and_scipy_at_module_level(path
     else:  # kernels are imported where they are called first
         assert not [name for name in names if name.endswith("_kernels")]
     assert outside <= {"numpy", "gymnasium", "scipy", "rangym"}
+
+
+def test_kernels_have_a_cache_folder():
+    """`rangym.kernel_cache` knows every folder that numba wants to write to."""
+    folders = {p.relative_to(ROOT).parent for p in MODULES if "numba.njit(cache=True" in p.read_text()}
+    assert len(folders) >= 5
+    assert not [f for f in folders if not any(f.match(pattern) for pattern in KERNELS)]
 
 
 HEAVY = {"torch", "matplotlib", "sklearn", "stable_baselines3", "joblib", "jinja2"}

@@ -41,9 +41,12 @@ import numpy as np
 
 def work(job):
     import importlib, os, pkgutil
+    from rangym import envs
     from rangym.policies import algorithms
-    for found in pkgutil.walk_packages(algorithms.__path__, algorithms.__name__ + "."):
-        importlib.import_module(found.name)  # numba refuses every kernel here that it has no folder for
+    for package, last in ((algorithms, ""), (envs, "_kernels")):
+        for found in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+            if found.name.endswith(last):
+                importlib.import_module(found.name)  # numba refuses every kernel here that it has no folder for
     from rangym.policies.algorithms.association.assignment import dual_value
     value = dual_value(np.ones((2, 2)), np.zeros(3), np.ones(2, np.int64), np.full(2, 0.25))
     return {"value": value, "pid": os.getpid(), "folder": os.environ["NUMBA_CACHE_DIR"]}

@@ -75,19 +75,13 @@ def test_a_lane_of_many_has_the_bits_of_a_lane_alone(case, lanes):
 
 
 @pytest.mark.parametrize("case", ["grid", "waypoint", "varying", "urban", "urban_fresh"])
-def test_blocks_of_lanes_never_change_a_bit_and_blocks_of_ues_keep_lanes_equal(case, monkeypatch):
+def test_blocks_of_lanes_never_change_a_bit(case, monkeypatch):
     p = CASES[case]
     whole = scenario.sample_lanes(p, generators(5))
     per_ue = (p.horizon + 2) * p.num_cells
     for entries in (1, 2 * per_ue * p.num_ues, 3 * per_ue * p.num_ues):
         monkeypatch.setattr(scenario, "LANE_BLOCK_ENTRIES", entries)
         assert_equal(whole, scenario.sample_lanes(p, generators(5)))
-    for block in (1, 3):
-        monkeypatch.setattr(scenario, "UE_BLOCK_ENTRIES", block * per_ue)
-        stacked = scenario.sample_lanes(p, generators(5))
-        for b in range(5):
-            assert_equal(stacked.lane(b), scenario.sample_lanes(p, generators(1, b)).lane(0))
-        assert len(np.unique(stacked.slots["user_position_m"][0], axis=1)[0]) == p.num_ues
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -205,6 +199,31 @@ def test_sites_stand_near_their_grid_points():
     shifts = np.array([layout.grid_sites(cells, side, rng) - grid for rng in generators(200)]) / step
     assert np.abs(shifts).max() <= 0.15 and np.abs(shifts).max() > 0.149
     assert shifts.std() == pytest.approx(0.3 / math.sqrt(12), rel=0.05)
+
+
+@pytest.mark.parametrize("cells", [5, 6, 12, 30, 200])
+def test_no_row_of_sites_stays_empty(cells):
+    """Where the square grid would leave its last row empty: rows of equally many sites, or one more."""
+    rows, side = math.ceil(math.sqrt(cells)) - 1, 1000.0
+    sites = layout.grid_sites(cells, side, np.random.default_rng(0))
+    row = (sites[:, 1] / (side / rows)).astype(int)
+    counts = np.bincount(row)
+    assert len(counts) == rows and set(counts) <= {cells // rows, cells // rows + 1}
+    for r in range(rows):
+        x = np.sort(sites[row == r, 0]) * counts[r] / side - (np.arange(counts[r]) + 0.5)
+        assert np.abs(x).max() <= 0.15
+
+
+def test_a_city_has_the_density_of_mobility_and_no_weak_border():
+    p = SCENARIOS["city"]
+    assert (p.num_ues, p.num_cells, p.horizon, p.handover_cost) == (10_000, 200, 1000, "norm")
+    spacing = [math.sqrt(q.side_m**2 / q.num_cells) for q in (p, SCENARIOS["mobility"])]
+    assert spacing[0] == pytest.approx(spacing[1], rel=0.01)
+    trace = CellAssociation(p).sample(np.random.default_rng(0))
+    first = trace.slot(0)
+    best, position = first["sinr_db"].max(axis=1), first["user_position_m"]
+    edge = (np.minimum(position, p.side_m - position) < 200.0).any(axis=1)
+    assert np.quantile(best, 0.05) > 5.0 and np.median(best[edge]) > np.median(best) - 1.0
 
 
 def test_small_has_its_fixed_layout():

@@ -217,7 +217,7 @@ def test_memory_does_not_grow_with_the_horizon(monkeypatch):
 def test_which_scenarios_are_streamed(monkeypatch):
     monkeypatch.undo()
     streamed = {name for name, p in SCENARIOS.items() if stream.is_streamed(p)}
-    assert streamed == {"mobility", "paper"}
+    assert streamed == {"city", "desk", "mobility", "paper"}
 
 
 def test_too_large_an_episode_is_walked_but_not_brought_into_memory(monkeypatch):

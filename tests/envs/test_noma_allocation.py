@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from rangym.envs.core import SystemEnv, Trace
 from rangym.envs.noma_allocation import sequential
 from rangym.envs.noma_allocation.params import SCENARIOS
+from rangym.envs.noma_allocation.place_kernels import two_largest
 from rangym.envs.noma_allocation.scenario import noise_w
 from rangym.envs.noma_allocation.sequential import Sequential
-from rangym.envs.noma_allocation.system import two_largest
 from rangym.policies.algorithms.pairing.pair_costs import matching_cost
 from rangym.policies.noma_allocation.matching import round_costs
 

@@ -165,7 +165,8 @@ def test_results_do_not_depend_on_what_else_runs(results):
 
 def test_table(results):
     text = text_report(results.rows, results.tuning_rows)
-    assert "digits, 12 users, 6 in each of 12 rounds, scenario tight, clusters: 3, 2 seeds (0..1)" in text
+    heading = "digits, 12 users, 6 in each of 12 rounds, scenario tight, clusters: 3, 2 seeds (0..1)"
+    assert heading in " ".join(text.split())
     chosen = {(*pair, rate) for pair, rate in results.learning_rates.items()}
     cells = table(list(results.rows), chosen)
     assert len(cells) == 9

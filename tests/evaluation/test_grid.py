@@ -18,6 +18,14 @@ from rangym.evaluation.grid import job_key, read, run_grid
 JOBS = [{"row": "test", "n": n} for n in range(6)]
 
 
+def begin_with(wanted):
+    os.environ["WANTED"] = wanted
+
+
+def begun_with(job):
+    return {"wanted": os.environ.get("WANTED")}
+
+
 def square(job):
     return {"square": job["n"] ** 2}
 
@@ -158,6 +166,39 @@ run_grid(work, [{"n": n} for n in range(4)], None, workers=2)
     assert _within(60, lambda: not any(map(_runs, children)))
 
 
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="children are looked up in /proc")
+def test_a_worker_without_a_job_ends_with_a_parent_that_is_killed(tmp_path):
+    """Of three workers one never has a job: two jobs are all there are."""
+    code = """
+import os, sys, time
+from pathlib import Path
+from rangym.evaluation.grid import run_grid
+
+def work(job):
+    (Path(sys.argv[1]) / str(os.getpid())).touch()
+    time.sleep(600)
+
+run_grid(work, [{"n": n} for n in range(2)], None, workers=3)
+"""
+    parent = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stderr=subprocess.DEVNULL)
+    try:
+        assert _within(120, lambda: len(list(tmp_path.iterdir())) == 2), "the workers never started"
+        assert _within(60, lambda: len(_children(parent.pid)) >= 3), "there is no third worker"
+        children = _children(parent.pid)
+    finally:
+        parent.kill()
+        parent.wait()
+    assert _within(60, lambda: not any(map(_runs, children)))
+
+
+def test_workers_begin_with_what_the_caller_wants_as_well():
+    import joblib
+
+    with joblib.parallel_config(backend="loky", initializer=begin_with, initargs=("here",)):
+        stored, _ = run_grid(begun_with, JOBS, None, workers=2)
+    assert {row["wanted"] for row in stored.rows.values()} == {"here"} and "WANTED" not in os.environ
+
+
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
 def test_a_killed_worker_is_one_line_and_the_same_call_goes_on(tmp_path):
     """As from the system when memory runs out; rows that were finished stay, and the next workers are new ones."""
@@ -234,7 +275,7 @@ def test_other_backends_do_the_same_and_leave_the_caller_alone(backend):
 
 @pytest.mark.skipif(os.name != "posix", reason="parents")
 def test_a_worker_whose_parent_went_while_it_started_ends():
-    code = "import os, time; from rangym.evaluation.grid import _end_with; _end_with(os.getppid() + 1); time.sleep(60)"
+    code = "import os, time; from rangym.evaluation.grid import _begin; _begin(os.getppid() + 1, None); time.sleep(60)"
     assert subprocess.run([sys.executable, "-c", code], timeout=50).returncode == 1
 
 
@@ -246,6 +287,12 @@ def _within(seconds, happened):
             return True
         time.sleep(0.1)
     return False
+
+
+def _children(parent):
+    """Processes that a process has started."""
+    stats = [stat.read_text() for stat in Path("/proc").glob("[0-9]*/stat") if stat.exists()]
+    return [int(stat.split()[0]) for stat in stats if int(stat.rpartition(")")[2].split()[1]) == parent]
 
 
 def _runs(pid):

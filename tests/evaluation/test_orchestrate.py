@@ -235,7 +235,7 @@ def test_command_resumes_and_shows(tmp_path, capsys):
 def test_help_has_an_example(capsys):
     with pytest.raises(SystemExit):
         main(["orchestrate", "--help"])
-    shown = capsys.readouterr().out
+    shown = " ".join(capsys.readouterr().out.replace("\\\n", "").split())
     assert "--policies convex_reference,fednova_dpu --aggregation normalised,fedavg" in shown
 
 

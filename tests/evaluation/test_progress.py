@@ -58,6 +58,40 @@ def test_short_work_shows_no_bar():
     assert seen == ""
 
 
+NESTED = """
+import time
+from rangym.evaluation import progress as p
+p.DELAY_S = 0.05
+for _ in p.progress(range(2), 2, "jobs"):
+    for _ in p.progress((time.sleep(0.12) for _ in range(4)), 4, "slots"):
+        pass
+print("done")
+"""
+
+
+def test_a_bar_inside_another_takes_its_line_for_as_long_as_it_runs():
+    seen, out = on_terminal(NESTED)
+    assert "\n" not in seen and out == "done\n"
+    lines = seen.split(module.CLEAR)
+    assert lines[0] == lines[-1] == ""
+    titles = [line.partition(" ")[0] for line in lines if line]
+    assert titles == ["slots"] * 4 + ["jobs"] + ["slots"] * 4 + ["jobs"]
+
+
+WORKERS = """
+import joblib
+from rangym.evaluation import progress as p
+def work(k):
+    p.DELAY_S = p.EVERY_S = -1.0
+    return sum(p.progress(range(3), 3, "slots"))
+print(joblib.Parallel(n_jobs=2)(joblib.delayed(work)(k) for k in range(2)))
+"""
+
+
+def test_worker_processes_are_quiet():
+    assert on_terminal(WORKERS) == ("", "[3, 3]\n")
+
+
 def test_without_a_terminal_it_is_quiet():
     run = subprocess.run([sys.executable, "-c", SLOW.format(title="x")], capture_output=True, text=True, timeout=60)
     assert run.returncode == 0 and run.stderr == "" and run.stdout == "done\n"

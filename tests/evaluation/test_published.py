@@ -23,6 +23,7 @@ from rangym.evaluation.grid import job_key, read
 from rangym.evaluation.papers.paper import find, names, resolve
 from rangym.evaluation.papers.reproduce import ROWS, measured
 from rangym.evaluation.papers.rows import Rows
+from rangym.evaluation.papers.smooth_handovers.measure import walk
 from rangym.evaluation.problems.cefl_orchestration.orchestrate import run_job as orchestrated
 from rangym.evaluation.problems.noma_allocation.federated import run_job as federated
 from rangym.evaluation.protocol import plain_values
@@ -37,7 +38,7 @@ SLOW = {
     | {"trial", "training"},
     "cfl-noma": {"matching", "trial", "training"},
     "pqos-bcd": {"accuracy", "convexity", "drift", "errors", "gaps", "outputs", "proxes", "stationarity"},
-    "smooth-handovers": {"bound", "curve"},
+    "smooth-handovers": {"bound", "curve", "walk"},
 }
 """Kinds of rows that take seconds each: the sample of all files shall take less than a minute."""
 TIMED = {"timing", "effort"}
@@ -200,6 +201,15 @@ def test_rows_of_papers_come_out_again(name):
             found = {field: value for field, value in found.items() if field != "versions"}
             sample.append(Again(stored[job_key({**job, "code": code[kind]})], found, tuple(found)))
         check(f"{name} {kind}", sample)
+
+
+def test_a_player_of_a_walk_at_the_papers_size_comes_out_again():
+    """Its cheapest one, on a trace of 10,000 slots: players do not touch each other."""
+    rows = Rows.load(PUBLISHED / "smooth_handovers" / ROWS)
+    row = rows.where("walk", gamma=20.0)[0]
+    arguments = {name: row[name] for name in ("scenario", "overrides", "gamma", "seed")}
+    found = plain(walk(**arguments, players=[("max_sinr", None)])["played"]["max_sinr"])
+    check("walk", [Again({**row, **row["played"]["max_sinr"]}, found, tuple(found))])
 
 
 def test_a_changed_row_does_not_pass():

@@ -8,6 +8,8 @@ import math
 import numpy as np
 import pytest
 
+from rangym.envs.cell_association import stream
+from rangym.envs.trace import StreamedTrace
 from rangym.evaluation.episode import make_env
 from rangym.evaluation.papers import reproduce as command
 from rangym.evaluation.papers.reproduce import ROWS
@@ -25,7 +27,8 @@ TINY = HandoverPlan(
     regret_seeds=4,
     hindsight_seeds=2,
     synthetic={"num_ues": 6, "num_cells": 3, "horizon": 40},
-    desk={"num_ues": 6, "num_cells": 4, "horizon": 30},
+    mobility_seeds=3,
+    mobility={"num_ues": 6, "num_cells": 4, "horizon": 30},
     timing={"num_ues": 20, "num_cells": 4, "horizon": 100},
     timing_slots=3,
 )
@@ -51,7 +54,7 @@ def test_checkpoints_are_even_and_end_with_the_episode():
 
 
 def test_relaxed_values_of_vertices_are_those_of_the_environment():
-    env = make_env("rangym/CellAssociation-v0", "desk", {"num_ues": 9, "num_cells": 5, "horizon": 12})
+    env = make_env("rangym/CellAssociation-v0", "mobility", {"num_ues": 9, "num_cells": 5, "horizon": 12})
     env.reset(seed=3)
     trace, rng, previous = env.trace, np.random.default_rng(0), None
     for t in range(1, 13):
@@ -92,7 +95,7 @@ def test_the_mixture_of_the_policy_is_what_it_samples_from():
 def test_any_policy_can_be_the_forecaster():
     """The exact optimum lifts LDA once the meta step is large enough to follow it; random cells do not."""
     overrides = {"num_ues": 20, "num_cells": 6, "horizon": 80, "handover_weight": 0.5}
-    env = make_env("rangym/CellAssociation-v0", "desk", overrides)
+    env = make_env("rangym/CellAssociation-v0", "mobility", overrides)
     env.reset(seed=1)
     trace, g = env.trace, {}
     for forecaster in (None, "slot_optimum", "random"):
@@ -112,6 +115,78 @@ def test_other_handover_costs_are_refused():
     arguments = dict(scenario="tiny", overrides={"handover_cost": "sum"}, gamma=1.0, policy="max_sinr", seed=0)
     with pytest.raises(ValueError, match="'norm' wanted, got 'sum'"):
         measure.episode(**arguments)
+
+
+# One walk for all players ---------------------------------------------------------------------------------------------
+
+WALK = dict(scenario="mobility", overrides={"num_ues": 7, "num_cells": 5, "horizon": 40}, seed=4)
+
+
+@pytest.fixture
+def streamed(monkeypatch):
+    """Every episode is drawn in blocks of three slots; the list of the walks through them, whose length counts."""
+    begun = []
+    draw = stream._Blocks.__call__
+    monkeypatch.setattr(stream, "WHOLE_ENTRIES", 0)
+    monkeypatch.setattr(stream, "BLOCK_ENTRIES", 3 * 7 * 5)
+    monkeypatch.setattr(stream._Blocks, "__call__", lambda blocks: begun.append(blocks) or draw(blocks))
+    return begun
+
+
+def test_a_walk_has_the_numbers_of_its_players_alone(streamed):
+    """Also of LDA with a forecaster of its own in place of the player that is asked once for all."""
+    players = list(jobs.players(20.0))
+    played = measure.walk(**WALK, gamma=20.0, players=players)["played"]
+    assert len(players) == len(played) == 17
+    for policy, forecaster in players:
+        if forecaster != jobs.RANDOM:  # whose draws are its own here, and part of LDA's own there
+            alone = measure.play("mobility", WALK["overrides"], 20.0, [(policy, forecaster)], WALK["seed"])[0].means()
+            assert played[measure.player_name(policy, forecaster)] == alone
+
+
+def test_a_walk_draws_its_episode_once(streamed, monkeypatch):
+    def refuse(trace):
+        raise AssertionError("the whole episode is in memory")
+
+    monkeypatch.setattr(StreamedTrace, "materialise", refuse)
+    measure.walk(**WALK, gamma=20.0, players=list(jobs.players(20.0)))
+    (drawn_by_the_seed,) = streamed
+    assert drawn_by_the_seed.params.horizon == 40
+
+
+def test_a_forecaster_that_plays_proposes_what_it_does():
+    done = {"random": np.arange(3)}
+    echo = measure.Echo(done, "random")
+    assert echo.act({}) is done["random"]
+    done["random"] = np.array([2, 0, 1])
+    assert echo.act({}).tolist() == [2, 0, 1]
+
+
+def test_rules_do_not_know_gamma_and_pay_in_proportion_to_it():
+    rules = [(policy, None) for policy in (*jobs.PREVIOUS.values(), jobs.RANDOM)]
+    low, high = (measure.walk(**WALK, gamma=gamma, players=rules)["played"] for gamma in (5.0, 20.0))
+    for policy, _ in rules:
+        assert low[policy]["g"] == high[policy]["g"] and low[policy]["handovers"] == high[policy]["handovers"] > 0
+        assert high[policy]["h"] == pytest.approx(4 * low[policy]["h"], rel=1e-12)
+        assert high[policy]["f"] == pytest.approx(high[policy]["g"] + high[policy]["h"], rel=1e-12)
+
+
+def test_who_plays_the_stand_in():
+    """Every policy that the paper compares, and its 2-norm, under both gammas of its experiment."""
+    for gamma in jobs.REAL_GAMMAS:
+        found = [measure.player_name(*player) for player in jobs.players(gamma)]
+        assert len(found) == len(set(found))
+        assert {jobs.LITERAL.policy, jobs.euclidean(jobs.LITERAL.policy), jobs.MAX_SINR, jobs.RANDOM} <= set(found)
+        assert found.index(jobs.STICKY) < min(i for i, name in enumerate(found) if " with " in name)
+    assert [policy for policy, _ in jobs.players(100.0)] == [source.policy for source in jobs.ROUNDED]
+
+
+def test_the_full_run_is_of_the_papers_size():
+    plan = PAPER.plans["full"]
+    params = make_env("rangym/CellAssociation-v0", jobs.STAND_IN, plan.mobility).system.params
+    assert (params.num_ues, params.num_cells, params.horizon, params.handover_weight) == (1000, 25, 10_000, 20.0)
+    assert stream.is_streamed(params) and plan.mobility_seeds >= 5
+    assert " (1000 UEs, 25 cells, T = 10000, " in " ".join(jobs.setting(plan))
 
 
 # The whole ------------------------------------------------------------------------------------------------------------
@@ -187,9 +262,28 @@ def test_rows_agree_with_their_curves(tiny):
             last = series.running_mean(data, experiment, policy)[:, -1]
             np.testing.assert_allclose(last, series.means(data, "f", experiment, policy), rtol=1e-4)
     np.testing.assert_allclose(
-        series.means(data, "f", "desk", jobs.DEFAULT),
-        series.means(data, "g", "desk", jobs.DEFAULT) + series.means(data, "h", "desk", jobs.DEFAULT),
+        series.stand_in(data, "f", jobs.DEFAULT),
+        series.stand_in(data, "g", jobs.DEFAULT) + series.stand_in(data, "h", jobs.DEFAULT),
     )
+
+
+def test_the_bound_of_the_stand_in_by_brute_force(tiny):
+    """The best of all 4^6 associations of every slot, handovers for nothing."""
+    data = Rows.load(tiny / ROWS)
+    associations = np.stack(np.meshgrid(*[range(4)] * 6), axis=-1).reshape(-1, 6)
+    load = (associations[:, :, None] == range(4)).sum(axis=1)
+    cost = (load * np.log10(np.maximum(load, 1))).sum(axis=1)
+    for row in data.where("bound", scenario=jobs.STAND_IN):
+        env = make_env("rangym/CellAssociation-v0", jobs.STAND_IN, dict(TINY.mobility))
+        env.reset(seed=row["seed"])
+        best = []
+        for t in range(1, 31):
+            slot = env.trace.slot(t)
+            value = np.log10(slot["bandwidth_mhz"] * np.log2(1 + 10 ** (slot["sinr_db"].astype(float) / 10)))
+            best.append((value[np.arange(6), associations].sum(axis=1) - cost).max())
+        assert row["upper"] == pytest.approx(np.mean(best), rel=1e-9) and row["lower"] is None
+        for played in data.where("walk", gamma=20.0)[row["seed"]]["played"].values():
+            assert played["f"] < row["upper"]
 
 
 def altered(data, change, kind, **arguments):
@@ -241,8 +335,11 @@ def test_less_handover_cost_counts_only_with_the_throughput(tiny):
 
     def set_to(rows, policies, h, g):
         for policy in policies:
-            where = {"scenario": "desk", "gamma": 20.0, "policy": policy, "forecaster": None}
-            rows = altered(rows, lambda row: row.update(h=h, g=g, relaxed_h=h, relaxed_g=g), "episode", **where)
+
+            def change(row, policy=policy):
+                row["played"][policy].update(h=h, g=g, relaxed_h=h, relaxed_g=g)
+
+            rows = altered(rows, change, "walk", gamma=20.0)
         return rows
 
     data = set_to(data, jobs.PREVIOUS.values(), -100.0, 30.0)
@@ -271,10 +368,18 @@ def test_rows_above_a_certified_bound_are_reported(tiny):
     (problem,) = series.beyond_bounds(found)
     assert "max_sinr, static, seed 1" in problem
 
+    def raised_walk(row):
+        row["played"][jobs.STICKY]["f"] += 1e3 * (row["seed"] == 2)
+
+    (problem,) = series.beyond_bounds(altered(data, raised_walk, "walk", gamma=5.0))
+    assert f"{jobs.STICKY}, mobility, seed 2" in problem
+
 
 def test_an_episode_without_handover_cost_gives_no_ratio(tiny):
-    free = {"scenario": "desk", "gamma": 5.0, "policy": jobs.LITERAL.policy, "forecaster": None}
-    found = altered(Rows.load(tiny / ROWS), lambda row: row.update(h=0.0), "episode", **free)
+    def free(row):
+        row["played"][jobs.LITERAL.policy]["h"] = 0.0
+
+    found = altered(Rows.load(tiny / ROWS), free, "walk", gamma=5.0)
     claim = next(c for c in claims(found) if "67.7 times" in c.statement)
     assert claim.verdict == NOT_TESTABLE and "no ratio" in claim.measured
 
@@ -308,7 +413,8 @@ def test_a_seed_on_which_lda_never_overtakes_refutes_the_claim(tiny):
 
 
 def test_a_failed_job_is_an_exit_status(tmp_path, capsys):
-    broken = dataclasses.replace(TINY, desk={**TINY.desk, "handover_cost": "sum"})
+    few = dict(seeds=1, regret_seeds=1, hindsight_seeds=1, mobility_seeds=1)
+    broken = dataclasses.replace(TINY, **few, mobility={**TINY.mobility, "handover_cost": "sum"})
     assert command.run(PAPER, broken, 1, tmp_path, "x") == 1
     assert "'norm' wanted, got 'sum'" in capsys.readouterr().err
     assert not (tmp_path / "claims.md").exists()

@@ -1,5 +1,6 @@
 """The NOMA pair (Lin, Wang, Ding; arXiv 2403.03157) against numerical optimisation, and the errata of its formulas."""
 
+import dataclasses
 import doctest
 import math
 
@@ -10,7 +11,7 @@ from scipy.optimize import minimize, minimize_scalar
 from rangym.envs.physics import energy, pair_upload, sic
 from rangym.envs.physics.energy import snr_needed, upload_energy
 from rangym.envs.physics.oma import fdma_at_power, fdma_pair, tdma_at_power, tdma_pair
-from rangym.envs.physics.sic import delivered_bits_per_hz, noma_at_power, noma_pair, printed_lone_power_w
+from rangym.envs.physics.sic import PairPower, delivered_bits_per_hz, noma_at_power, noma_pair, printed_lone_power_w
 
 C = 1.1
 
@@ -70,9 +71,9 @@ def test_closed_forms_against_slsqp(early_first, capped):
     rng = np.random.default_rng([capped, early_first])
     pairs = random_pairs(rng, 250)
     cap = caps(rng, pairs) if capped else np.full(250, np.inf)
-    order = sic._early_first if early_first else sic._late_first
-    with np.errstate(all="ignore"):
-        mine = order(*pairs, C, cap)
+    order = "early_first" if early_first else "late_first"
+    each = [noma_pair(*pair, C, top, order) for *pair, top in zip(*pairs, cap, strict=True)]
+    mine = PairPower(*(np.array([getattr(pair, f.name) for pair in each]) for f in dataclasses.fields(PairPower)))
     early, late = delivered_bits_per_hz(mine, *pairs)
     ok = mine.feasible
     np.testing.assert_allclose(early[ok], C, rtol=1e-9)

@@ -8,13 +8,14 @@ from rangym.evaluation.papers.paper import Drawing, Paper, Plan
 
 @dataclass(frozen=True, kw_only=True)
 class HandoverPlan(Plan):
-    """Numbers of seeds, and overrides of `static` and `volatile` (synthetic) and of `desk`."""
+    """Numbers of seeds, and overrides of `static` and `volatile` (synthetic) and of `mobility`."""
 
     seeds: int = 10
     regret_seeds: int = 200
     hindsight_seeds: int = 5
+    mobility_seeds: int = 5
     synthetic: Mapping[str, int] = field(default_factory=dict)
-    desk: Mapping[str, int | str] = field(default_factory=dict)
+    mobility: Mapping[str, int | str] = field(default_factory=dict)
     timing: Mapping[str, int] = field(default_factory=lambda: dict(num_ues=1000, num_cells=25, horizon=10_000))
     timing_slots: int = 50
 
@@ -29,15 +30,17 @@ PAPER = Paper(
             regret_seeds=20,
             hindsight_seeds=3,
             synthetic={"horizon": 1000},
-            desk={"horizon": 200},
+            mobility_seeds=3,
+            mobility={"num_ues": 200, "horizon": 200},
             timing_slots=10,
-            note="QUICK RUN: fewer seeds and shorter horizons; its verdicts hold for these, not for the paper's "
-            "horizons.",
+            note="QUICK RUN: fewer seeds, fewer UEs and shorter horizons; its verdicts hold for these, not for the "
+            "paper's sizes.",
         ),
     },
     jobs=("rangym.evaluation.papers.smooth_handovers.jobs:jobs",),
     measures={
         "episode": "rangym.evaluation.papers.smooth_handovers.measure:episode",
+        "walk": "rangym.evaluation.papers.smooth_handovers.measure:walk",
         "curve": "rangym.evaluation.papers.smooth_handovers.measure:curve",
         "varying": "rangym.evaluation.papers.smooth_handovers.measure:curve",
         "theorem": "rangym.evaluation.papers.smooth_handovers.measure:theorem",
@@ -57,11 +60,11 @@ PAPER = Paper(
         ),
         "handovers.png": Drawing(
             "rangym.evaluation.papers.smooth_handovers.figures:handovers",
-            "Handovers a slot against gamma, `desk`; mean and range over seeds.",
+            "Handovers a slot against gamma, `mobility`; mean and range over seeds.",
         ),
         "terms.png": Drawing(
             "rangym.evaluation.papers.smooth_handovers.figures:terms",
-            "g, -h and f of the stand-in scenario `desk`, means over slots and seeds.",
+            "g, -h and f of the stand-in scenario `mobility`, means over slots and seeds; dashed: what no f exceeds.",
         ),
     },
     readings={

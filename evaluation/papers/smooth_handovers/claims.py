@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rangym.evaluation.papers.readings import Claim, Reading, all_of, not_testable, order, spelled
 from rangym.evaluation.papers.rows import Rows
-from rangym.evaluation.papers.smooth_handovers import claims_desk, claims_synthetic, series
+from rangym.evaluation.papers.smooth_handovers import claims_mobility, claims_synthetic, series
 from rangym.evaluation.papers.smooth_handovers import jobs as p
 from rangym.evaluation.papers.smooth_handovers.jobs import DEFAULT, LITERAL, RELAXED, ROUNDED, Source
 from rangym.evaluation.papers.smooth_handovers.judgements import each, no_loss_per_ue, percent_of
@@ -44,7 +44,7 @@ def claims(rows: Rows) -> Iterator[Claim]:
         yield _forecaster_helps(rows, gamma)
         yield _forecaster_harmless(rows, gamma)
     yield from claims_synthetic.claims(rows)
-    yield from claims_desk.claims(rows)
+    yield from claims_mobility.claims(rows)
 
 
 def _theorem(rows: Rows) -> Claim:
@@ -145,17 +145,17 @@ def _forecaster_helps(rows: Rows, gamma: float) -> Claim:
         policy = p.FORECASTS[label]
         return order(
             label,
-            series.means(rows, "f", "desk", policy, gamma, p.STICKY),
-            series.means(rows, "f", "desk", policy, gamma),
+            series.stand_in(rows, "f", policy, gamma, p.STICKY),
+            series.stand_in(rows, "f", policy, gamma),
         )
 
-    alone = series.means(rows, "f", "desk", p.STICKY, gamma).mean()
+    alone = series.stand_in(rows, "f", p.STICKY, gamma).mean()
     return Claim(
         f"LDA benefits from a good forecaster (f with against without; gamma {gamma:g})",
         "Sec. VI",
         "better with",
         tuple(map(reading, p.FORECASTS)),
-        f"On `desk`; no experiment in the paper. Forecaster: {p.STICKY}, which alone, as a policy, has"
+        f"On `{p.STAND_IN}`; no experiment in the paper. Forecaster: {p.STICKY}, which alone, as a policy, has"
         f" f = {alone:.4g}.",
     )
 
@@ -165,9 +165,9 @@ def _forecaster_harmless(rows: Rows, gamma: float) -> Claim:
         policy = p.FORECASTS[label]
         return no_loss_per_ue(
             label,
-            series.means(rows, "f", "desk", policy, gamma, p.RANDOM),
-            series.means(rows, "f", "desk", policy, gamma),
-            series.num_ues(rows, "desk"),
+            series.stand_in(rows, "f", policy, gamma, p.RANDOM),
+            series.stand_in(rows, "f", policy, gamma),
+            series.num_ues(rows, p.STAND_IN),
         )
 
     return Claim(
@@ -175,7 +175,7 @@ def _forecaster_harmless(rows: Rows, gamma: float) -> Claim:
         "Sec. VI",
         "no loss",
         tuple(map(reading, p.FORECASTS)),
-        "On `desk`; no experiment in the paper. Forecaster: uniformly random cells in every slot.",
+        f"On `{p.STAND_IN}`; no experiment in the paper. Forecaster: uniformly random cells in every slot.",
     )
 
 

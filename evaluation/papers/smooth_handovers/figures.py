@@ -11,7 +11,7 @@ from rangym.envs.rendering import BLUE, FAINT, GREEN, INK, MUTED, PURPLE, RED, Y
 from rangym.evaluation.papers.rows import Rows
 from rangym.evaluation.papers.smooth_handovers import jobs as p
 from rangym.evaluation.papers.smooth_handovers import series
-from rangym.evaluation.papers.smooth_handovers.jobs import ROUNDED, SOURCES, Source
+from rangym.evaluation.papers.smooth_handovers.jobs import ROUNDED, SOURCES, TWO_NORM, Source
 from rangym.evaluation.statistics import mean_interval
 
 # Okabe and Ito's colours; the line style says it a second time.
@@ -72,17 +72,17 @@ def handovers(rows: Rows) -> Figure:
     figure = Figure(figsize=(7, 4.6), layout="constrained")
     axes = figure.subplots()
     for source in ROUNDED:
-        values = np.array([series.means(rows, "handovers", "desk", source, gamma) for gamma in p.GAMMAS])
+        values = np.array([series.stand_in(rows, "handovers", source, gamma) for gamma in p.GAMMAS])
         colour, line = STYLES[source.label]
         axes.plot(p.GAMMAS, values.mean(axis=1), color=colour, linestyle=line, marker="o", markersize=4)
         axes.fill_between(p.GAMMAS, values.min(axis=1), values.max(axis=1), color=colour, alpha=0.15, linewidth=0)
-    rule = series.means(rows, "handovers", "desk", p.MAX_SINR, p.SYNTHETIC_GAMMA).mean()
+    rule = series.stand_in(rows, "handovers", p.MAX_SINR, p.SYNTHETIC_GAMMA).mean()
     axes.axhline(rule, color=STYLES["Max SINR"][0], linestyle=STYLES["Max SINR"][1])
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xticks(p.GAMMAS, [f"{g:g}" for g in p.GAMMAS])
     axes.minorticks_off()
-    _frame(axes, "desk")
+    _frame(axes, p.STAND_IN)
     axes.set_xlabel("gamma")
     axes.set_ylabel("handovers a slot")
     _legend(figure, [*(s.label for s in ROUNDED), "Max SINR"])
@@ -94,19 +94,21 @@ def terms(rows: Rows) -> Figure:
     policies: dict[str, str | Source] = {}
     for source in SOURCES:
         policies[source.label] = source
-        if not source.relaxed:
+        if source in TWO_NORM and not source.relaxed:
             policies[f"{source.label}\n2-norm"] = p.euclidean(source.policy)
-    policies |= {"Max\nSINR": p.MAX_SINR, "Random": p.RANDOM}
+    policies |= {"Max\nSINR": p.MAX_SINR, "A3": p.A3, "sticky\noptimum": p.STICKY, "Random": p.RANDOM}
+    limit = series.bounds(rows, p.STAND_IN, "upper").mean()
     for axes, gamma in zip(figure.subplots(2, 1, sharex=True), p.REAL_GAMMAS, strict=True):
         for k, (label, name, sign, colour) in enumerate(TERMS):
-            values = [sign * series.means(rows, name, "desk", policy, gamma) for policy in policies.values()]
+            values = [sign * series.stand_in(rows, name, policy, gamma) for policy in policies.values()]
             places = np.arange(len(policies)) + 0.27 * (k - 1)
             axes.bar(
                 places, [v.mean() for v in values], 0.25, yerr=[_half(v) for v in values], color=colour, label=label
             )
         axes.axhline(0, color=INK, linewidth=0.8)
+        axes.axhline(limit, color=MUTED, linewidth=1, linestyle="--")
         axes.set_xticks(np.arange(len(policies)), list(policies), fontsize=8)
-        _frame(axes, f"desk, gamma = {gamma:g}")
+        _frame(axes, f"{p.STAND_IN}, gamma = {gamma:g}")
         axes.set_xlabel("")
         axes.set_ylabel("mean a slot")
     figure.axes[0].legend(ncols=3, frameon=False, fontsize=8, loc="lower left")

@@ -9,14 +9,16 @@ from rangym.evaluation.episode import make_env
 from rangym.evaluation.grid import Job
 from rangym.evaluation.papers.rows import Rows, job
 from rangym.evaluation.papers.smooth_handovers import HandoverPlan
-from rangym.evaluation.papers.smooth_handovers.measure import ENV_ID
+from rangym.evaluation.papers.smooth_handovers.measure import ENV_ID, Player
 
 MAX_SINR, A3, RANDOM, HINDSIGHT, STICKY = "max_sinr", "a3", "random", "hindsight", "sticky_optimum:lam=1.0"
 PREVIOUS = {"Max SINR": MAX_SINR, "A3": A3, "sticky": STICKY}
 """Previous works: the paper's comparison, the operators' rule, and a planner that counts HOs, whatever they take."""
-GAMMAS = (1.0, 5.0, 20.0, 100.0)
+GAMMAS = (5.0, 20.0, 100.0)
 REAL_GAMMAS = (5.0, 20.0)
 """Of the paper's real-world scenario."""
+STAND_IN = "mobility"
+"""The scenario in place of the paper's real-world data, at their size."""
 SYNTHETIC_GAMMA = 20.0
 SHORT_SLOTS = 20
 
@@ -40,14 +42,14 @@ GAMMA = Source("gamma", "lda:form=gamma,rounding=coupled,gradient_at=mean")
 ADAPTIVE = Source("adaptive", _DEFAULT + ",meta_step=adaptive")
 SOURCES = (LITERAL, RELAXED, COUPLED, DEFAULT, GAMMA, ADAPTIVE)
 ROUNDED = tuple(s for s in SOURCES if not s.relaxed)
+TWO_NORM = (LITERAL, RELAXED, DEFAULT, ADAPTIVE)
+"""Whose variant with the 2-norm is played."""
 EXTENDED = (LITERAL, COUPLED, DEFAULT, ADAPTIVE)
 """On which the paper's extensions are tried: unknown horizon, unknown delays."""
 DELAY_VARIATION = 0.5
 """Relative standard deviation of the delays from slot to slot, where they are unknown."""
 FORECASTS = {
     "literal": _LITERAL,
-    "literal, fair": _LITERAL + ",fair_surrogate=True",
-    "default, fair": _DEFAULT + ",fair_surrogate=True",
     "adaptive, fair": _DEFAULT + ",meta_step=adaptive,fair_surrogate=True",
 }
 """Label -> policy to which a forecaster is added."""
@@ -69,12 +71,13 @@ def doubling(policy: str) -> str:
 
 
 def jobs(plan: HandoverPlan, _: Rows) -> Iterator[Job]:
-    """All jobs, seed by seed."""
+    """All jobs, the longest first."""
+    for seed in range(plan.mobility_seeds):
+        yield from _mobility(plan, seed)
     for seed in range(max(plan.seeds, plan.regret_seeds, plan.hindsight_seeds)):
         yield from _synthetic(plan, seed)
         if seed < plan.seeds:
             yield from _unknown_delays(plan, seed)
-            yield from _desk(plan, seed)
             timing = {**plan.timing, "slots": plan.timing_slots, "gamma": SYNTHETIC_GAMMA, "seed": seed}
             for source in (LITERAL, DEFAULT):
                 yield job("timing", policy=source.policy, **timing)
@@ -107,24 +110,29 @@ def _unknown_delays(plan: HandoverPlan, seed: int) -> Iterator[Job]:
             yield job("varying", policy=policy, **where)
 
 
-def _desk(plan: HandoverPlan, seed: int) -> Iterator[Job]:
+def _mobility(plan: HandoverPlan, seed: int) -> Iterator[Job]:
+    """The bound, and a walk for each gamma in which all policies play the same trace side by side."""
+    where = dict(scenario=STAND_IN, overrides=dict(plan.mobility), seed=seed)
     for gamma in GAMMAS:
-        where = dict(gamma=gamma, scenario="desk", overrides=dict(plan.desk), seed=seed)
-        for source in ROUNDED:
-            yield job("episode", policy=source.policy, **where)
-        if gamma not in REAL_GAMMAS:
-            continue
-        for policy in (*(euclidean(s.policy) for s in ROUNDED), *PREVIOUS.values(), RANDOM):
-            yield job("episode", policy=policy, **where)
-        for policy in FORECASTS.values():
-            if policy != LITERAL.policy:  # which stands above
-                yield job("episode", policy=policy, **where)
-            for forecaster in (STICKY, RANDOM):
-                yield job("episode", policy=policy, forecaster=forecaster, **where)
+        yield job("walk", gamma=gamma, players=[list(player) for player in players(gamma)], **where)
+    yield job("bound", gamma=SYNTHETIC_GAMMA, **where)
+
+
+def players(gamma: float) -> Iterator[Player]:
+    """Who plays the stand-in scenario under ``gamma``."""
+    yield from ((source.policy, None) for source in ROUNDED)
+    if gamma not in REAL_GAMMAS:
+        return
+    yield from ((euclidean(source.policy), None) for source in TWO_NORM if not source.relaxed)
+    yield from ((policy, None) for policy in (*PREVIOUS.values(), RANDOM))
+    for policy in FORECASTS.values():
+        if policy != LITERAL.policy:  # which stands above
+            yield policy, None
+        yield from ((policy, forecaster) for forecaster in (STICKY, RANDOM))
 
 
 def setting(plan: HandoverPlan) -> Iterator[str]:
-    desk = make_env(ENV_ID, "desk", plan.desk).system.params
+    real = make_env(ENV_ID, STAND_IN, plan.mobility).system.params
     for name in ("static", "volatile"):
         here = make_env(ENV_ID, name, plan.synthetic).system.params
         yield (
@@ -134,7 +142,7 @@ def setting(plan: HandoverPlan) -> Iterator[str]:
     yield f"Unknown delays: static, each delay scattering by {DELAY_VARIATION:g} of its mean from slot to slot."
     yield (
         f"Stand-in data: the paper's real-world measurements (1000 UEs, 25 cells, T = 10000) are private. Scenario "
-        f"desk takes their place ({desk.num_ues} UEs, {desk.num_cells} cells, T = {desk.horizon}, 3GPP channel, "
-        f"Gauss-Markov motion, seeds 0..{plan.seeds - 1}); verdicts on it are about the stand-in only."
+        f"{STAND_IN} takes their place ({real.num_ues} UEs, {real.num_cells} cells, T = {real.horizon}, 3GPP channel, "
+        f"Gauss-Markov motion, seeds 0..{plan.mobility_seeds - 1}); verdicts on it are about the stand-in only."
     )
     yield "HO cost is the paper's norm throughout; numbers are means over slots, then over seeds, with 95 % intervals."

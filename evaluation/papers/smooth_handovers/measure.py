@@ -1,9 +1,11 @@
-"""What the jobs of "Smooth Handovers" measure: an episode, a bound, a timing."""
+"""What the jobs of "Smooth Handovers" measure: episodes, a bound, a timing."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,15 +15,18 @@ from rangym.envs.errors import WrongValue
 from rangym.envs.params import Overrides
 from rangym.envs.physics.channel import shannon_rate_mbps
 from rangym.evaluation import cards
-from rangym.evaluation.episode import Episode, episode_rng, make_env
+from rangym.evaluation.episode import Episode, Step, episode_rng, make_env
 from rangym.evaluation.grid import Row
 from rangym.policies import registry, words
 from rangym.policies.algorithms.association.lda import LDA, initial_weights, theory_constants
+from rangym.policies.base import Observation, Policy, Task
 from rangym.policies.cell_association.lda import Lda
 
 ENV_ID = "rangym/CellAssociation-v0"
 CHECKPOINTS = 200
 METRICS = ("f", "g", "h", "handovers", "ho_delay_slots")
+Player: TypeAlias = tuple[str, str | None]
+"""A policy, and for LDA perhaps another one as its forecaster."""
 
 
 def checkpoints(horizon: int) -> NDArray:
@@ -32,12 +37,13 @@ def checkpoints(horizon: int) -> NDArray:
 def relaxed_utility(mixture: NDArray, log_rate: NDArray) -> float:
     """g(x) = sum_ij x_ij log10 c_ij - sum_j y_j log10 y_j of a fractional association (I, J), with 0 log 0 = 0."""
     load = mixture.sum(axis=0)
-    return float((mixture * log_rate).sum() - (load * np.log10(np.where(load > 0, load, 1.0))).sum())
+    return float(np.vdot(mixture, log_rate) - (load * np.log10(np.where(load > 0, load, 1.0))).sum())
 
 
 def relaxed_handover(mixture: NDArray, previous: NDArray, delay: NDArray, weight: float) -> float:
     """h = -gamma sqrt(sum_ij a_ij d_ij^2), d the change of a fractional association (I, J): the paper's norm."""
-    return -weight * float(np.sqrt((delay * (mixture - previous) ** 2).sum()))
+    change = mixture - previous
+    return -weight * float(np.sqrt(np.einsum("ij,ij,ij->", delay, change, change)))
 
 
 @dataclass(frozen=True)
@@ -67,41 +73,104 @@ class Played:
         return row
 
 
-def episode(
-    *, scenario: str, overrides: Overrides, gamma: float, policy: str, seed: int, forecaster: str | None = None
-) -> Row:
+def episode(*, scenario: str, overrides: Overrides, gamma: float, policy: str, seed: int) -> Row:
     """Means over the slots of an episode; for LDA also those of its relaxed association x^m."""
-    return play(scenario, overrides, gamma, policy, seed, forecaster).means()
+    return play(scenario, overrides, gamma, [(policy, None)], seed)[0].means()
 
 
 def curve(*, scenario: str, overrides: Overrides, gamma: float, policy: str, seed: int) -> Row:
     """An `episode` with cumulative f at the checkpoints."""
-    played = play(scenario, overrides, gamma, policy, seed)
+    (played,) = play(scenario, overrides, gamma, [(policy, None)], seed)
     return {**played.means(), **played.sums()}
 
 
-def play(
-    scenario: str, overrides: Overrides, gamma: float, policy: str, seed: int, forecaster: str | None = None
-) -> Played:
-    """Replay the trace of ``seed`` with a policy, LDA perhaps with another policy as its forecaster."""
+def walk(*, scenario: str, overrides: Overrides, gamma: float, players: Sequence[Player], seed: int) -> Row:
+    """Means over the slots of one episode for each of the ``players``, by their `player_name`."""
+    played = play(scenario, overrides, gamma, players, seed)
+    names = [player_name(*player) for player in players]
+    return {"played": {name: found.means() for name, found in zip(names, played, strict=True)}}
+
+
+def player_name(policy: str, forecaster: str | None = None) -> str:
+    """How a walk's row names a policy with its forecaster."""
+    return policy if forecaster is None else f"{policy} with {forecaster}"
+
+
+def play(scenario: str, overrides: Overrides, gamma: float, players: Sequence[Player], seed: int) -> list[Played]:
+    """Replay the trace of ``seed`` with every player, slot by slot side by side, so that it is drawn once for all.
+
+    A forecaster that also plays, before its LDA, proposes what it does there: it is asked once for all.
+    """
     env, trace = _environment(scenario, overrides, gamma, seed)
     params = env.system.params
     if params.handover_cost != "norm":
         raise WrongValue(f"handover_cost: the paper's 'norm' wanted, got {params.handover_cost!r}")
-    added: Overrides = {} if forecaster is None else {"forecaster": registry.make(forecaster)}
-    player = registry.make(policy, **added)
-    slots, relaxed = [], []
-    previous = None
-    for t, step in enumerate(Episode(env, player, episode_rng(player, seed), trace), 1):
-        slots.append([step.metrics[name] for name in METRICS])
-        if isinstance(player, Lda):
-            slot, mixture = trace.slot(t), player.mixture.astype(np.float64)
-            log_rate = np.log10(shannon_rate_mbps(slot["sinr_db"], slot["bandwidth_mhz"]))
-            before = mixture if previous is None else previous
-            h = relaxed_handover(mixture, before, slot["handover_delay"], params.handover_weight)
-            relaxed.append([relaxed_utility(mixture, log_rate), h])
-            previous = mixture
-    return Played(params.num_ues, np.array(slots, dtype=float), np.array(relaxed, dtype=float).reshape(-1, 2))
+    done: dict[str, NDArray] = {}
+    seats = []
+    for name, forecaster in players:
+        policy = _policy(name, forecaster, done)
+        own = make_env(ENV_ID, scenario, {**overrides, "handover_weight": gamma})
+        seats.append(_Seat(policy, Episode(own, policy, episode_rng(policy, seed), trace)))
+        if forecaster is None:
+            done[name] = np.empty(0, int)
+    any_lda = any(isinstance(seat.policy, Lda) for seat in seats)
+    running = [iter(seat.episode) for seat in seats]
+    for t in range(1, params.horizon + 1):
+        slot = trace.slot(t)
+        log_rate = np.log10(shannon_rate_mbps(slot["sinr_db"], slot["bandwidth_mhz"])) if any_lda else np.empty(0)
+        for (name, forecaster), seat, steps in zip(players, seats, running, strict=True):
+            step = next(steps)
+            if forecaster is None:
+                done[name] = step.action
+            seat.record(step, log_rate, slot["handover_delay"], params.handover_weight)
+    return [Played(params.num_ues, _table(seat.slots, len(METRICS)), _table(seat.relaxed, 2)) for seat in seats]
+
+
+def _policy(name: str, forecaster: str | None, done: Mapping[str, NDArray]) -> Policy:
+    if forecaster is None:
+        return registry.make(name)
+    added: Overrides = {"forecaster": Echo(done, forecaster) if forecaster in done else registry.make(forecaster)}
+    return registry.make(name, **added)
+
+
+@dataclass(eq=False)
+class Echo(Policy):
+    """What the player ``name`` has just done."""
+
+    done: Mapping[str, NDArray]
+    name: str
+
+    def reset(self, task: Task, rng: np.random.Generator) -> None:
+        pass
+
+    def act(self, observation: Observation) -> NDArray:
+        return self.done[self.name]
+
+
+@dataclass(eq=False)
+class _Seat:
+    """A player of a walk, and what is known of its slots so far."""
+
+    policy: Policy
+    episode: Episode
+    slots: list[list[float]] = field(default_factory=list)
+    relaxed: list[list[float]] = field(default_factory=list)
+    previous: NDArray | None = None
+
+    def record(self, step: Step, log_rate: NDArray, delay: NDArray, weight: float) -> None:
+        """The metrics of a slot; for LDA also g and h of its relaxed association."""
+        self.slots.append([float(step.metrics[name]) for name in METRICS])
+        if not isinstance(self.policy, Lda):
+            return
+        mixture = self.policy.mixture.astype(np.float64)
+        before = mixture if self.previous is None else self.previous
+        h = relaxed_handover(mixture, before, delay, weight)
+        self.relaxed.append([relaxed_utility(mixture, log_rate), h])
+        self.previous = mixture
+
+
+def _table(rows: Sequence[Sequence[float]], width: int) -> NDArray:
+    return np.array(rows, dtype=float).reshape(-1, width)
 
 
 def _sums(values: NDArray, kept: NDArray) -> list[float]:
@@ -109,12 +178,13 @@ def _sums(values: NDArray, kept: NDArray) -> list[float]:
 
 
 def bound(*, scenario: str, overrides: Overrides, gamma: float, seed: int) -> Row:
-    """What no association exceeds, and the best one known, in units of f per slot."""
+    """What no association exceeds, and the best one known, if one is, in units of f per slot."""
     env, trace = _environment(scenario, overrides, gamma, seed)
     found, ues = cards.bound(env.system, trace), env.system.params.num_ues
-    if found.kind != "certified" or found.value is None or found.lower is None:
+    if found.kind != "certified" or found.value is None:
         raise WrongValue(f"scenario: one with a certified bound wanted, got {scenario!r} ({found.kind})")
-    return {"upper": found.value * ues, "lower": found.lower * ues, "what": found.what}
+    lower = None if found.lower is None else found.lower * ues
+    return {"upper": found.value * ues, "lower": lower, "what": found.what}
 
 
 def theorem(*, scenario: str, overrides: Overrides, gamma: float, seed: int) -> Row:

@@ -8,28 +8,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rangym.evaluation.papers.rows import Rows
-from rangym.evaluation.papers.smooth_handovers.jobs import HINDSIGHT, MAX_SINR, RANDOM, ROUNDED, SYNTHETIC_GAMMA, Source
+from rangym.evaluation.papers.smooth_handovers.jobs import (
+    HINDSIGHT,
+    MAX_SINR,
+    RANDOM,
+    ROUNDED,
+    STAND_IN,
+    SYNTHETIC_GAMMA,
+    Source,
+)
+from rangym.evaluation.papers.smooth_handovers.measure import player_name
 from rangym.evaluation.results import EXCESS
 
 
-def means(
-    rows: Rows,
-    name: str,
-    scenario: str,
-    policy: str | Source,
-    gamma: float = SYNTHETIC_GAMMA,
-    forecaster: str | None = None,
-) -> NDArray:
-    """A mean over the slots (f, g, h, handovers, ho_delay_slots) of each seed's episode, (seeds,)."""
+def means(rows: Rows, name: str, scenario: str, policy: str | Source) -> NDArray:
+    """A mean over the slots (f, g, h, handovers, ho_delay_slots) of each seed's synthetic episode, (seeds,)."""
     policy, name = _named(policy, name)
-    kind = "episode" if scenario == "desk" else "curve"
-    return rows.values(kind, name, scenario=scenario, policy=policy, gamma=gamma, forecaster=forecaster)
+    return rows.values("curve", name, scenario=scenario, policy=policy)
+
+
+def stand_in(
+    rows: Rows, name: str, policy: str | Source, gamma: float = SYNTHETIC_GAMMA, forecaster: str | None = None
+) -> NDArray:
+    """`means` on the stand-in scenario."""
+    policy, name = _named(policy, name)
+    return rows.values("walk", "played", player_name(policy, forecaster), name, gamma=gamma)
 
 
 def num_ues(rows: Rows, scenario: str) -> int:
     """The number of UEs of a scenario."""
-    kind = "episode" if scenario == "desk" else "curve"
-    return int(next(row["num_ues"] for row in rows.by_kind[kind] if row["scenario"] == scenario))
+    if scenario == STAND_IN:
+        return int(rows.values("walk", "played", MAX_SINR, "num_ues", gamma=SYNTHETIC_GAMMA)[0])
+    return int(next(row["num_ues"] for row in rows.by_kind["curve"] if row["scenario"] == scenario))
 
 
 def bounds(rows: Rows, scenario: str, end: str) -> NDArray:
@@ -65,13 +75,23 @@ def average_regret(rows: Rows, scenario: str, policy: str | Source) -> NDArray:
 
 def beyond_bounds(rows: Rows) -> Iterator[str]:
     """Episodes whose f exceeds the certified bound of their trace: an error of the simulator or of the bound."""
-    for scenario in ("static", "volatile"):
+    for scenario in ("static", "volatile", STAND_IN):
         limits = {row["seed"]: row["upper"] for row in rows.where("bound", scenario=scenario)}
-        for policy in (*(s.policy for s in ROUNDED), MAX_SINR, RANDOM):
-            for row in rows.where("curve", scenario=scenario, policy=policy):
-                limit = limits.get(row["seed"], np.inf)
-                if row["f"] > limit + EXCESS * abs(limit):
-                    yield f"{policy}, {scenario}, seed {row['seed']}: f = {row['f']:.9g} above {limit:.9g}"
+        for name, seed, f in _scores(rows, scenario):
+            limit = limits.get(seed, np.inf)
+            if f > limit + EXCESS * abs(limit):
+                yield f"{name}, {scenario}, seed {seed}: f = {f:.9g} above {limit:.9g}"
+
+
+def _scores(rows: Rows, scenario: str) -> Iterator[tuple[str, int, float]]:
+    """Player, seed and f of all episodes whose trace is that of the scenario's bound."""
+    if scenario == STAND_IN:
+        for row in rows.by_kind["walk"]:
+            yield from ((name, row["seed"], played["f"]) for name, played in row["played"].items())
+        return
+    for policy in (*(s.policy for s in ROUNDED), MAX_SINR, RANDOM):
+        for row in rows.where("curve", scenario=scenario, policy=policy):
+            yield policy, row["seed"], row["f"]
 
 
 def _named(policy: str | Source, name: str) -> tuple[str, str]:

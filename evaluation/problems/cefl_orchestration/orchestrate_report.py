@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from rangym.envs.errors import WrongValue
-from rangym.evaluation.columns import aligned
+from rangym.evaluation.columns import aligned, paragraph
 from rangym.evaluation.grid import Row, Stored
 from rangym.evaluation.problems.cefl_orchestration.orchestrate import TARGETS, Method, best_rates
 from rangym.evaluation.problems.cefl_orchestration.training_study import STAY, Curves, Reached
@@ -17,13 +17,16 @@ from rangym.evaluation.studies import by_study
 
 METHOD = ["policy", "aggregation", "rate"]
 HEADER = ["target", *METHOD, "reached", "rounds", "delay s", "energy J", "saves delay", "saves energy"]
-NOTES = f"""\
-reached: seeds whose test accuracy was at or above the target in {STAY} rounds in a row; rounds, delay and energy up to
-the first of them, means over these seeds, +- half the 95 % interval. saves: what the first method saves against this
-one, the mean of 1 - its / this one's over the seeds in which both reached the target, on the same traces.
-final: test accuracy, mean of the last 5 rounds. rate: of local SGD; * chosen on the tuning seeds by the accuracy
-averaged over all rounds, same trials for every method."""
 LAST_ROUNDS = 5
+NOTES = (
+    f"reached: seeds whose test accuracy was at or above the target in {STAY} rounds in a row; rounds, delay and "
+    "energy up to the first of them, means over these seeds, +- half the 95 % interval.",
+    "saves: what the first method saves against this one, the mean of 1 - its / this one's over the seeds in which "
+    "both reached the target, on the same traces.",
+    f"final: test accuracy, mean of the last {LAST_ROUNDS} rounds.",
+    "rate: of local SGD; * chosen on the tuning seeds by the accuracy averaged over all rounds, same trials for every "
+    "method.",
+)
 COSTS = ("delay_s", "energy_j")
 """What is compared."""
 Runs = dict[int, Curves]
@@ -48,9 +51,9 @@ def text_report(
         runs = _by_method(found, order)
         finals = final_table(runs, chosen)
         cells = table(runs, chosen, targets)
-        parts += [heading(json.loads(study), found), "", aligned(HEADER, cells, "lllrrrrrrr"), ""]
+        parts += [paragraph(heading(json.loads(study), found)), "", aligned(HEADER, cells, "lllrrrrrrr"), ""]
         parts += [aligned([*METHOD, "final"], finals, "llrr"), ""]
-    return "\n".join([*parts, NOTES])
+    return "\n".join([*parts, *map(paragraph, NOTES)])
 
 
 def stored_report(stored: Stored, targets: Sequence[float] = TARGETS) -> str:

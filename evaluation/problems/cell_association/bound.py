@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from numpy.typing import NDArray
+
 from rangym.envs.cell_association.system import CellAssociation
 from rangym.envs.core import Trace
 from rangym.evaluation.bounds import Bound
+from rangym.evaluation.progress import progress
 from rangym.policies.algorithms.association.assignment import optimal_assignment
-from rangym.policies.algorithms.association.handover_planning import per_stage_bound, plan_additive, plan_norm
+from rangym.policies.algorithms.association.handover_planning import plan_additive, plan_norm
 from rangym.policies.cell_association.optima import is_static, log_rates, stages_of
 
-SLOTS_AT_ONCE = 64
 NORM_STEPS = 100
 
 
@@ -25,7 +29,8 @@ def bound(system: CellAssociation, trace: Trace) -> Bound:
         value, lower = held.bound / params.num_ues, held.value / params.num_ues
         return Bound(value, "certified", "exact: the slot optimum, held", lower)
     if params.handover_cost == "norm" and params.law != "volatile":
-        return Bound(_per_slot(trace, cap) / slots_and_ues, "certified", "exact optimum of each slot, handovers free")
+        total = sum(progress(slot_bounds(trace, cap), params.horizon, "bound"))
+        return Bound(total / slots_and_ues, "certified", "exact optimum of each slot, handovers free")
     stages = stages_of(trace, cap)
     arguments = stages.value, stages.delay, params.handover_weight, stages.weight
     if params.handover_cost == "norm":
@@ -35,8 +40,10 @@ def bound(system: CellAssociation, trace: Trace) -> Bound:
     return Bound(plan.bound / slots_and_ues, "certified", what, plan.value / slots_and_ues)
 
 
-def _per_slot(trace: Trace, max_spectral_efficiency: float | None) -> float:
-    """Sum over slots of the utility's exact optimum; in chunks, since all log rates of a paper trace take 2 GB."""
-    end = trace.horizon + 1
-    chunks = (range(t, min(t + SLOTS_AT_ONCE, end)) for t in range(1, end, SLOTS_AT_ONCE))
-    return sum(per_stage_bound(log_rates(trace, slots, max_spectral_efficiency))[0] for slots in chunks)
+def slot_bounds(trace: Trace, max_spectral_efficiency: float | None = None) -> Iterator[float]:
+    """The exact optimum of the utility of slot 1, 2, ..., T, handovers free; each begins at the one before."""
+    cell: NDArray | None = None
+    for t in range(1, trace.horizon + 1):
+        found = optimal_assignment(log_rates(trace, [t], max_spectral_efficiency)[0], start=cell)
+        cell = found.cell
+        yield found.bound

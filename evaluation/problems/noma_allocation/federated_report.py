@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from rangym.envs.errors import WrongValue
-from rangym.evaluation.columns import aligned
+from rangym.evaluation.columns import aligned, paragraph
 from rangym.evaluation.grid import Row, Stored
 from rangym.evaluation.problems.noma_allocation.federated import best_rates
 from rangym.evaluation.problems.noma_allocation.federated_training import ALL_SERVED, METHODS
@@ -16,11 +16,13 @@ from rangym.evaluation.statistics import Interval, mean_interval, paired_differe
 from rangym.evaluation.studies import by_study
 
 HEADER = ["alpha", "uploads", "method", "rate", "clusters", "served", "energy J", "personal", "global", "to fedavg"]
-NOTES = """\
-personal: test accuracy of the user's model, classes weighted by the user's own shares; global: all classes alike.
-Both are means over users and the last 10 rounds, +- half the 95 % interval over seeds.
-to fedavg: paired difference in personal accuracy, same users, data and radio. served: of the participants of a round.
-rate: of local SGD; * chosen on the tuning seeds by personal accuracy with everybody served, same trials for all."""
+NOTES = (
+    "personal: test accuracy of the user's model, classes weighted by the user's own shares; global: all classes "
+    "alike. Both are means over users and the last 10 rounds, +- half the 95 % interval over seeds.",
+    "to fedavg: paired difference in personal accuracy, same users, data and radio.",
+    "served: of the participants of a round.",
+    "rate: of local SGD; * chosen on the tuning seeds by personal accuracy with everybody served, same trials for all.",
+)
 
 
 def text_report(rows: Iterable[Row], tuning_rows: Iterable[Row] = ()) -> str:
@@ -30,8 +32,8 @@ def text_report(rows: Iterable[Row], tuning_rows: Iterable[Row] = ()) -> str:
     for study, found in own.items():
         chosen = {(*pair, rate) for pair, rate in best_rates(trials.get(study, ())).items()}
         cells = table(found, chosen)
-        parts += [heading(json.loads(study), found), "", aligned(HEADER, cells, "lllrlrrrrr"), ""]
-    return "\n".join([*parts, NOTES])
+        parts += [paragraph(heading(json.loads(study), found)), "", aligned(HEADER, cells, "lllrlrrrrr"), ""]
+    return "\n".join([*parts, *map(paragraph, NOTES)])
 
 
 def stored_report(stored: Stored) -> str:

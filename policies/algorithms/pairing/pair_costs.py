@@ -1,9 +1,9 @@
 """Cost of two users on a sub-channel: the callable that all matching algorithms share.
 
 The cost is transmit energy, or ``drop_cost_j`` for a user that is not served. For NOMA with optimal power it is
-evaluated on the fly: training times fix the numbers 2^(c/T) - 1 and 2^(2c/T) - 1 of each user, and because the stronger
-user is decoded first whenever that is feasible, most pairs need no exponential. `rangym.envs.physics.sic` has the
-formulas for arrays. Other ways to share a sub-channel come as a table.
+evaluated on the fly by `rangym.envs.physics.pair_kernels`: training times fix the numbers 2^(c/T) - 1 and 2^(2c/T) - 1
+of each user, and because the stronger user is decoded first whenever that is feasible, many pairs need no exponential.
+Other ways to share a sub-channel come as a table.
 
 | symbol | name | shape |
 |---|---|---|
@@ -14,7 +14,6 @@ formulas for arrays. Other ways to share a sub-channel come as a table.
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numba
@@ -23,9 +22,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from rangym.envs.errors import WrongValue
 from rangym.envs.physics.energy import snr_needed
+from rangym.envs.physics.pair_kernels import best_order
 from rangym.envs.physics.pair_upload import ACCESS, pair_upload
-
-LN2 = math.log(2.0)
 
 
 class PairCosts(NamedTuple):
@@ -192,78 +190,12 @@ def pair_cost(p, i, j, k):
         cost1, cost2 = p.drop[early], p.lone[late, k]
     # Whom the drop cost beats even alone is not served beside another (dummies and users without time included).
     if p.lone[early, k] < p.drop[early] and p.lone[late, k] < p.drop[late]:
-        both1, both2 = _both(p, early, late, k)
-        if both1 + both2 < cost1 + cost2:
-            cost1, cost2 = both1, both2
+        h1, h2, joint = p.gain[early, k], p.gain[late, k], p.window_s[late]
+        times = p.window_s[early] - joint, joint
+        both, _ = best_order(h1, h2, *times, p.snr[late], p.snr_double[early], p.bits_per_hz, p.max_power_w)
+        if both[0] + both[1] < cost1 + cost2:
+            cost1, cost2 = both[0], both[1]
     return (cost1, cost2) if early == i else (cost2, cost1)
-
-
-@numba.njit(cache=True)
-def _both(p, early, late, k):
-    """Energies when both are served: the stronger user decoded first, the other order only where that is infeasible."""
-    h1, h2 = p.gain[early, k], p.gain[late, k]
-    joint = p.window_s[late]
-    lone = p.window_s[early] - joint
-    if p.snr[late] > p.max_power_w * h2:
-        return np.inf, np.inf
-    args = (h1, h2, lone, joint, p.snr[late], p.snr_double[early], p.bits_per_hz, p.max_power_w)
-    if h1 >= h2:
-        energies = _early_first(*args)
-        return energies if energies[0] < np.inf else _late_first(*args)
-    energies = _late_first(*args)
-    return energies if energies[0] < np.inf else _early_first(*args)
-
-
-@numba.njit(cache=True)
-def _early_first(h1, h2, lone, joint, snr2, snr_double1, c, cap):
-    """Order A of `rangym.envs.physics.sic`."""
-    if joint > lone:
-        p11, p12 = snr_double1 / h1, (snr_double1 - snr2) / h1
-    else:
-        p11, p12 = _snr(c, lone) / h1, 0.0
-    if lone == 0.0:
-        p11 = 0.0
-    elif p11 > cap:
-        p11 = cap
-        p12 = (snr2 + 1.0) * _snr(c - lone * math.log1p(cap * h1) / LN2, joint) / h1
-    if not p12 <= cap:
-        return np.inf, np.inf
-    return p11 * lone + p12 * joint, snr2 / h2 * joint
-
-
-@numba.njit(cache=True)
-def _late_first(h1, h2, lone, joint, snr2, snr_double1, c, cap):
-    """Order B of `rangym.envs.physics.sic`."""
-    dearer = snr2 * h1 / h2  # m - 1
-    log_m = math.log1p(dearer) / LN2
-    r11 = c / lone if lone * log_m >= c else (c + joint * log_m) / (lone + joint)
-    excess = math.expm1(r11 * LN2)
-    p11, p12 = excess / h1, 0.0
-    if lone == 0.0:
-        p11, p12 = 0.0, snr2 / h1
-    elif lone * log_m < c:  # r12 = r11 - log2 m
-        p12 = max((excess - dearer) / (1.0 + dearer), 0.0) / h1
-    p2 = snr2 * (1.0 + p12 * h1) / h2
-    if p11 <= cap and p12 <= cap and p2 <= cap:
-        return p11 * lone + p12 * joint, p2 * joint
-    most12 = max(min(cap, (cap * h2 / snr2 - 1.0) / h1), 0.0)
-    if lone == 0.0:
-        return np.inf, np.inf
-    low = max(0.0, (c - joint * math.log1p(most12 * h1) / LN2) / lone)
-    high = min(math.log1p(cap * h1) / LN2, c / lone)
-    if not low <= high:
-        return np.inf, np.inf
-    r11 = min(max(r11, low), high)
-    p11 = math.expm1(r11 * LN2) / h1
-    p12 = _snr(max(c - lone * r11, 0.0), joint) / h1
-    return p11 * lone + p12 * joint, snr2 * (1.0 + p12 * h1) / h2 * joint
-
-
-@numba.njit(cache=True)
-def _snr(bits_per_hz, time_s):
-    """`rangym.envs.physics.energy.snr_needed` of one number."""
-    efficiency = bits_per_hz / time_s
-    return math.expm1(efficiency * LN2) if efficiency <= 1000.0 else np.inf
 
 
 @numba.njit(cache=True)

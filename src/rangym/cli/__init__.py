@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from rangym.cli.help import HelpFormatter
 from rangym.envs.errors import WrongCall, printable
 
 COMMANDS = {
@@ -70,24 +71,34 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
         prog="rangym",
         description="Gymnasium environments and reference policies for radio-access-network control.",
         epilog="start with:\n  rangym bench\n  rangym COMMAND --help",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"rangym {rangym.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     asked = next((word for word in argv if not word.startswith("-")), None)
     for name, (module_name, summary) in COMMANDS.items():
-        if name != asked:
-            commands.add_parser(name, help=summary)
-            continue
-        module = importlib.import_module(module_name)
-        command = commands.add_parser(
-            name,
-            help=summary,
-            description=module.DESCRIPTION,
-            epilog=f"example:\n{module.EXAMPLE}",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        going_on = getattr(module, "going_on", _nothing_kept)
-        command.set_defaults(run=module.run, going_on=going_on, prog=command.prog, refuse=command.error)
-        module.add_arguments(command)
+        if name == asked:
+            _add(commands, name, module_name, summary)
+        else:
+            commands.add_parser(name, help=summary, formatter_class=HelpFormatter)
     return parser
+
+
+def _add(commands: argparse._SubParsersAction[_Parser], name: str, module_name: str, summary: str) -> None:
+    """Add a command, whose module has ``add_arguments`` and ``run``, or ``ACTIONS`` that are commands in turn."""
+    module = importlib.import_module(module_name)
+    command = commands.add_parser(
+        name,
+        help=summary,
+        description=module.DESCRIPTION,
+        epilog=f"example:\n{module.EXAMPLE}",
+        formatter_class=HelpFormatter,
+    )
+    if hasattr(module, "ACTIONS"):
+        actions = command.add_subparsers(title="actions", metavar="ACTION", required=True)
+        for action, (action_module, what) in module.ACTIONS.items():
+            _add(actions, action, action_module, what)
+        return
+    going_on = getattr(module, "going_on", _nothing_kept)
+    command.set_defaults(run=module.run, going_on=going_on, prog=command.prog, refuse=command.error)
+    module.add_arguments(command)

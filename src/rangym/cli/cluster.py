@@ -39,6 +39,7 @@ def run(args: argparse.Namespace) -> int:
     from rangym.envs.qos_clustering.imported import predictor_for
     from rangym.envs.qos_clustering.params import FITTED
     from rangym.envs.qos_clustering.recorded_days import load_days
+    from rangym.evaluation.columns import paragraph
     from rangym.evaluation.problems.qos_clustering.sharing_study import methods_for, samples_of_days, study
     from rangym.evaluation.progress import progress
 
@@ -52,18 +53,22 @@ def run(args: argparse.Namespace) -> int:
         rho=args.rho,
         watch=lambda methods, total: progress(methods, total, "clustering"),
     )
-    print(
+    heading = (
         f"{args.file}: {days.num_cells} cells, {days.periods} periods of {days.period_s:g} s; "
-        f"{len(samples.cell):,} rows; lam {args.lam:g}, beta {args.beta:g}, rho {args.rho:g}\n"
+        f"{len(samples.cell):,} rows; lam {args.lam:g}, beta {args.beta:g}, rho {args.rho:g}"
     )
+    print(f"{paragraph(heading)}\n")
     print(methods_table(found))
     print(f"\n{labels_table(found)}")
-    print(
-        "\nF_orig: on all days, less is better. NLL: held out, in nat, over all days and by day; less is better.\n"
-        "Cells of one number in a column share a predictor under that method."
-    )
+    notes = [
+        "F_orig: on all days, less is better. NLL: held out, in nat, over all days and by day; less is better.",
+        "Cells of one number in a column share a predictor under that method.",
+    ]
     if args.predictor is not None:
-        print("The predictor's network was trained on the first half of the file: there only heads are held out.")
+        notes.append(
+            "The predictor's network was trained on the first half of the file: there only heads are held out."
+        )
+    print("\n" + "\n".join(map(paragraph, notes)))
     return 0
 
 

@@ -20,9 +20,11 @@ A policy is NAME, NAME:KEY=VALUE,... or NAME:tuned, with the options tuned for t
 `rangym tune`); a class of your own is my_module:Mine or my_module:Mine:KEY=VALUE,... A problem of
 your own is --env my_module:lab/Mine-v0. sb3:file=MODEL.zip plays a model of stable-baselines3;
 such a file is code that runs when it is read, so take files of your own only.
---traces takes recorded traces (Trace.save) in place of seeds.
-With --out, finished episodes are kept, and the same command goes on where it was stopped.
-The environment variable RANGYM_CACHE names a folder in which drawn days of QosClustering are kept.
+
+--traces takes recorded traces (Trace.save) in place of seeds. With --out, finished episodes are kept, and the same
+command goes on where it was stopped. The environment variable RANGYM_CACHE names a folder in which drawn days of
+QosClustering are kept.
+
 Exit status: 0; 1 where an episode failed or a certified bound was broken; 2 for a wrong call."""
 EXAMPLE = """\
   rangym evaluate max_sinr a3 lda --scenario small --seeds 0:20

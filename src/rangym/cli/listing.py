@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from rangym.envs.registration import PROBLEMS
-    from rangym.evaluation.columns import aligned
+    from rangym.evaluation.columns import aligned, paragraph
     from rangym.policies import registry
 
     for env_id in [arguments.env_id(args.env)] if args.env else PROBLEMS:
@@ -24,7 +24,8 @@ def run(args: argparse.Namespace) -> int:
         print(aligned(["scenario", "sizes"], _scenarios(env_id), "ll"))
         rows = [[name, e.role, e.knows, e.source] for name, e in registry.entries(env_id).items()]
         print(f"\n{aligned(['policy', 'role', 'knows', 'source'], rows, 'llll')}\n")
-    print("knows: observation = what each observation says; model = also the parameters; oracle = also the future.")
+    knows = "observation = what each observation says; model = also the parameters; oracle = also the future."
+    print(paragraph(f"knows: {knows}"))
     return 0
 
 

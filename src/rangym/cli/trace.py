@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
-
-from rangym.cli.map import ACTIONS, add_actions, run
-
-__all__ = ["DESCRIPTION", "EXAMPLE", "add_arguments", "run"]
+from rangym.cli import map
 
 DESCRIPTION = "The former name of `rangym map import`."
 EXAMPLE = "  rangym map import --help"
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_actions(parser, {"import": ACTIONS["import"]})
+ACTIONS = {"import": map.ACTIONS["import"]}

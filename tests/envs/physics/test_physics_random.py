@@ -31,7 +31,7 @@ def test_the_two_variates_of_a_word_are_independent():
         assert abs(np.corrcoef(a, b)[0, 1]) < 4 / np.sqrt(n)
 
 
-@pytest.mark.parametrize("shape", [(1,), (3, 5), (2, 4), (0,), ()])
+@pytest.mark.parametrize("shape", [(1,), (3, 5), (2, 4), (0,), (0, 2, 5), ()])
 def test_any_shape_in_float32(shape):
     x = box_muller(np.random.default_rng(4), shape)
     assert x.shape == shape and x.dtype == np.float32
@@ -52,3 +52,12 @@ def test_extreme_words_give_finite_numbers(word):
 
     x = box_muller(Constant(), (4,))  # type: ignore[arg-type]
     assert np.isfinite(x).all() and np.abs(x).max() < 6.8
+
+
+def test_each_number_by_the_formula_of_its_word():
+    n = 1001
+    words = np.random.default_rng(6).integers(0, 2**64, n, dtype=np.uint64, endpoint=False).view(np.uint32)
+    radius = np.sqrt(-2 * np.log((words[:n].astype(float) + 0.5) / 2**32))
+    angle = words[n:].astype(np.int32).astype(float) * np.pi / 2**31
+    expected = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])
+    assert box_muller(np.random.default_rng(6), (2 * n,)) == pytest.approx(expected, abs=2e-6)
