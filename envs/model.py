@@ -63,8 +63,9 @@ class SystemModel(ABC, Generic[P, S, D]):
 
     A subclass says what its parameters, states and decisions are: ``class Mine(SystemModel[Params, State, Array])``.
 
-    Arrays have a leading lane axis; nothing is changed in place. Contractions use stacked ``matmul`` or plain
-    ``einsum``: ``(L, p) @ (p, q)`` and ``einsum(optimize=True)`` differ in the last bit between one lane and many.
+    Arrays have a leading lane axis; nothing is changed in place, and the threads of a vector environment share the
+    system. Contractions use stacked ``matmul`` or plain ``einsum``: ``(L, p) @ (p, q)`` and ``einsum(optimize=True)``
+    differ in the last bit between one lane and many.
     """
 
     scenarios: ClassVar[Mapping[str, DataclassInstance]]

@@ -222,8 +222,7 @@ def checked(action: ArrayLike, single: gym.Space[Array], batched: gym.spaces.Box
 
 
 def _bound(values: Array) -> Array:
-    """The bound of a box, a number where it is the same everywhere: an array costs several times as much to clip at,
-    and a number keeps the dtype of what is clipped."""
+    """The bound of a box, 0-dimensional where it is the same everywhere: many bounds cost several times as much."""
     return np.asarray(values.flat[0]) if (values == values.flat[0]).all() else values
 
 
