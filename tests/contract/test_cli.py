@@ -99,6 +99,7 @@ WRONG = [
     (["evalute"], "evaluate"),
     (["evaluate"], "POLICY"),
     (["evaluate", "max_snr"], "did you mean 'max_sinr'"),
+    (["evaluate", "k_means"], "'k_means' is for rangym/NodePlacement-v0 (--env NodePlacement)"),
     (["evaluate", "max_sinr", "--scenario", "smal"], "did you mean 'small'"),
     (["evaluate", "max_sinr", "--env", "CellAsociation"], "did you mean 'CellAssociation'"),
     (["evaluate", "max_sinr", "--set", "num_user=3"], "did you mean 'num_ues'"),
