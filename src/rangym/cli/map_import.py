@@ -130,6 +130,7 @@ def _qos(args: argparse.Namespace) -> int:
     from rangym.envs.qos_clustering.kpi_logs import KPIS, Options, account_of, read_logs
     from rangym.envs.qos_clustering.recorded_periods import without_sparse_cells
     from rangym.envs.qos_clustering.recorded_predictor import fitted_days
+    from rangym.evaluation.columns import counted
 
     kpis = KPIS if args.kpis is None else tuple(name.strip() for name in args.kpis.split(","))
     options = Options(
@@ -150,7 +151,7 @@ def _qos(args: argparse.Namespace) -> int:
     further = {name: number for name, number in days.account.items() if name not in log.account}
     print(account_of(further, days.notes[len(log.notes) :]))
     longest = days.largest_horizon(days.predictor.label_delay) if days.predictor else 0
-    print(f"longest window of the second half: {longest} slots")
+    print(f"longest window of the second half: {counted(longest, 'slots')}")
     print(
         f"\n{args.out} written; use it with: rangym evaluate greedy_smoothed sticky_smoothed --env QosClustering "
         f"--scenario imported --set days={args.out}{_further_settings(days)}\n  or: rangym cluster {args.out}"
