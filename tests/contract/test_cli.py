@@ -99,6 +99,7 @@ WRONG = [
     (["evalute"], "evaluate"),
     (["evaluate"], "POLICY"),
     (["evaluate", "max_snr"], "did you mean 'max_sinr'"),
+    (["evaluate", "k_means"], "'k_means' is for rangym/NodePlacement-v0 (--env NodePlacement)"),
     (["evaluate", "max_sinr", "--scenario", "smal"], "did you mean 'small'"),
     (["evaluate", "max_sinr", "--env", "CellAsociation"], "did you mean 'CellAssociation'"),
     (["evaluate", "max_sinr", "--set", "num_user=3"], "did you mean 'num_ues'"),
@@ -208,7 +209,7 @@ def test_torn_lines_are_told(tmp_path, capsys, monkeypatch):
     capsys.readouterr()
     assert call(*argv) == 0
     out, err = capsys.readouterr()
-    assert "1 jobs run" in out and "1 line(s) of x.jsonl are no rows of this command" in err
+    assert "1 job run, 3 episodes in" in out and "1 line(s) of x.jsonl are no rows of this command" in err
 
 
 def test_tune_saves_only_when_told(tmp_path, capsys):
