@@ -1,5 +1,6 @@
 """Draw the site's pictures anew: ``python docs/draw_pictures.py``. Look at each of them afterwards."""
 
+import argparse
 import io
 import shlex
 from pathlib import Path
@@ -30,6 +31,7 @@ CITIES = ("munich", "florence")
 
 def draw() -> None:
     """Write the pictures; one that is too large for a page is an error."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     write_whole(FOLDER / "cell_association_urban.png", place_picture.png(map_seed=0, cell=3))
     write_whole(FOLDER / "cell_association_scaling.png", scaling_report.png(scaling.load(SCALING)))
     for city in CITIES:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,9 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar, ca
 import gymnasium as gym
 import numpy as np
 
-from rangym.envs.errors import WrongType, shown
+from rangym.envs.errors import WrongType, WrongValue, shown
 from rangym.envs.memory import require_memory
 from rangym.envs.params import derive
+from rangym.envs.registration import is_target, resolve
 from rangym.envs.trace import Array, Slot, Trace
 
 if TYPE_CHECKING:
@@ -159,10 +159,14 @@ def build(system: str | System, scenario: str, overrides: Mapping[str, object]) 
                 f"overrides: none beside a finished system model wanted, got {', '.join(map(str, overrides))}"
             )
         return system
-    if not isinstance(system, str) or not all(system.partition(":")):
+    if not is_target(system):
         raise WrongType(f"system: a SystemModel or 'module:Class' wanted, got {shown(system)}")
-    module, _, name = system.partition(":")
-    cls: type[System] = getattr(importlib.import_module(module), name)
+    try:
+        cls = resolve(system)
+    except WrongValue as error:
+        raise WrongValue(f"system: {error}") from None
+    if not (isinstance(cls, type) and issubclass(cls, SystemModel)):
+        raise WrongType(f"system: a class of SystemModel wanted, got {system!r}, which is {shown(cls)}")
     params = derive(cls.scenarios, scenario, overrides)
     for sizes in cls.large_arrays(params):
         require_memory(sizes)

@@ -29,7 +29,7 @@ MAPS = {
     "munich": "SINR of the best cell in the streets of Munich, and which cell that is",
     "florence": "SINR of the best cell in the streets of Florence, and which cell that is",
 }
-"""Scenario of CellAssociation -> what its picture shows."""
+"""Scenario of CellAssociation -> what its picture shows: its caption."""
 
 
 def write(folder: Path, index: Index) -> int:
@@ -52,7 +52,7 @@ def _page(env_id: str, name: str, summaries: Sequence[Summary]) -> str:
     parts.append(f'```python\nimport gymnasium as gym\n\nenv = gym.make("rangym:{env_id}", scenario="small")\n```')
     parts += ["## Scenarios and sizes", scenario_table(env_id)]
     parts += [
-        f"![{what}](../pictures/{name}_{scenario}.png)"
+        f"![{what}](../pictures/{name}_{scenario}.png)\n\n*{what}.*"
         for scenario, what in MAPS.items()
         if scenario in cls.scenarios and name == "cell_association"
     ]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
+from rangym.envs.noma_allocation.params import SCENARIOS
 from rangym.envs.params import Overrides
 from rangym.evaluation.grid import Job
 from rangym.evaluation.papers.cfl_noma import CflNomaPlan
-from rangym.evaluation.papers.cfl_noma.measure import ACCESSES
+from rangym.evaluation.papers.cfl_noma.measure import ACCESSES, SMALL
 from rangym.evaluation.papers.rows import Rows, job
 from rangym.evaluation.problems.noma_allocation import federated
 from rangym.evaluation.problems.noma_allocation.federated import TUNED_ON
@@ -28,7 +29,7 @@ CLUSTERED = (0.05, 0.5)
 """Concentrations for which the paper prints a number of clusters."""
 CLUSTER_NUMBERS, FEW_PARTICIPANTS = (1, 3, 6, 10), 10
 """Numbers of clusters compared with ten users in a round, as in Fig. 5; one cluster is FedAvg."""
-SCENARIOS = ("paper", "urban", "tight")
+PLAYED = ("paper", "urban", "tight")
 UPLOADS = tuple(allocations((ALL_SERVED, "random_fixed", "mba_fixed", "mba_kkt"), ("noma", "oma_equal")))
 
 
@@ -42,7 +43,7 @@ def rounds(plan: CflNomaPlan, _: Rows) -> Iterator[Job]:
             yield job("matching", fading=fading, times=times, seed=seed)
         for offload_s in OFFLOADS_S:
             yield job("energy", offload_s=offload_s, seed=seed)
-        for scenario in SCENARIOS:
+        for scenario in PLAYED:
             for access in ACCESSES:
                 yield job("strategies", scenario=scenario, access=access, seed=seed)
         if seed < plan.timing_seeds:
@@ -78,7 +79,12 @@ def trainings(plan: CflNomaPlan, rows: Rows) -> Iterator[Job]:
 
 def setting(plan: CflNomaPlan) -> Iterator[str]:
     study = _study(plan)
-    yield f"Rounds: seeds 0..{plan.seeds - 1}, one round each, independent places, data, processors and fading."
+    full, small = SCENARIOS["paper"], f"{SMALL['num_ues']} users on {SMALL['num_subchannels']}"
+    yield (
+        f"Rounds: seeds 0..{plan.seeds - 1}, one round each, independent places, data, processors and fading; "
+        f"{full.num_ues} users on {full.num_subchannels} sub-channels, {small} where energies are compared with the "
+        "best assignment, as in Figs. 6 and 7."
+    )
     yield (
         f"Learning: {study.dataset}, {study.num_ues} users, {study.participants} in a round, {study.rounds} rounds, "
         f"seeds 0..{plan.learning_seeds - 1}, learning rates {', '.join(f'{r:g}' for r in plan.learning_rates)} tried; "

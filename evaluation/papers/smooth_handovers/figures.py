@@ -81,6 +81,9 @@ def handovers(rows: Rows) -> Figure:
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xticks(p.GAMMAS, [f"{g:g}" for g in p.GAMMAS])
+    low, high = axes.get_ylim()
+    shown = [k * 10**n for n in range(-3, 5) for k in (1, 2, 5) if low <= k * 10**n <= high]
+    axes.set_yticks(shown, [f"{tick:g}" for tick in shown])
     axes.minorticks_off()
     _frame(axes, p.STAND_IN)
     axes.set_xlabel("gamma")
@@ -106,12 +109,13 @@ def terms(rows: Rows) -> Figure:
                 places, [v.mean() for v in values], 0.25, yerr=[_half(v) for v in values], color=colour, label=label
             )
         axes.axhline(0, color=INK, linewidth=0.8)
-        axes.axhline(limit, color=MUTED, linewidth=1, linestyle="--")
+        axes.axhline(limit, color=MUTED, linewidth=1, linestyle="--", label="what no f exceeds")
+        axes.margins(y=0.08)
         axes.set_xticks(np.arange(len(policies)), list(policies), fontsize=8)
         _frame(axes, f"{p.STAND_IN}, gamma = {gamma:g}")
         axes.set_xlabel("")
         axes.set_ylabel("mean a slot")
-    figure.axes[0].legend(ncols=3, frameon=False, fontsize=8, loc="lower left")
+    figure.axes[0].legend(ncols=4, frameon=False, fontsize=8, loc="lower left")
     return figure
 
 
