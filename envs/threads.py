@@ -55,14 +55,17 @@ class Threads:
         self._pool: tuple[int, ThreadPoolExecutor] | None = None
 
     def __call__(self, works: Sequence[Callable[[], T]]) -> list[T]:
-        """The results, in order. Whatever is raised, here or in a thread, is raised when no thread works any more."""
+        """The results, in order. Whatever is raised, here or in a thread, is raised when no thread works any more (a
+        second interrupt does not wait)."""
         started: list[Future[T]] = []
         try:
             for work in works[1:]:
                 started.append(self._executor(len(works) - 1).submit(copy_context().run, work))
             first = works[0]()
-        finally:
             wait(started)
+        except BaseException:
+            wait(started)
+            raise
         return [first, *(future.result() for future in started)]
 
     def _executor(self, threads: int) -> ThreadPoolExecutor:
