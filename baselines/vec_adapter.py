@@ -11,7 +11,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
 from rangym.baselines.view import require_same_step
-from rangym.envs.errors import WrongValue
+from rangym.envs.errors import WrongType, WrongValue, shown
 from rangym.envs.infos import final_observations, of_lane
 
 
@@ -47,6 +47,10 @@ class Sb3VecEnv(VecEnv):
 
     def __init__(self, env: VectorEnv, info_keys: Sequence[str] = ()):
         require_same_step(env)
+        listed = isinstance(info_keys, Sequence) and not isinstance(info_keys, str)
+        if not (listed and all(isinstance(key, str) for key in info_keys)):
+            close = f"; did you mean ({info_keys!r},)" if isinstance(info_keys, str) else ""
+            raise WrongType(f"info_keys: a list of names such as ('metrics',) wanted, got {shown(info_keys)}{close}")
         self.env, self.info_keys = env, tuple(info_keys)
         super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
 

@@ -5,22 +5,26 @@ environments from their classes, their registry entries and the published rows; 
 their parsers; the reference from docstrings. Warnings are errors, and so is a link that leads nowhere.
 """
 
+import argparse
 import shutil
 import sys
 from pathlib import Path
-
-from sphinx.cmd.build import main as sphinx
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 from pages import write_all  # noqa: E402
 
+from rangym.cli.help import HelpFormatter  # noqa: E402
+
 SOURCE, SITE = HERE.parent / "build" / "docs", HERE.parent / "build" / "site"
 
 
 def main() -> int:
     """Write the sources and the site anew; the exit status is Sphinx's."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter).parse_args()
+    from sphinx.cmd.build import main as sphinx  # only now: help needs no Sphinx
+
     for folder in (SOURCE, SITE):
         shutil.rmtree(folder, ignore_errors=True)
     written = write_all(SOURCE)

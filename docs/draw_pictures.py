@@ -1,5 +1,6 @@
 """Draw the site's pictures anew: ``python docs/draw_pictures.py``. Look at each of them afterwards."""
 
+import argparse
 import io
 import shlex
 from pathlib import Path
@@ -12,9 +13,10 @@ from rangym.envs.cell_association.radio_map import RadioMap
 from rangym.envs.cell_association.render_city import draw_radio_map
 from rangym.envs.files import write_whole
 from rangym.envs.rendering import picture
-from rangym.evaluation.problems.cell_association import place_picture
+from rangym.evaluation.problems.cell_association import place_picture, scaling, scaling_report
 
 FOLDER = Path(__file__).resolve().parent / "pictures"
+SCALING = FOLDER.parents[1] / "evaluation" / "published" / "scaling.jsonl"
 MOST_BYTES = 300_000
 EPISODES = {
     "cell_association": "lda:tuned --env CellAssociation --slots 60 --fps 8 --width 720",
@@ -29,7 +31,9 @@ CITIES = ("munich", "florence")
 
 def draw() -> None:
     """Write the pictures; one that is too large for a page is an error."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     write_whole(FOLDER / "cell_association_urban.png", place_picture.png(map_seed=0, cell=3))
+    write_whole(FOLDER / "cell_association_scaling.png", scaling_report.png(scaling.load(SCALING)))
     for city in CITIES:
         write_whole(FOLDER / f"cell_association_{city}.png", _radio_map(RadioMap.load(map_file(city))))
     for name, words in EPISODES.items():

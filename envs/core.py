@@ -23,6 +23,7 @@ from rangym.envs.memory import require_memory
 from rangym.envs.model import Frame, Outcome, State, System, SystemModel, T, build, lane
 from rangym.envs.params import count_of, nearest
 from rangym.envs.slots import Slots
+from rangym.envs.threads import ThreadedSlots, threads_for
 from rangym.envs.trace import Array, Slot, Trace
 
 __all__ = [
@@ -66,6 +67,11 @@ class SystemEnv(gym.Env[dict[str, Any], Array]):
     def __init__(
         self, system: str | System, scenario: str = "small", render_mode: str | None = None, **overrides: object
     ):
+        if "threads" in overrides:
+            raise WrongType(
+                "threads: none wanted in a single environment, whose lane has one; the vector environment has them, "
+                f"gym.make_vec(..., threads=n) without vectorization_mode, got {shown(overrides['threads'])}"
+            )
         self.render_mode = _checked_mode(render_mode, self.metadata["render_modes"])
         self.system = build(system, scenario, overrides)
         self.scenario = None if isinstance(system, SystemModel) else scenario
@@ -126,6 +132,10 @@ class SystemVectorEnv(VectorEnv[dict[str, Array], Array, Array]):
     - ``"Disabled"``: call `reset` after the end. It resets all lanes; a ``reset_mask`` that leaves some out is refused.
       Use it to play single episodes: no trace is drawn that nobody plays.
 
+    ``threads`` says how many threads play the lanes, each a block of them; every number gives the same bits. By default
+    it is 1 below 256 lanes and in worker processes, otherwise as many as there are processors that this process may
+    use, each with at least 128 lanes. `close` ends them.
+
     ``reset(options={"trace": ...})`` replays one trace in all lanes, or one of a sequence in each. The arrays of
     ``info`` are the caller's own and may be written to.
     """
@@ -140,6 +150,7 @@ class SystemVectorEnv(VectorEnv[dict[str, Array], Array, Array]):
         scenario: str = "small",
         render_mode: str | None = None,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        threads: int | None = None,
         **overrides: object,
     ):
         if not (count := count_of(num_envs)):
@@ -152,7 +163,10 @@ class SystemVectorEnv(VectorEnv[dict[str, Array], Array, Array]):
         for sizes in self.system.large_arrays(self.system.params) or [{}]:
             require_memory({"num_envs": num_envs, **sizes})
         self.scenario = None if isinstance(system, SystemModel) else scenario
-        self._episode = Slots(self.system, num_envs)
+        # Two lanes at least: of one alone a system may keep more, since a single environment may come back to it.
+        self.threads = min(threads_for(num_envs, threads), max(num_envs // 2, 1))
+        several = self.threads > 1
+        self._episode = ThreadedSlots(self.system, num_envs, self.threads) if several else Slots(self.system, num_envs)
         self._rngs: list[np.random.Generator] = []
         self._all = np.ones(num_envs, dtype=bool)
         self.single_observation_space, self.single_action_space = (
@@ -165,9 +179,9 @@ class SystemVectorEnv(VectorEnv[dict[str, Array], Array, Array]):
     @property
     def traces(self) -> list[Trace]:
         """The running episode's traces, one a lane."""
-        if self._episode.trace is None:
+        if (traces := self._episode.traces) is None:
             raise RuntimeError("there are no traces before reset()")
-        return [self._episode.trace.lane(b) for b in range(self.num_envs)]
+        return traces
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, object] | None = None
@@ -219,6 +233,9 @@ class SystemVectorEnv(VectorEnv[dict[str, Array], Array, Array]):
 
     def render(self) -> tuple[Array, ...] | None:
         return None if self.render_mode is None else tuple(map(self._episode.picture, range(self.num_envs)))
+
+    def close_extras(self, **kwargs: object) -> None:
+        self._episode.close()
 
 
 def _masks_of(system: System, masks: Callable[[], Array]) -> Callable[[], Array]:

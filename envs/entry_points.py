@@ -36,11 +36,12 @@ def lanes(
     render_mode: str | None = None,
     autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
     flat: bool = False,
+    threads: int | None = None,
     **overrides: object,
 ) -> VectorEnv:
     """A `SystemVectorEnv`; its observation, and a Box action, are vectors in [-1, 1] where ``flat``."""
     _check_flat(flat)
-    env = SystemVectorEnv(system, num_envs, scenario, render_mode, autoreset_mode, **overrides)
+    env = SystemVectorEnv(system, num_envs, scenario, render_mode, autoreset_mode, threads, **overrides)
     if not flat:
         return env
     from rangym.envs.flat import flat_vector_env

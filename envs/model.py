@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,9 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar, ca
 import gymnasium as gym
 import numpy as np
 
-from rangym.envs.errors import WrongType, shown
+from rangym.envs.errors import WrongType, WrongValue, shown
 from rangym.envs.memory import require_memory
 from rangym.envs.params import derive
+from rangym.envs.registration import is_target, resolve
 from rangym.envs.trace import Array, Slot, Trace
 
 if TYPE_CHECKING:
@@ -63,8 +63,9 @@ class SystemModel(ABC, Generic[P, S, D]):
 
     A subclass says what its parameters, states and decisions are: ``class Mine(SystemModel[Params, State, Array])``.
 
-    Arrays have a leading lane axis; nothing is changed in place. Contractions use stacked ``matmul`` or plain
-    ``einsum``: ``(L, p) @ (p, q)`` and ``einsum(optimize=True)`` differ in the last bit between one lane and many.
+    Arrays have a leading lane axis; nothing is changed in place, and the threads of a vector environment share the
+    system. Contractions use stacked ``matmul`` or plain ``einsum``: ``(L, p) @ (p, q)`` and ``einsum(optimize=True)``
+    differ in the last bit between one lane and many.
     """
 
     scenarios: ClassVar[Mapping[str, DataclassInstance]]
@@ -105,6 +106,9 @@ class SystemModel(ABC, Generic[P, S, D]):
     def sample_lanes(self, rngs: Sequence[np.random.Generator]) -> Trace:
         """Draw one stacked trace; lane b must equal ``sample(rngs[b])`` bit for bit."""
         return Trace.stack([self.sample(rng) for rng in rngs])
+
+    def check_lanes(self, lanes: int) -> None:  # noqa: B027 (most systems take as many as memory does)
+        """Refuse a vector environment of too many lanes; several threads draw blocks of them by `sample_lanes`."""
 
     @abstractmethod
     def initial(self, slot: Slot) -> S:
@@ -155,10 +159,14 @@ def build(system: str | System, scenario: str, overrides: Mapping[str, object]) 
                 f"overrides: none beside a finished system model wanted, got {', '.join(map(str, overrides))}"
             )
         return system
-    if not isinstance(system, str) or not all(system.partition(":")):
+    if not is_target(system):
         raise WrongType(f"system: a SystemModel or 'module:Class' wanted, got {shown(system)}")
-    module, _, name = system.partition(":")
-    cls: type[System] = getattr(importlib.import_module(module), name)
+    try:
+        cls = resolve(system)
+    except WrongValue as error:
+        raise WrongValue(f"system: {error}") from None
+    if not (isinstance(cls, type) and issubclass(cls, SystemModel)):
+        raise WrongType(f"system: a class of SystemModel wanted, got {system!r}, which is {shown(cls)}")
     params = derive(cls.scenarios, scenario, overrides)
     for sizes in cls.large_arrays(params):
         require_memory(sizes)

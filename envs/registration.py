@@ -10,7 +10,7 @@ import importlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeGuard, cast
 
 import gymnasium as gym
 
@@ -90,7 +90,7 @@ def resolve(target: str) -> object:
         raise WrongValue(f"{target!r}: the module {module} has no {name!r}") from None
 
 
-def is_target(target: object) -> bool:
+def is_target(target: object) -> TypeGuard[str]:
     """Whether ``target`` has the form ``"module:NAME"``."""
     if not isinstance(target, str) or target.count(":") != 1:
         return False

@@ -346,7 +346,8 @@ def load_bars(
     top = least_top * 2.0 ** np.ceil(np.log2(max(1.05 * load.max() / least_top, 1.0)))  # changes seldom
 
     def still(axes: Axes) -> None:
-        axes.set(xlim=(-0.7, len(load) - 0.3), ylim=(0, top), xticks=which if len(which) <= 12 else which[::5])
+        some = 1 if len(load) <= 12 else 5 * -(-len(load) // 60)
+        axes.set(xlim=(-0.7, len(load) - 0.3), ylim=(0, top), xticks=which[::some])
         axes.set_xlabel(names[1], fontsize=8, labelpad=1)
         quiet(axes)
         title(axes, names[0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Generic, cast
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias, cast
 
 import gymnasium as gym
 import numpy as np
@@ -12,10 +12,37 @@ from numpy.typing import ArrayLike
 
 from rangym.envs.errors import WrongType, WrongValue
 from rangym.envs.model import D, Frame, Outcome, P, S, SystemModel, lane
-from rangym.envs.trace import Array, Trace
+from rangym.envs.trace import Array, Slot, Trace
 
 if TYPE_CHECKING:
     from rangym.envs.rendering import Picture
+
+
+Observation: TypeAlias = dict[str, Array]
+
+
+class Moment(NamedTuple, Generic[S]):
+    """Between two slots: the state, what is public, and the observation made of them."""
+
+    state: S
+    public: Slot
+    observation: Observation
+
+
+class Opening(NamedTuple, Generic[S]):
+    """An episode before its first slot."""
+
+    trace: Trace
+    moment: Moment[S]
+
+
+class Play(NamedTuple, Generic[S, D]):
+    """A slot that was played: the decision, what it brought, and what is there afterwards."""
+
+    decision: D
+    outcome: Outcome
+    reward: Array
+    moment: Moment[S]
 
 
 class Slots(Generic[P, S, D]):
@@ -36,13 +63,23 @@ class Slots(Generic[P, S, D]):
         passed = np.arange(system.horizon + 1) / system.horizon
         self._time = np.broadcast_to(passed.astype(time.dtype)[:, None, None], (system.horizon + 1, lanes, 1))
         self._pictures: dict[int, Picture] = {}
+        self._constants: tuple[Trace | None, dict[str, Array]] = None, {}
         self.trace: Trace | None = None
         self.t = 0
 
-    def draw(self, rngs: Sequence[np.random.Generator]) -> dict[str, Array]:
-        return self._start(self.system.sample_lanes(rngs))
+    @property
+    def traces(self) -> list[Trace] | None:
+        """The running episode's traces, one a lane; None before there is one."""
+        return None if self.trace is None else [self.trace.lane(b) for b in range(self.lanes)]
 
-    def replay(self, given: object) -> dict[str, Array]:
+    def draw(self, rngs: Sequence[np.random.Generator]) -> Observation:
+        return self.begin(self.drawn(rngs))
+
+    def replay(self, given: object) -> Observation:
+        return self.begin(self.opened(Trace.stack(self.replayable(given))))
+
+    def replayable(self, given: object) -> list[Trace]:
+        """The lanes' traces in ``options["trace"]``, checked."""
         several = given if isinstance(given, Sequence) else [given] * self.lanes
         traces = [x for x in several if isinstance(x, Trace)]
         if len(traces) != self.lanes or len(several) != self.lanes:
@@ -50,51 +87,87 @@ class Slots(Generic[P, S, D]):
         for x in {id(x): x for x in traces}.values():
             x.check(self.system.shapes, self.system.reveal, self.system.horizon)
             self.system.check_trace(x.beginning())
-        return self._start(Trace.stack(traces))
+        return traces
 
-    def _start(self, trace: Trace) -> dict[str, Array]:
-        self.trace, self.t = trace, 0
-        self._constants: dict[str, Array] = {}  # of the trace, as they are observed
-        self.state = self.system.initial(trace.slot(0))
+    def step(self, action: ArrayLike) -> tuple[Observation, Array, Outcome]:
+        self.require_slot()
+        return self.go_on(self.played(self.checked(action)))
+
+    # What changes nothing yet, and the change, apart: an interruption finds either all of a step or nothing of it, and
+    # several blocks of lanes go on together (`rangym.envs.threads`).
+
+    def drawn(self, rngs: Sequence[np.random.Generator], into: Observation | None = None) -> Opening[S]:
+        """An episode that has not begun."""
+        return self.opened(self.system.sample_lanes(rngs), into)
+
+    def opened(self, trace: Trace, into: Observation | None = None) -> Opening[S]:
+        return Opening(trace, self._moment(trace, 0, self.system.initial(trace.slot(0)), into))
+
+    def begin(self, opening: Opening[S]) -> Observation:
+        self.trace, self.t = opening.trace, 0
+        self.state, self.public, observation = opening.moment
         self.decision: D | None = None
         self.outcome = Outcome({}, {})
         self.rewards: list[Array] = []
         self.terms: list[Mapping[str, Array]] = []
-        return self._observe(trace)
+        return observation
 
-    def _observe(self, trace: Trace) -> dict[str, Array]:
-        """The observation before the decision of slot t + 1."""
-        self.public = trace.public(self.t + 1, self.system.reveal)
-        fields = self.system.observation(self.state, self.public)
-        seen = {}
-        for f, low, high, dtype in self._bounds:
-            if f == "time":
-                seen[f] = self._time[self.t].copy()
-            elif fields[f] is not trace.constants.get(f):
-                seen[f] = _boxed(fields[f], low, high, dtype)
-            else:
-                if f not in self._constants:
-                    self._constants[f] = _boxed(fields[f], low, high, dtype)
-                seen[f] = self._constants[f].copy()  # the caller's own, as all others
-        return seen
-
-    def step(self, action: ArrayLike) -> tuple[dict[str, Array], Array, Outcome]:
+    def require_slot(self) -> None:
+        """Refuse a step where no slot is left."""
         if self.trace is None:
             raise RuntimeError("step() was called before reset()")
         if self.t >= self.system.horizon:
             raise RuntimeError(f"the episode of {self.system.horizon} slots is over: call reset()")
-        given = checked(action, self.system.action_space, self.action_space)
-        decision = self.system.decode(given, self.state, self.public)
-        # All at once: what is interrupted before has not happened.
-        state, outcome = self.system.transition(self.state, decision, self.trace.slot(self.t + 1))
-        self.t, self.state = self.t + 1, state
+
+    def checked(self, action: ArrayLike) -> Array:
+        return checked(action, self.system.action_space, self.action_space)
+
+    def played(self, action: Array, into: Observation | None = None) -> Play[S, D]:
+        """What a `checked` action would bring, the observation in arrays of its own or ``into`` given ones."""
+        trace = cast(Trace, self.trace)
+        decision = self.system.decode(action, self.state, self.public)
+        state, outcome = self.system.transition(self.state, decision, trace.slot(self.t + 1))
         reward = np.zeros(self.lanes)
         for term in outcome.terms.values():
             reward = reward + term
-        self.decision, self.outcome = decision, outcome
-        self.rewards.append(reward)
-        self.terms.append(outcome.terms)
-        return self._observe(self.trace), reward, outcome
+        return Play(decision, outcome, reward, self._moment(trace, self.t + 1, state, into))
+
+    def go_on(self, play: Play[S, D]) -> tuple[Observation, Array, Outcome]:
+        self.t += 1
+        self.state, self.public, observation = play.moment
+        self.decision, self.outcome = play.decision, play.outcome
+        self.rewards.append(play.reward)
+        self.terms.append(play.outcome.terms)
+        return observation, play.reward, play.outcome
+
+    def _moment(self, trace: Trace, t: int, state: S, into: Observation | None) -> Moment[S]:
+        """What is there after slot t, before the decision of slot t + 1."""
+        public = trace.public(t + 1, self.system.reveal)
+        fields = self.system.observation(state, public)
+        if self._constants[0] is not trace:
+            self._constants = trace, {}
+        seen = {} if into is None else into
+        for f, low, high, dtype in self._bounds:
+            if f != "time" and fields[f] is not trace.constants.get(f):
+                if into is None:
+                    inside = np.maximum(fields[f], low)
+                    seen[f] = np.minimum(inside, high, out=inside).astype(dtype, copy=False)
+                else:
+                    np.minimum(np.maximum(fields[f], low), high, out=into[f], casting="unsafe")
+                continue
+            values = self._time[t] if f == "time" else self._constant(trace, f, low, high, dtype)
+            if into is None:
+                seen[f] = values.copy()  # the caller's own, as all others
+            else:
+                into[f][...] = values
+        return Moment(state, public, seen)
+
+    def _constant(self, trace: Trace, f: str, low: Array, high: Array, dtype: np.dtype[Any]) -> Array:
+        """A constant of the trace within its box, which is found once an episode."""
+        found = self._constants[1]
+        if f not in found:
+            found[f] = np.minimum(np.maximum(trace.constants[f], low), high).astype(dtype)
+        return found[f]
 
     def action_masks(self) -> Array:
         if self.trace is None:
@@ -115,6 +188,9 @@ class Slots(Generic[P, S, D]):
 
         frame, paper = self.frame(b), self._pictures.setdefault(b, Picture())
         return paper(lambda figure: self.system.draw(figure, frame))
+
+    def close(self) -> None:
+        """Nothing is open here."""
 
     @property
     def ended(self) -> tuple[bool, bool]:
@@ -145,15 +221,8 @@ def checked(action: ArrayLike, single: gym.Space[Array], batched: gym.spaces.Box
     return cast
 
 
-def _boxed(values: Array, low: Array, high: Array, dtype: np.dtype) -> Array:
-    """``values`` within their box's bounds and of its dtype, in an array of their own."""
-    inside = np.maximum(values, low)
-    return np.minimum(inside, high, out=inside).astype(dtype, copy=False)
-
-
 def _bound(values: Array) -> Array:
-    """The bound of a box, a number where it is the same everywhere: an array costs several times as much to clip at,
-    and a number keeps the dtype of what is clipped."""
+    """The bound of a box, 0-dimensional where it is the same everywhere: many bounds cost several times as much."""
     return np.asarray(values.flat[0]) if (values == values.flat[0]).all() else values
 
 

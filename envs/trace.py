@@ -207,6 +207,9 @@ class StreamedTrace(_DrawnLater):
 
     Going on by a slot costs what drawing it costs; going back by more than one block starts again. Everything a `Trace`
     does works, but ``slots`` draws the whole episode: walk through `slot` instead, or `materialise` once.
+
+    Walking changes what is drawn, without a lock: a trace is one thread's. Another one takes a copy of its own
+    (`copy.copy`), which draws the same.
     """
 
     def __init__(

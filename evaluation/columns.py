@@ -54,6 +54,15 @@ def paragraph(text: str, width: int = WIDTH) -> str:
     return "\n".join(part for line in lines for part in broken(line, width))
 
 
+def counted(number: int, things: str) -> str:
+    """A number of things, said in the plural with an s, as a text says it.
+
+    >>> counted(1, "traces"), counted(2048, "traces")
+    ('1 trace', '2,048 traces')
+    """
+    return f"{number:,} {things.removesuffix('s') if number == 1 else things}"
+
+
 def scale(score: float) -> str:
     """A score as a bar from 0 (the policy that scores 0) to 1 (the bound); an arrow where it is beyond.
 

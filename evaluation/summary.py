@@ -10,7 +10,7 @@ import numpy as np
 from rangym.envs.errors import WrongValue, printable, shown
 from rangym.envs.params import listed, nearest
 from rangym.evaluation.cards import zero_policy
-from rangym.evaluation.columns import aligned, paragraph, scale
+from rangym.evaluation.columns import aligned, counted, paragraph, scale
 from rangym.evaluation.protocol import seed_range
 from rangym.evaluation.results import Comparison, Results, is_named
 from rangym.evaluation.statistics import (
@@ -139,7 +139,7 @@ def heading(summary: Summary) -> str:
     kinds = sorted({seed_range(seed) for seed in numbers}) + ["recorded"] * (len(numbers) < len(c.seeds))
     seeds = f"seeds {_ranges(numbers)}, " if numbers else ""
     horizon = c.first(summary.reference)["horizon"]
-    text = f"{c.title}: {len(c.seeds)} traces of {horizon} slots ({seeds}{', '.join(kinds)})"
+    text = f"{c.title}: {counted(len(c.seeds), 'traces')} of {counted(horizon, 'slots')} ({seeds}{', '.join(kinds)})"
     return text + (f"; {c.dropped_seeds} left out, where a policy has no row" if c.dropped_seeds else "")
 
 
@@ -150,7 +150,7 @@ def notes(summary: Summary) -> list[str]:
     if len(summary.policies) > 1:
         found.append(
             f"difference: paired, to {summary.reference}; p: paired t-test, Holm's correction for "
-            f"{len(summary.policies) - 1} comparison{'s' * (len(summary.policies) > 2)}."
+            f"{counted(len(summary.policies) - 1, 'comparisons')}."
         )
     if summary.chosen_here:
         found.append(

@@ -227,12 +227,12 @@ def _spaces(env: gym.Env | gym.vector.VectorEnv) -> tuple[gym.Space[object], gym
 
 def check_fits(policy: Policy, system: System) -> None:
     """Refuse a policy that is registered for another environment."""
+    named = _NAMED.get(policy.name, (None, None))[0]
     for p in PROBLEMS.values():
-        if policy.name in _entries_of(p) and not isinstance(system, p.system_class):
-            raise WrongValue(f"policy: {policy.name!r} is for {p.env_id}, got a system {type(system).__name__}")
-    where = _NAMED.get(policy.name, (None, None))[0]
-    if where is not None and not isinstance(system, PROBLEMS[where].system_class):
-        raise WrongValue(f"policy: {policy.name!r} is for {where}, got a system {type(system).__name__}")
+        if (policy.name in _entries_of(p) or p.env_id == named) and not isinstance(system, p.system_class):
+            short = p.env_id.rpartition("/")[2].rpartition("-v")[0]
+            got = f"got a system {type(system).__name__}"
+            raise WrongValue(f"policy: {policy.name!r} is for {p.env_id} (--env {short}), {got}")
 
 
 def name_of(policy: Policy) -> str:

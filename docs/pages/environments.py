@@ -17,17 +17,19 @@ from rangym.envs.errors import WrongCall
 from rangym.envs.params import ranges
 from rangym.envs.registration import OURS, problem
 from rangym.evaluation import Results
+from rangym.evaluation.problems.cell_association import scaling, scaling_report
 from rangym.evaluation.summary import Summary, heading, main_table, notes, summarise
 from rangym.policies import registry
 
 PUBLISHED = ROOT / "evaluation" / "published" / "bench.jsonl"
+SCALING = ROOT / "evaluation" / "published" / "scaling.jsonl"
 PICTURE = "../pictures/{}.gif"
 MAPS = {
     "urban": "Where one cell of `urban` has a line of sight, its shadowing and its SINR",
     "munich": "SINR of the best cell in the streets of Munich, and which cell that is",
     "florence": "SINR of the best cell in the streets of Florence, and which cell that is",
 }
-"""Scenario of CellAssociation -> what its picture shows."""
+"""Scenario of CellAssociation -> what its picture shows: its caption."""
 
 
 def write(folder: Path, index: Index) -> int:
@@ -50,13 +52,14 @@ def _page(env_id: str, name: str, summaries: Sequence[Summary]) -> str:
     parts.append(f'```python\nimport gymnasium as gym\n\nenv = gym.make("rangym:{env_id}", scenario="small")\n```')
     parts += ["## Scenarios and sizes", scenario_table(env_id)]
     parts += [
-        f"![{what}](../pictures/{name}_{scenario}.png)"
+        f"![{what}](../pictures/{name}_{scenario}.png)\n\n*{what}.*"
         for scenario, what in MAPS.items()
         if scenario in cls.scenarios and name == "cell_association"
     ]
     parts.append(markdown(rest.strip()))
     parts.append("## Who wins, and by how much")
     parts += [text for summary in summaries for text in _comparison(summary)]
+    parts += _costs() if name == "cell_association" else []
     parts += ["## Policies", policy_table(env_id), "## Parameters", parameter_table(env_id)]
     return "\n\n".join(parts) + "\n"
 
@@ -127,6 +130,22 @@ def _verdict(summary: Summary) -> str:
     if best.regret is not None:
         text += f", and at most {max(best.regret, 0.0):.3f} per slot more is possible"
     return text + "."
+
+
+def _costs() -> list[str]:
+    """What a slot of CellAssociation costs at the size of a city, and how it grows."""
+    rows = scaling.load(SCALING)
+    slopes = ["slope against", *scaling_report.DIRECTIONS.values()]
+    return [
+        "## What a slot costs, and how it grows",
+        f"Scenario `city`: {scaling_report.heading(rows)}.",
+        _table(scaling_report.CITY, scaling_report.city_table(rows)),
+        scaling_report.NOTES,
+        "![CPU time of a slot against UEs, cells and slots, and memory against slots]"
+        "(../pictures/cell_association_scaling.png)",
+        _table(slopes, scaling_report.slope_table(rows)),
+        scaling_report.GROWTH,
+    ]
 
 
 def policy_table(env_id: str) -> str:

@@ -1,4 +1,7 @@
-"""Compiled passes of a slot's accounting over lanes and UEs; the rates between them are NumPy's."""
+"""Compiled passes of a slot's accounting over lanes and UEs; the rates between them are NumPy's.
+
+They fill arrays and return none: while numba makes an array for Python, an interrupt ends the process.
+"""
 
 from __future__ import annotations
 
@@ -24,21 +27,28 @@ class Served(NamedTuple):
     weak_targets: NDArray[np.int64]
 
 
+def room(decision: NDArray, num_cells: int, sinr_dtype: np.dtype) -> Served:
+    """Arrays for `serve` to fill."""
+    lanes, ues = pairs = decision.shape
+    counts = (np.zeros(lanes), *np.zeros((3, lanes), np.int64))
+    moved, ages = np.empty(pairs, np.bool_), np.empty((2, lanes, ues), np.int64)
+    load = np.zeros((lanes, num_cells), np.int64)
+    return Served(load, np.empty(pairs, sinr_dtype), np.empty(pairs), moved, *ages, *counts)
+
+
 @numba.njit(cache=True, nogil=True)
-def serve(decision, serving, previous, since, sinr_db, bandwidth_mhz, delay, ping_pong_slots, weak_db):
-    """`Served` of the cells ``decision`` ``(L, I)`` chosen for the UEs that ``serving`` serves, -1 for none.
+def serve(
+    decision, serving, previous, since, sinr_db, bandwidth_mhz, delay, ping_pong_slots, weak_db,
+    load, sinr, bandwidth, moved, left, age, ho_delay, handovers, ping_pongs, weak_targets,
+):  # fmt: skip
+    """Fill the fields of `Served`, which `room` makes, for the cells ``decision`` ``(L, I)`` chosen for the UEs that
+    ``serving`` serves, -1 for none.
 
     ``previous`` and ``since`` are ``previous_serving`` and ``slots_since_ho`` of the slot before, ``sinr_db`` and
     ``delay`` ``(L, I, J)``, ``bandwidth_mhz`` ``(L, J)``. A return within ``ping_pong_slots`` is a ping-pong, a
     handover to a cell below ``weak_db`` has a weak target.
     """
     lanes, ues = decision.shape
-    load = np.zeros(bandwidth_mhz.shape, np.int64)
-    sinr, bandwidth = np.empty(decision.shape, sinr_db.dtype), np.empty(decision.shape, np.float64)
-    moved = np.empty(decision.shape, np.bool_)
-    left, age = np.empty(decision.shape, np.int64), np.empty(decision.shape, np.int64)
-    ho_delay, handovers = np.zeros(lanes), np.zeros(lanes, np.int64)
-    ping_pongs, weak_targets = np.zeros(lanes, np.int64), np.zeros(lanes, np.int64)
     for b in range(lanes):
         for i in range(ues):
             cell, before = decision[b, i], serving[b, i]
@@ -52,19 +62,18 @@ def serve(decision, serving, previous, since, sinr_db, bandwidth_mhz, delay, pin
                 ping_pongs[b] += left[b, i] == cell and age[b, i] <= ping_pong_slots
                 weak_targets[b] += sinr[b, i] < weak_db
                 left[b, i], age[b, i] = before, 0
-    return Served(load, sinr, bandwidth, moved, left, age, ho_delay, handovers, ping_pongs, weak_targets)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def share(decision, load, rate, log_rate, load_cost):
-    """Of each lane: its utility, sum log10 rate - sum y log10 y, the mean share rate / y, and Jain's index of the y.
+def share(decision, load, rate, log_rate, load_cost, utility, throughput, jain):
+    """Fill each lane's utility, sum log10 rate - sum y log10 y, the mean share rate / y, and Jain's index of the y.
 
     ``rate`` ``(L, I)`` is the serving cell's, ``log_rate`` its log10, ``load`` ``(L, J)`` the UEs y of each cell and
     ``load_cost`` the table of y log10 y.
     """
     lanes, ues = decision.shape
-    utility, throughput, jain = np.zeros(lanes), np.zeros(lanes), np.empty(lanes)
     for b in range(lanes):
+        utility[b], throughput[b] = 0.0, 0.0
         for i in range(ues):
             utility[b] += log_rate[b, i]
             throughput[b] += rate[b, i] / load[b, decision[b, i]]
@@ -74,16 +83,13 @@ def share(decision, load, rate, log_rate, load_cost):
             utility[b] -= load_cost[y]
             squares += y * y
         jain[b] = ues**2 / (load.shape[1] * squares)
-    return utility, throughput, jain
 
 
 @numba.njit(cache=True, nogil=True)
-def one_hot(serving, num_cells):
-    """``(L, I, J)`` float32: 1 at the cell of ``serving`` ``(L, I)``, none where that is -1."""
+def one_hot(serving, found):
+    """Set ``found`` ``(L, I, J)``, zeros, to 1 at the cell of ``serving`` ``(L, I)``, nowhere where that is -1."""
     lanes, ues = serving.shape
-    found = np.zeros((lanes, ues, num_cells), np.float32)
     for b in range(lanes):
         for i in range(ues):
             if serving[b, i] >= 0:
                 found[b, i, serving[b, i]] = 1.0
-    return found

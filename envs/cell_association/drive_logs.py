@@ -29,6 +29,7 @@ from rangym.envs.params import Range
 
 RAT_OF_MODE = {"5G": 5, "LTE": 4}
 DEFAULT_BANDWIDTH_MHZ = 20.0
+DEFAULT_NUM_CELLS = 25
 SINR_DB = Range(low=-100, high=100)
 CELL_ID = Range(low=-(2**53), high=2**53)  # exact in float64; cell identities have 28 (LTE) or 36 bits (5G)
 LATITUDE, LONGITUDE = numbers(Range(low=-90, high=90)), numbers(Range(low=-180, high=180))
@@ -57,7 +58,7 @@ NAMES = (*GENERAL, *METRES, *DEGREES, *BANDWIDTH, *GNETTRACK)
 def import_logs(
     path: str | Path,
     *,
-    num_cells: int = 25,
+    num_cells: int | None = None,
     origin_deg: tuple[float, float] | None = None,
     window_m: tuple[float, float, float, float] | None = None,
     reading: Reading | None = None,
@@ -67,14 +68,14 @@ def import_logs(
 
     Parameters
     ----------
-    num_cells : at most so many cells, those seen in most places.
+    num_cells : at most so many cells, those seen in most places; 25 by default.
     origin_deg : latitude and longitude of the origin of coordinates; by default the mean position, to 0.05 degrees.
     window_m : west, south, east, north in metres from the origin; by default the 3 km square with the most
         (50 m bin, cell) pairs, on a 250 m grid.
     reading : other names of columns, encoding, share of bad rows that may be left out.
     progress : called with (files read, files in all, name of the file) after each file.
 
-    The first three apply to G-NetTrack logs; a general log keeps all its cells and positions. On the Cork logs the
+    The first three are for G-NetTrack logs; a general log keeps all its cells and positions. On the Cork logs the
     defaults are origin (51.9, -8.45) and window (-3750, -1000, -750, 2000).
 
     Raises
@@ -82,7 +83,7 @@ def import_logs(
     FileNotFoundError : no such path.
     ValueError : no log, an empty, malformed or doubled file (with file, row and column), or nothing usable in them.
     """
-    if num_cells < 2:
+    if num_cells is not None and num_cells < 2:
         raise WrongValue(f"num_cells: at least 2 wanted, got {num_cells!r}")
     if window_m is not None and not (window_m[0] < window_m[2] and window_m[1] < window_m[3]):
         raise WrongValue(f"window_m: west < east and south < north wanted, got {window_m!r}")
@@ -103,9 +104,15 @@ def import_logs(
         if drives and recordings:
             raise WrongValue(f"{table.name}: its columns differ in kind from those of {first}; import them apart")
     if recordings:
-        radio_map = build_recording(recordings)
+        for name, given in (("num_cells (--cells)", num_cells), ("origin_deg", origin_deg), ("window_m", window_m)):
+            if given is not None:
+                raise WrongValue(
+                    f"{name}: for logs of G-NetTrack Pro only, since a general one is kept whole, got {given}"
+                )
+        radio_map = build_recording(recordings, unit_is_told=reading.time_unit is not None)
         return replace(radio_map, account={**account, **radio_map.account})
-    radio_map = build_map(drives, num_cells=num_cells, origin_deg=origin_deg, window_m=window_m)
+    cells = DEFAULT_NUM_CELLS if num_cells is None else num_cells
+    radio_map = build_map(drives, num_cells=cells, origin_deg=origin_deg, window_m=window_m)
     told = {"files", "rows read"}  # by the map's own account
     return replace(radio_map, account={**radio_map.account, **{n: k for n, k in account.items() if n not in told}})
 
@@ -124,7 +131,8 @@ def _present(table: Table, kinds: Mapping[str, Kind], columns: Mapping[str, str]
 
 def _drive(table: Table, columns: Mapping[str, str]) -> Drive:
     table.require([columns.get(name, name) for name in GNETTRACK], FORMATS)
-    rows = table.read(GNETTRACK, columns).coordinates("Longitude", "Latitude", unset=True)
+    kinds = {**GNETTRACK, "Timestamp": times(table.reading.time_unit)}
+    rows = table.read(kinds, columns).coordinates("Longitude", "Latitude", unset=True)
     found = rows.values
     return Drive.of_rows(
         time_s=np.floor(found["Timestamp"]).astype(np.int64),
@@ -143,7 +151,8 @@ def _recording(table: Table, columns: Mapping[str, str]) -> Recording:
     position = next((kinds for kinds in (METRES, DEGREES) if _present(table, kinds, columns)), {})
     table.require([columns.get(name, name) for name in position], "a position has two coordinates")
     bandwidth = BANDWIDTH if _present(table, BANDWIDTH, columns) else {}
-    rows = table.read({**GENERAL, **position, **bandwidth}, columns)
+    general = {**GENERAL, "time": times(table.reading.time_unit)}
+    rows = table.read({**general, **position, **bandwidth}, columns)
     if position:
         rows = rows.coordinates(*position, unset=position is DEGREES)
     measured = (rows.values["cell"] != "") & ~np.isnan(rows.values["sinr_db"])

@@ -23,6 +23,7 @@ from rangym.envs.cell_association.radio_map import RadioMap, centroids
 from rangym.envs.errors import WrongValue
 
 EARTH_RADIUS_M = 6_371_008.8
+HALF_TURN_DEG = 180.0
 MAX_LEG_M, MAX_LEG_S, MAX_LEG_MPS = 150.0, 600.0, 45.0
 MIN_RSRP_DBM = -140.0
 BIN_M = 50.0
@@ -176,13 +177,27 @@ def _mean_position(drives: Sequence[Drive]) -> tuple[float, float]:
     at = at[~np.isnan(at).any(axis=1)]
     if len(at) == 0:
         raise WrongValue("drive logs: no row has a position")
-    latitude, longitude = np.rint(at.mean(axis=0) / ORIGIN_GRID_DEG) * ORIGIN_GRID_DEG
+    latitude, longitude = np.rint(np.array(mean_degrees(at)) / ORIGIN_GRID_DEG) * ORIGIN_GRID_DEG
     return float(latitude), float(longitude)
 
 
+def mean_degrees(at_deg: NDArray) -> tuple[float, float]:
+    """The mean latitude and longitude of places (n, 2); NaN where there is none.
+
+    Where longitudes span more than half the globe, the places lie across the antimeridian: western ones are counted on
+    beyond 180 degrees.
+    """
+    if np.nanmax(at_deg[:, 1]) - np.nanmin(at_deg[:, 1]) > HALF_TURN_DEG:
+        at_deg = at_deg + np.where(at_deg < 0, (0.0, 2 * HALF_TURN_DEG), 0.0)
+    latitude, longitude = np.nanmean(at_deg, axis=0).tolist()
+    return latitude, longitude - 2 * HALF_TURN_DEG if longitude > HALF_TURN_DEG else longitude
+
+
 def metres_from(at_deg: NDArray, origin_deg: tuple[float, float]) -> NDArray:
-    """Metres east and north of the origin (n, 2), from latitudes and longitudes (n, 2)."""
-    latitude, longitude = np.radians(at_deg - np.array(origin_deg)).T
+    """Metres east and north of the origin (n, 2), from latitudes and longitudes (n, 2), the shorter way round."""
+    away_deg = at_deg - np.array(origin_deg)
+    round_deg = np.where(np.abs(away_deg) > HALF_TURN_DEG, np.copysign(2 * HALF_TURN_DEG, away_deg), 0.0)
+    latitude, longitude = np.radians(away_deg - round_deg).T
     return EARTH_RADIUS_M * np.stack([np.cos(np.radians(origin_deg[0])) * longitude, latitude], axis=1)
 
 

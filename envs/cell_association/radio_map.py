@@ -190,7 +190,9 @@ class RadioMap:
         if speed.size:
             spread = _slashed(np.quantile(speed, TRACK_QUANTILES), "{:.1f}")
             speeds = f", mean {speed.mean():.1f} m/s, {_slashed(TRACK_QUANTILES, '{:.0%}')}: {spread} m/s"
-        rats = [f"{n} {name}" for rat, name in ((5, "5G"), (4, "LTE")) if (n := (self.cell_rat == rat).sum())]
+        rats = [f"{n} of {name}" for rat, name in ((5, "5G"), (4, "LTE")) if (n := (self.cell_rat == rat).sum())]
+        if self.kind == "recorded":
+            rats = ["the log does not say of which technology, they count as 5G"]
         lines = [
             f"cells: {self.num_cells} ({', '.join(rats)}); locations: {len(covered)}, with {per_location.mean():.2f} "
             f"cells each ({(per_location >= 2).mean():.0%} at least 2, {(per_location >= 3).mean():.0%} at least 3)",
@@ -213,12 +215,12 @@ class RadioMap:
         a = {name: f"{value:,.7g}" for name, value in self.account.items()}
         if self.kind == "recorded":
             return [
-                f"recorded time series: {a['rows']} rows kept, of {a['ues']} UEs in steps of {self.step_s:g} s",
+                f"recorded time series; rows kept: {a['rows']}, UEs: {a['ues']}, step: {self.step_s:g} s",
                 f"area: {size} km" if self.size_m.any() else "area: no positions",
             ]
         return [
-            f"radio map of {a['drives']} drives: {a['rows']} rows -> {a['seconds']} seconds -> {a['positioned']} with "
-            f"a position -> {a['in_5g_or_lte']} in 5G or LTE -> {a['measurements']} measurements",
+            f"radio map; drives: {a['drives']}, rows: {a['rows']}, seconds: {a['seconds']}, of these with a position: "
+            f"{a['positioned']}, in 5G or LTE: {a['in_5g_or_lte']}, measurements: {a['measurements']}",
             f"all cells: {a['cells']} ({a['cells_of_100_rows']} with at least 100 rows)",
             f"window: {size} km, lat {a['south_deg']}..{a['north_deg']}, lon {a['west_deg']}..{a['east_deg']}"
             f"; (50 m bin, cell) pairs: {a['pairs']}",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rangym.envs.cell_association.map_builder import metres_from
+from rangym.envs.cell_association.map_builder import mean_degrees, metres_from
 from rangym.envs.cell_association.radio_map import RadioMap, centroids
 from rangym.envs.errors import WrongValue
 from rangym.envs.memory import require_memory
@@ -18,6 +18,10 @@ MIN_STEP_S = 1e-3
 """No phone logs so often: times are in days, as a spreadsheet counts them."""
 MAX_STEP_S = 100.0
 """Rows so far apart say nothing of a handover: their times are in milliseconds."""
+DOUBTFUL_STEP_S = 10.0
+"""Few log so seldom, and 10 ms or more are usual: times that are no dates may be in either unit."""
+SINCE_1970_S = 1e9
+"""A time beyond is a date, in seconds: milliseconds since the start of a recording do not come to eleven days."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,12 +40,13 @@ class Recording:
     in_degrees: NDArray
 
 
-def build_recording(recordings: Sequence[Recording]) -> RadioMap:
+def build_recording(recordings: Sequence[Recording], unit_is_told: bool = False) -> RadioMap:
     """One track per UE, from its first to its last row.
 
     Times fall on a grid from each UE's first time on, whose step is the median distance of a UE's successive times; of
     several rows for the same (UE, cell, step) the last one holds. A cell without a row at a step does not cover it. The
-    rows say nothing about the radio technology; cells count as 5G.
+    rows say nothing about the radio technology; cells count as 5G. Steps that may be in milliseconds as well as in
+    seconds are refused, unless the caller was told the unit.
     """
     rows = Recording(*(np.concatenate([getattr(r, f) for r in recordings]) for f in Recording.__dataclass_fields__))
     cells, cell = np.unique(rows.cell, return_inverse=True)
@@ -53,7 +58,7 @@ def build_recording(recordings: Sequence[Recording]) -> RadioMap:
     if placed.any() and (lost := np.setdiff1d(rows.ue, rows.ue[placed])).size:
         raise WrongValue(f"recording: a position of every UE or of none wanted, got none of {lost[0]}")
 
-    step_s = _step(rows.time_s, ue)
+    step_s = _step(rows.time_s, ue, unit_is_told or float(np.abs(rows.time_s).max()) >= SINCE_1970_S)
     first_s = np.full(len(ues), np.inf)
     np.minimum.at(first_s, ue, rows.time_s)
     step = np.floor((rows.time_s - first_s[ue]) / step_s + 0.5).astype(np.int64)
@@ -102,7 +107,7 @@ def build_recording(recordings: Sequence[Recording]) -> RadioMap:
     )
 
 
-def _step(time_s: NDArray, ue: NDArray) -> float:
+def _step(time_s: NDArray, ue: NDArray, surely_seconds: bool) -> float:
     moment = np.unique(np.stack([ue, time_s], axis=1), axis=0)
     steps = np.diff(moment[:, 1])[np.diff(moment[:, 0]) == 0]
     if len(steps) == 0:
@@ -116,7 +121,12 @@ def _step(time_s: NDArray, ue: NDArray) -> float:
     if step_s >= MAX_STEP_S:
         raise WrongValue(
             f"recording: rows of a UE less than {MAX_STEP_S:g} s apart wanted, got {step_s:g} s in the median; is "
-            "`time` in milliseconds?"
+            "`time` in milliseconds (time_unit='ms', --time-unit ms)?"
+        )
+    if step_s >= DOUBTFUL_STEP_S and not surely_seconds:
+        raise WrongValue(
+            f"recording: rows of a UE less than {DOUBTFUL_STEP_S:g} s apart, or the unit of `time` wanted, got "
+            f"{step_s:g} in the median; say time_unit='ms' (--time-unit ms) for milliseconds, 's' for seconds"
         )
     return step_s
 
@@ -129,8 +139,7 @@ def _position_m(rows: Recording) -> NDArray:
     if not in_degrees.all():
         raise WrongValue("recording: x_m, y_m or latitude, longitude in all files wanted, got both")
     at_deg = rows.position[:, ::-1]
-    latitude, longitude = np.nanmean(at_deg, axis=0)
-    return metres_from(at_deg, (latitude, longitude))
+    return metres_from(at_deg, mean_degrees(at_deg))
 
 
 def _positions(place: NDArray, position_m: NDArray, start: NDArray) -> NDArray:

@@ -56,7 +56,7 @@ def _draw_map(
     limits = map_limits(_seen(system, frame, cells) if city is None else city.corners_m())
     axes = panel(figure, MAP, (system.params, limits), lambda axes: _still_map(axes, system, limits, palette))
     cells, users = cells / 1000, users / 1000
-    serving, crowd = frame.state["serving"], system.params.num_ues > 100
+    serving, crowd, mass = frame.state["serving"], system.params.num_ues > 100, system.params.num_ues > 2000
     served = serving >= 0
     moved = served & (frame.state["slots_since_ho"] == 0)
     shade = [palette[j] if j >= 0 else FAINT for j in serving]
@@ -65,13 +65,16 @@ def _draw_map(
         thin, thick = (0.4, 0.5) if crowd else (0.9, 2.0)
         lines(axes, links[served & ~moved], colors=GREY, linewidths=thin, zorder=1)
         lines(axes, links[moved], colors=FLASH, linewidths=thick, zorder=2)
-    dots(axes, users, s=10 if crowd else 36, c=shade, edgecolors="white", linewidths=0.4, zorder=4)
-    size, width = (40, 0.8) if crowd else (130, 1.6)
-    dots(axes, users[moved], s=size, facecolors="none", edgecolors=FLASH, linewidths=width, zorder=5)
+    size = 2 if mass else 10 if crowd else 36
+    dots(axes, users, s=size, c=shade, edgecolors="white", linewidths=0.0 if mass else 0.4, zorder=4)
+    if not mass:
+        size, width = (40, 0.8) if crowd else (130, 1.6)
+        dots(axes, users[moved], s=size, facecolors="none", edgecolors=FLASH, linewidths=width, zorder=5)
     if city is None:
-        size = 190 if len(cells) <= 10 else 380
+        named = len(cells) <= 60
+        size = 190 if len(cells) <= 10 else 380 if named else 40
         dots(axes, cells, s=size, marker="^", c=list(palette), edgecolors=INK, linewidths=0.9, zorder=6)
-        for j, (x, y) in enumerate(cells):
+        for j, (x, y) in enumerate(cells if named else ()):
             label(axes, x, y, str(j), palette[j])
     else:
         from rangym.envs.cell_association.render_city import draw_cells

@@ -224,10 +224,11 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
 
     def transition(self, state: AssociationState, decision: Array, slot: Slot) -> tuple[AssociationState, Outcome]:
         """``decision`` (L, I), the cell of each UE. In slot 1 nobody is served yet, so there is no HO cost."""
-        from rangym.envs.cell_association.association_kernels import serve, share
+        from rangym.envs.cell_association.association_kernels import room, serve, share
 
-        p, ues = self.params, decision.shape[1]
-        served = serve(
+        p, (lanes, ues) = self.params, decision.shape
+        served = room(decision, p.num_cells, slot["sinr_db"].dtype)
+        serve(
             decision,
             state["serving"],
             state["previous_serving"],
@@ -237,9 +238,11 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
             slot["handover_delay"],
             PING_PONG_SLOTS,
             WEAK_TARGET_DB,
+            *served,
         )
         rate = shannon_rate_mbps(served.sinr_db, served.bandwidth_mhz, p.max_spectral_efficiency)  # (L, I)
-        utility, throughput, jain = share(decision, served.load, rate, np.log10(rate), self._load_cost)
+        utility, throughput, jain = np.empty((3, lanes))
+        share(decision, served.load, rate, np.log10(rate), self._load_cost, utility, throughput, jain)
         cost = np.sqrt(served.ho_delay) if p.handover_cost == "norm" else served.ho_delay
         handover = -p.handover_weight * cost
         metrics = {
@@ -281,7 +284,9 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
             fields["position_m"] = public["user_position_m"]
         for name, value in self._cap.items():
             fields[name] = np.broadcast_to(value, (len(state["load"]), *value.shape))
-        return {**fields, "serving": one_hot(state["serving"], self.params.num_cells), "load": state["load"]}
+        serving = np.zeros((*state["serving"].shape, self.params.num_cells), np.float32)
+        one_hot(state["serving"], serving)
+        return {**fields, "serving": serving, "load": state["load"]}
 
     def action_masks(self, state: AssociationState, public: Slot) -> NDArray:
         """Cells seen in the previous slot (above the floor, or covered); the serving and the best one always."""

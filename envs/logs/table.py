@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rangym.envs.errors import WrongValue, printable, shown
-from rangym.envs.logs.values import NUMBER, THOUSANDS, Kind, Refused
+from rangym.envs.logs.values import NUMBER, THOUSANDS, TIME_UNITS, Kind, Refused
 from rangym.envs.params import check, nearest, ranged
 
 SEPARATORS = {",": "','", ";": "';'", "\t": "TAB", "|": "'|'"}
@@ -26,11 +26,13 @@ class Reading:
     columns : our name -> theirs, for columns that are called differently there.
     encoding : of text files without a byte order mark; None: UTF-8.
     tolerance : share of a file's rows that may be bad; they are left out, each counted by its reason.
+    time_unit : of times that are numbers; None: seconds, where nothing speaks against it.
     """
 
     columns: Mapping[str, str] | None = None
     encoding: str | None = None
     tolerance: float = ranged(0.0, low=0, below=1)
+    time_unit: str | None = ranged(None, kind=str, words=tuple(TIME_UNITS), optional=True)
 
     def __post_init__(self) -> None:
         check(self)

@@ -31,6 +31,8 @@ THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(?:[.,][0-9]{3})+")
 GNETTRACK_TIME = "%Y.%m.%d_%H.%M.%S"
 MAX_SECONDS = 1e11
 """The year 5138: a larger time is one in milliseconds."""
+TIME_UNITS = {"s": 1.0, "ms": 1e-3}
+"""In seconds."""
 ANY = Range()
 """Any finite number."""
 
@@ -119,10 +121,11 @@ def texts(convert: Callable[[str], Value], filler: Value) -> Kind:
     return Kind(lambda _: convert, filler)
 
 
-def times() -> Kind:
+def times(unit: str | None = None) -> Kind:
     """Seconds as float64: numbers, or dates and times in ISO 8601 or as G-NetTrack Pro writes them, since 1970.
 
-    All of a column have a zone or none has; without one they are taken as UTC, since only differences matter.
+    Numbers are in ``unit``, one of `TIME_UNITS`; None: seconds. All dates of a column have a zone or none has; without
+    one they are taken as UTC, since only differences matter.
     """
 
     def reader(mark: str) -> Reader:
@@ -130,9 +133,11 @@ def times() -> Kind:
 
         def read(text: str) -> float:
             if (value := _number(text, mark)) is not None:
-                if not abs(value) < MAX_SECONDS:
+                if not abs(seconds := TIME_UNITS[unit or "s"] * value) < MAX_SECONDS:
                     raise Refused("seconds, not milliseconds,")
-                return value
+                return seconds
+            if unit == "ms":
+                raise Refused("a number of milliseconds, as time_unit says,")
             if NUMBER.fullmatch(text):
                 raise Refused(_with_mark("seconds", text, mark))
             time = _moment(text)

@@ -7,18 +7,20 @@ layout; those that are filled come last.
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numba
 import numpy as np
-from numba.types import Array, boolean, float32, float64, int64, void
+from numba import boolean, float32, float64, int64, void
+from numba.core.types.npytypes import Array
 
 READ, ACTION = Array(float64, 3, "A", readonly=True), Array(float32, 3, "A", readonly=True)
-POINTS, PATHS = Array(float64, 2, "A", readonly=True), Array(float64, 3, "A")
-CUBE, KINDS, SPAWNS = float64[:, :, ::1], int64[::1], boolean[:, ::1]
-OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
+CUBE, PAIRS, KINDS, SPAWNS = float64[:, :, ::1], float64[:, ::1], int64[::1], boolean[:, ::1]
+PATHS = Array(float64, 3, "A")
+compiled = partial(numba.njit, cache=True, nogil=True, error_model="numpy")
 
 
-@numba.njit(void(ACTION, READ, float64, float64, CUBE, int64[::1]), **OPTIONS)
+@compiled(void(ACTION, READ, float64, float64, CUBE, int64[::1]))
 def move(asked, before_m, limit_m, side_m, after_m, shortened):
     """Nodes (L, K, 2) after a move in units of the limit, and how many moves of a lane were longer, (L,)."""
     for b in range(len(after_m)):
@@ -32,7 +34,7 @@ def move(asked, before_m, limit_m, side_m, after_m, shortened):
                 after_m[b, k, axis] = min(max(before_m[b, k, axis] + way, 0.0), side_m)
 
 
-@numba.njit(void(READ, READ, float64[::1]), **OPTIONS)
+@compiled(void(READ, READ, float64[::1]))
 def mean_distance(before_m, after_m, moved_m):
     """Mean over the nodes (L, K, 2) of how far they moved, (L,)."""
     num_nodes = before_m.shape[1]
@@ -44,7 +46,7 @@ def mean_distance(before_m, after_m, moved_m):
         moved_m[b] = total / num_nodes
 
 
-@numba.njit(void(READ, float64, float32[:, :, ::1]), **OPTIONS)
+@compiled(void(READ, float64, float32[:, :, ::1]))
 def density(user_m, side_m, share):
     """Share of the users (L, N, 2) in each square of the area, (L, bins, bins), x first."""
     bins, num_users = share.shape[1], user_m.shape[1]
@@ -59,42 +61,44 @@ def density(user_m, side_m, share):
                 share[b, i, j] = count[i, j] / num_users
 
 
-@numba.njit(void(POINTS, int64, float64[:, ::1]), **OPTIONS)
+@compiled(void(READ, int64, CUBE))
 def settle(user_m, iterations, node_m):
-    """K-means (Lloyd) from ``node_m`` (K, 2), changed in place; a node without users stays where it is."""
-    num_users, num_nodes = len(user_m), len(node_m)
-    nearest = np.full(num_users, -1)
+    """K-means (Lloyd) on users (L, N, 2) from ``node_m`` (L, K, 2), changed in place; a node without users stays."""
+    num_users, num_nodes = user_m.shape[1], node_m.shape[1]
+    nearest = np.empty(num_users, np.int64)
     total, count = np.empty((num_nodes, 2)), np.empty(num_nodes, np.int64)
-    for _ in range(iterations):
-        total[:], count[:] = 0.0, 0
-        changed = False
-        for n in range(num_users):
-            best, least = 0, np.inf
+    for b in range(len(node_m)):
+        nearest[:] = -1
+        for _ in range(iterations):
+            total[:], count[:] = 0.0, 0
+            changed = False
+            for n in range(num_users):
+                best, least = 0, np.inf
+                for k in range(num_nodes):
+                    along, across = node_m[b, k, 0] - user_m[b, n, 0], node_m[b, k, 1] - user_m[b, n, 1]
+                    squared = along * along + across * across
+                    if squared < least:
+                        best, least = k, squared
+                changed |= nearest[n] != best
+                nearest[n] = best
+                total[best, 0] += user_m[b, n, 0]
+                total[best, 1] += user_m[b, n, 1]
+                count[best] += 1
+            if not changed:  # the means would be the same again
+                break
             for k in range(num_nodes):
-                along, across = node_m[k, 0] - user_m[n, 0], node_m[k, 1] - user_m[n, 1]
-                squared = along * along + across * across
-                if squared < least:
-                    best, least = k, squared
-            changed |= nearest[n] != best
-            nearest[n] = best
-            total[best, 0] += user_m[n, 0]
-            total[best, 1] += user_m[n, 1]
-            count[best] += 1
-        if not changed:  # the means would be the same again
-            return
-        for k in range(num_nodes):
-            if count[k]:
-                node_m[k, 0], node_m[k, 1] = total[k, 0] / count[k], total[k, 1] / count[k]
+                if count[k]:
+                    node_m[b, k, 0], node_m[b, k, 1] = total[k, 0] / count[k], total[k, 1] / count[k]
 
 
-@numba.njit(void(CUBE, SPAWNS, KINDS, float64[:, ::1], float64[:, ::1], CUBE, float64, float64, PATHS), **OPTIONS)
-def follow(hotspot_m, spawns, kind, anywhere_m, offset_m, normal, jitter_m, side_m, position_m):
+@compiled(void(CUBE, SPAWNS, KINDS, PAIRS, PAIRS, CUBE, float64, float64, float64, PATHS))
+def follow(hotspot_m, spawns, kind, place, offset, step, side_m, hotspot_sd_m, jitter_m, position_m):
     """Where users are who spawn, follow a hotspot and walk on their own, ``position_m`` (S, N, 2).
 
     ``hotspot_m`` (S, H + 1, 2): paths, the last of which is the background's; ``spawns`` (S, N): where a new user takes
-    a row, the first slot included; ``kind``, ``anywhere_m`` and ``offset_m``: hotspot, place in the background and
-    offset at a hotspot of every spawn, in the order of ``spawns``; ``normal`` (S, N, 2): the users' own steps, in units
-    of ``jitter_m``.
+    a row, the first slot included; ``kind``, ``place`` and ``offset``: of every spawn, in their order, its hotspot, its
+    place in the background, in sides, and its offset at a hotspot, in deviations; ``step`` (S, N, 2): the users' own
+    steps, in deviations.
     """
     slots, num_users = spawns.shape
     background = hotspot_m.shape[1] - 1
@@ -103,12 +107,15 @@ def follow(hotspot_m, spawns, kind, anywhere_m, offset_m, normal, jitter_m, side
     for t in range(slots):
         for n in range(num_users):
             for axis in range(2):
-                walk[n, axis] += jitter_m * normal[t, n, axis]
+                walk[n, axis] += jitter_m * step[t, n, axis]
             if spawns[t, n]:
                 follows[n] = kind[number]
                 for axis in range(2):
                     path = hotspot_m[t, follows[n], axis]
-                    at = anywhere_m[number, axis] if follows[n] == background else path + offset_m[number, axis]
+                    if follows[n] == background:
+                        at = side_m * place[number, axis]
+                    else:
+                        at = path + hotspot_sd_m * offset[number, axis]
                     base[n, axis] = at - path - walk[n, axis]  # constant over the user's life
                 number += 1
             for axis in range(2):

@@ -130,7 +130,7 @@ class NodePlacement(SystemModel[NodePlacementParams, PlacementState, PlacementDe
         return ({"horizon": params.horizon, "num_ues": params.num_ues, "num_nodes": params.num_nodes},)
 
     def sample(self, rng: np.random.Generator) -> Trace:
-        return self.sample_lanes([rng]).lane(0)
+        return scenario.sample_lanes(self.params, [rng]).lane(0)
 
     def sample_lanes(self, rngs: Sequence[np.random.Generator]) -> Trace:
         return scenario.sample_lanes(self.params, rngs)

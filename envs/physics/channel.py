@@ -84,7 +84,8 @@ class PathLossModel:
 
         cells, at = len(distance_m), self._at(carrier_ghz, distance_m.dtype)
         distance, level = distance_m.reshape(cells, -1), level_db.reshape(cells, -1)
-        square, exponent = kernels.path_loss_arguments(distance, at)
+        square, exponent = np.empty_like(distance), np.empty_like(distance)
+        kernels.path_loss_arguments(distance, at, square, exponent)
         log_square, decay = np.log(square, out=square), np.exp(exponent, out=exponent)
         kernels.receive(level, power_dbm, distance, log_square, decay, at)
 

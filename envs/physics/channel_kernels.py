@@ -30,15 +30,13 @@ def distance(where, site):
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def path_loss_arguments(distance, at):
-    """Of each distance ``(J, n)``: the square of the 3D distance, and what the decay is the exponential of."""
-    square, exponent = np.empty_like(distance), np.empty_like(distance)
+def path_loss_arguments(distance, at, square, exponent):
+    """Of each distance ``(J, n)`` the ``square`` of the 3D distance, and the ``exponent`` of the decay."""
     for j in range(len(distance)):
         for i in range(distance.shape[1]):
             least = max(distance[j, i], at.min_distance)
             square[j, i] = least * least + at.square_height
             exponent[j, i] = max(distance[j, i], at.certain_los) * at.los_rate
-    return square, exponent
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")

@@ -61,31 +61,20 @@ def early_first(h1, h2, lone, joint, g1, w1, c, cap):
 def late_first(h1, h2, lone, joint, g1, c, cap):
     """Order B: a watt of P12 costs the late user (G - 1) h1/h2 more, m = 1 + (G - 1) h1/h2 in all.
 
-    The rate r11 of the lone phase is found first; the caps become an interval for it. ``g1`` is G - 1.
+    Both phases are used where 1 + P11 h1 = m (1 + P12 h1), which is P11 = P12 + P2: so here too the cap binds on P11
+    first. The rate r11 of the lone phase decides the rest. ``g1`` is G - 1.
     """
-    if not g1 <= cap * h2:
-        return np.inf, np.inf, 0.0, 0.0, 0.0
     if not lone > 0.0:
-        p12 = g1 / h1
-        return _capped(0.0, p12, g1 * (1.0 + p12 * h1) / h2, lone, joint, cap)
-    log_m = math.log1p(g1 * h1 / h2) / LN2
-    only11 = c / lone  # r11 without a joint phase
-    if lone * log_m >= c:
-        r11, p12 = only11, 0.0
+        p11, p12 = 0.0, g1 / h1
     else:
-        r11 = (c + joint * log_m) / (lone + joint)
-        p12 = snr_needed(max(c - lone * r11, 0.0), joint) / h1
-    p11, p2 = math.expm1(r11 * LN2) / h1, g1 * (1.0 + p12 * h1) / h2
-    if not (p11 <= cap and p12 <= cap and p2 <= cap):
-        most12 = max(min(cap, (cap * h2 / g1 - 1.0) / h1), 0.0)  # cap of P12, the late user's included
-        low = max(0.0, (c - joint * math.log1p(most12 * h1) / LN2) / lone)
-        high = min(math.log1p(cap * h1) / LN2, only11)
-        if not low <= high:
-            return np.inf, np.inf, 0.0, 0.0, 0.0
-        r11 = min(max(r11, low), high)
-        p12 = snr_needed(max(c - lone * r11, 0.0), joint) / h1
-        p11, p2 = math.expm1(r11 * LN2) / h1, g1 * (1.0 + p12 * h1) / h2
-    return _capped(p11, p12, p2, lone, joint, np.inf)
+        log_m = math.log1p(g1 * h1 / h2) / LN2
+        silent = lone * log_m >= c  # in the joint phase
+        r11 = c / lone if silent else (c + joint * log_m) / (lone + joint)
+        p11 = math.expm1(r11 * LN2) / h1
+        if p11 > cap:
+            silent, p11, r11 = False, cap, math.log1p(cap * h1) / LN2
+        p12 = 0.0 if silent else snr_needed(max(c - lone * r11, 0.0), joint) / h1
+    return _capped(p11, p12, g1 * (1.0 + p12 * h1) / h2, lone, joint, cap)
 
 
 @_kernel

@@ -103,8 +103,8 @@ def shared_rates(
     _kernels().shared_rates(
         power.reshape(-1, nodes, users), bandwidth_mhz, _cap(max_spectral_efficiency), soft, rate, sinr, serving, load
     )
-    rate, sinr, serving = (x.reshape(*lead, users) for x in (rate, sinr, serving))
-    return SharedRates(rate, sinr, serving, load.reshape(*lead, nodes))
+    ends = (*lead, users)
+    return SharedRates(rate.reshape(ends), sinr.reshape(ends), serving.reshape(ends), load.reshape(*lead, nodes))
 
 
 @dataclass(frozen=True)

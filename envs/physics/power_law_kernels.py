@@ -7,18 +7,20 @@ filled come last.
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numba
 import numpy as np
-from numba.types import Array, boolean, float64, int64, void
+from numba import boolean, float64, int64, void
+from numba.core.types.npytypes import Array
 
 PER_BIT = 1.0 / math.log(2.0)
 READ = Array(float64, 3, "A", readonly=True)
 CUBE, ROWS, INDICES = float64[:, :, ::1], float64[:, ::1], int64[:, ::1]
-OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
+compiled = partial(numba.njit, cache=True, nogil=True, error_model="numpy")
 
 
-@numba.njit(**OPTIONS)
+@compiled()
 def _received(user_m, node_m, snr_1m, half_exponent, floor_m2, snr):
     """Of one placement: ``snr`` (K, N) of users (N, 2) at nodes (K, 2)."""
     for k in range(len(node_m)):
@@ -29,7 +31,7 @@ def _received(user_m, node_m, snr_1m, half_exponent, floor_m2, snr):
             snr[k, n] = snr_1m / (squared * squared if half_exponent == 2.0 else squared**half_exponent)
 
 
-@numba.njit(**OPTIONS)
+@compiled()
 def _sinr(snr, node, user):
     """The others' power is added up: subtracting the node's own from the total would cancel next to it."""
     others = 0.0
@@ -38,13 +40,13 @@ def _sinr(snr, node, user):
     return snr[node, user] / (1.0 + others)
 
 
-@numba.njit(**OPTIONS)
+@compiled()
 def _efficiency(sinr, cap):
     """bit/s/Hz: log2(1 + SINR), at most ``cap``."""
     return min(cap, math.log1p(sinr) * PER_BIT)
 
 
-@numba.njit(**OPTIONS)
+@compiled()
 def _share(snr, bandwidth_mhz, cap, soft, rate_mbps, sinr, serving, load):
     """Of one placement: rates, SINR and serving nodes (N,) and loads (K,)."""
     num_nodes, num_users = snr.shape
@@ -73,7 +75,7 @@ def _share(snr, bandwidth_mhz, cap, soft, rate_mbps, sinr, serving, load):
             rate_mbps[n] += snr[k, n] / total * _efficiency(_sinr(snr, k, n), cap) * (bandwidth_mhz / load[k])
 
 
-@numba.njit(**OPTIONS)
+@compiled()
 def _quantile(values, share, smallest):
     """Linear between order statistics; ``smallest`` has room for those below it and the next one."""
     place = share * (len(values) - 1)
@@ -89,21 +91,21 @@ def _quantile(values, share, smallest):
     return smallest[below] + (place - below) * (smallest[last] - smallest[below])
 
 
-@numba.njit(void(READ, READ, float64, float64, float64, CUBE), **OPTIONS)
+@compiled(void(READ, READ, float64, float64, float64, CUBE))
 def received_snr(user_m, node_m, snr_1m, half_exponent, floor_m2, snr):
     """``snr`` (M, K, N) of users (M, N, 2) at nodes (M, K, 2)."""
     for m in range(len(snr)):
         _received(user_m[m], node_m[m], snr_1m, half_exponent, floor_m2, snr[m])
 
 
-@numba.njit(void(READ, float64, float64, boolean, ROWS, ROWS, INDICES, ROWS), **OPTIONS)
+@compiled(void(READ, float64, float64, boolean, ROWS, ROWS, INDICES, ROWS))
 def shared_rates(snr, bandwidth_mhz, cap, soft, rate_mbps, sinr, serving, load):
     """Rates, SINR and serving nodes (M, N) and loads (M, K) for ``snr`` (M, K, N)."""
     for m in range(len(snr)):
         _share(snr[m], bandwidth_mhz, cap, soft, rate_mbps[m], sinr[m], serving[m], load[m])
 
 
-@numba.njit(void(READ, READ, float64, float64, float64, float64, float64, boolean, float64, ROWS, ROWS), **OPTIONS)
+@compiled(void(READ, READ, float64, float64, float64, float64, float64, boolean, float64, ROWS, ROWS))
 def summary(
     user_m, node_m, snr_1m, half_exponent, floor_m2, bandwidth_mhz, cap, soft, share, load, figures
 ):  # fmt: skip

@@ -32,7 +32,8 @@ def box_muller_lanes(rngs: Sequence[np.random.Generator], shape: tuple[int, ...]
     words = np.empty((len(rngs), pairs), np.uint64)
     for lane, rng in zip(words, rngs, strict=True):
         lane[:] = rng.integers(0, 2**64, pairs, dtype=np.uint64, endpoint=False)
-    uniform, angle = kernels.uniform_and_angle(words.view(np.uint32))
+    uniform, angle = np.empty((2, *words.shape), np.float32)
+    kernels.uniform_and_angle(words.view(np.uint32), uniform, angle)
     log, cosine = np.log(uniform, out=uniform), np.cos(angle)
     normal = kernels.polar(log, cosine, np.sin(angle, out=angle))
     return normal[:, :count].reshape(len(rngs), *shape)

@@ -12,18 +12,16 @@ _MINUS_TWO = np.float32(-2.0)
 
 
 @numba.njit(cache=True, nogil=True)
-def uniform_and_angle(words):
+def uniform_and_angle(words, uniform, angle):
     """Uniform variates in (0, 1] from the first half of each row of ``words`` ``(l, 2 n)``, angles from the other.
 
     The words are uint32. Both are ``(l, n)`` float32, the angles in [-pi, pi].
     """
-    lanes, pairs = len(words), words.shape[1] // 2
-    uniform, angle = np.empty((lanes, pairs), np.float32), np.empty((lanes, pairs), np.float32)
+    lanes, pairs = uniform.shape
     for k in range(lanes):
         for i in range(pairs):
             uniform[k, i] = (np.float32(words[k, i]) + _HALF) * _WORD
             angle[k, i] = np.float32(np.int32(words[k, pairs + i])) * _TURN
-    return uniform, angle
 
 
 @numba.njit(cache=True, nogil=True)

@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
@@ -54,24 +55,28 @@ def key(settings: DaySettings, kind: int, number: int, predictor_sha256: str) ->
 
 
 class Memory:
-    """The arrays that were used last, up to a number of bytes."""
+    """The arrays that were used last, up to a number of bytes; for several threads."""
 
     def __init__(self, limit: int = MEMORY_BYTES):
         self._limit, self._bytes = limit, 0
         self._kept: OrderedDict[Hashable, Arrays] = OrderedDict()
+        self._lock = threading.Lock()
 
     def get(self, name: Hashable, make: Callable[[], Arrays]) -> Arrays:
-        """What is kept under ``name``, made where it is not."""
-        if name in self._kept:
-            self._kept.move_to_end(name)
-            return self._kept[name]
+        """What is kept under ``name``, made where it is not (by two threads at once where both want it first)."""
+        with self._lock:
+            if name in self._kept:
+                self._kept.move_to_end(name)
+                return self._kept[name]
         found = make()
         for values in found.values():
             values.setflags(write=False)
-        self._kept[name] = found
-        self._bytes += _size(found)
-        while self._bytes > self._limit:
-            self._bytes -= _size(self._kept.popitem(last=False)[1])
+        with self._lock:
+            if name not in self._kept:
+                self._kept[name] = found
+                self._bytes += _size(found)
+                while self._bytes > self._limit:
+                    self._bytes -= _size(self._kept.popitem(last=False)[1])
         return found
 
 

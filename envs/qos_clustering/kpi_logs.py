@@ -264,7 +264,7 @@ def _rows(table: Table, header: Header, options: Options) -> Rows:
     have = f"{header.name} has {', '.join(header.theirs.values())}"
     for name in needed:
         table.require([header.theirs.get(name, name)], have)
-    kinds = {"t_s": times(), "flow_id": names(optional=True), "cell_id": names(optional=True)}
+    kinds = {"t_s": times(options.time_unit), "flow_id": names(optional=True), "cell_id": names(optional=True)}
     kinds |= {name: numbers() for name in header.theirs if name not in KEYS}
     rows = table.read({n: kinds[n] for n, theirs in header.theirs.items() if table.has(theirs)}, header.theirs)
     is_gnettrack = header.name == GNETTRACK.name

@@ -215,16 +215,19 @@ class QosClustering(SystemModel[QosClusteringParams, ClusteringState, NDArray[np
 
     def sample_lanes(self, rngs: Sequence[np.random.Generator]) -> Trace:
         """As the contract says; fresh days of several lanes are not kept, since they are never drawn again."""
-        numbers = sum(int(np.prod(shape)) for shape in self.shapes.values())
-        size = len(rngs) * (self.horizon + 2) * numbers * BYTES_PER_NUMBER
-        if "known_features" in self.shapes and len(rngs) > MAX_FEATURE_LANES and size > MAX_FEATURE_BYTES:
-            raise WrongValue(
-                f"num_envs: at most {MAX_FEATURE_LANES} lanes, or traces of {MAX_FEATURE_BYTES / 2**20:.0f} MiB, with "
-                f"eta above 0 or observe='statistics' wanted, got {len(rngs)}, whose traces would take "
-                f"{size / 2**20:.0f} MiB"
-            )
+        self.check_lanes(len(rngs))
         keep = len(rngs) == 1
         return Trace.stack([scenario.draw_trace(self.params, self.predictor, rng, keep) for rng in rngs])
+
+    def check_lanes(self, lanes: int) -> None:
+        numbers = sum(int(np.prod(shape)) for shape in self.shapes.values())
+        size = lanes * (self.horizon + 2) * numbers * BYTES_PER_NUMBER
+        if "known_features" in self.shapes and lanes > MAX_FEATURE_LANES and size > MAX_FEATURE_BYTES:
+            raise WrongValue(
+                f"num_envs: at most {MAX_FEATURE_LANES} lanes, or traces of {MAX_FEATURE_BYTES / 2**20:.0f} MiB, with "
+                f"eta above 0 or observe='statistics' wanted, got {lanes}, whose traces would take "
+                f"{size / 2**20:.0f} MiB"
+            )
 
     def check_trace(self, trace: Trace) -> None:
         limits = {"load": (0, 1), "load_before": (0, 1), "kernel": (0, 1 + 1e-6), "true_group": (-1e-6, 1 + 1e-6)}

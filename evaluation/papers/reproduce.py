@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rangym.envs.files import write_whole
 from rangym.evaluation import identity
+from rangym.evaluation.columns import counted
 from rangym.evaluation.grid import Job, Row, run_grid
 from rangym.evaluation.papers.paper import Paper, Plan, find, resolve
 from rangym.evaluation.papers.rows import Rows
@@ -57,7 +58,7 @@ def run(paper: Paper, plan: Plan, workers: int, out: Path, command: str) -> int:
     found.write(out)
     rows.save(out / ROWS)
     print(found.text())
-    print(f"{computed} jobs run in {time.monotonic() - start:.0f} s; claims, figures and rows: {out}")
+    print(f"{counted(computed, 'jobs')} run in {time.monotonic() - start:.0f} s; claims, figures and rows: {out}")
     return 0
 
 

@@ -102,6 +102,15 @@ def test_other_autoreset_modes_are_refused_by_name(mode):
         PerUserView(env)
 
 
+@pytest.mark.parametrize(
+    ("keys", "says"), [("metrics", r"'metrics'; did you mean \('metrics',\)"), (3, "3"), ([1], r"\[1\]")]
+)
+def test_keys_that_are_no_list_of_names_are_refused(keys, says):
+    lanes = gym.make_vec("rangym/CellAssociation-v0", 2, scenario="tiny", autoreset_mode="SameStep")
+    with pytest.raises(TypeError, match=f"info_keys: a list of names .* wanted, got {says}$"):
+        Sb3VecEnv(lanes, keys)
+
+
 def test_the_adapter_is_a_public_name_that_says_what_it_needs():
     assert rangym.Sb3VecEnv is Sb3VecEnv
     code = (

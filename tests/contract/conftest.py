@@ -4,6 +4,7 @@ import gymnasium as gym
 import pytest
 
 import rangym  # noqa: F401  (registers the environments)
+from rangym.cli import main
 from rangym.envs.registration import OURS
 
 _PLACE = {
@@ -78,3 +79,16 @@ def env(case):
     """The single environment, without Gymnasium's wrappers."""
     env_id, kwargs = case
     return gym.make(env_id, **kwargs).unwrapped
+
+
+@pytest.fixture
+def call():
+    """Exit status of ``rangym ...``."""
+
+    def status(*argv: str) -> int:
+        try:
+            return main(list(argv))
+        except SystemExit as end:  # argparse's own way out
+            return end.code
+
+    return status

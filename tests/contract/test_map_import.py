@@ -33,7 +33,7 @@ def test_the_ten_lines_of_help_and_page_work_as_printed(tmp_path, monkeypatch, c
         program, *words = command.split()
         assert program == "rangym" and main([*words, *["--seeds", "0:2"] * (words[0] == "evaluate")]) == 0
     out = capsys.readouterr().out
-    assert "rows read: 9\n" in out and "9 rows kept, of 2 UEs in steps of 1 s" in out and "lda" in out
+    assert "rows read: 9\n" in out and "rows kept: 9, UEs: 2, step: 1 s" in out and "lda" in out
     assert RadioMap.load("map.npz").cell_name.tolist() == ["north", "south"]
 
 

@@ -78,6 +78,10 @@ def _replay(trace):
 
 
 CONFIGURATION = {
+    "no such module": (lambda: gym.make_vec(ID, system="nomod:X"), "system: 'nomod:X': there is no module 'nomod'"),
+    "no such class": (lambda: _make(system="math:X"), "system: 'math:X': the module math has no 'X'"),
+    "no class of a system": (lambda: _make(system="math:pi"), "system: a class of SystemModel wanted, got 'math:pi'"),
+    "no target": (lambda: gym.make_vec(ID, system="a:b:c"), "system: a SystemModel or 'module:Class' wanted"),
     "unknown scenario": (lambda: _make(scenario="smal"), "scenario: one of .* got 'smal'; did you mean 'small'"),
     "unknown parameter": (lambda: _make(handover_wieght=1.0), "handover_wieght.*did you mean 'handover_weight'"),
     # TorchRL's constructor offers one, and goes without it where the error has Python's own words.
@@ -199,7 +203,10 @@ POLICIES = {
     "unknown option": (lambda: policies.make("a3:offset=3"), "a3: unknown option 'offset'; did you mean 'offset_db'"),
     "option without value": (lambda: policies.make("a3:offset_db"), "options are KEY=VALUE, got 'offset_db'"),
     "predict without task": (lambda: policies.make("max_sinr").predict({}), r"policy.bind\(Task.of"),
-    "policy of another problem": (lambda: policies.bind("k_means", _make()), "'k_means' is for .*NodePlacement"),
+    "policy of another problem": (
+        lambda: policies.bind("k_means", _make()),
+        r"'k_means' is for .*NodePlacement-v0 \(--env NodePlacement\)",
+    ),
     "other coding": (lambda: policies.bind("mba_fixed", _noma()), "mba_fixed needs gym.make.*action='native'"),
     "name taken": (lambda: policies.register("lda", "m:C"), "'lda' is taken"),
     "no class": (lambda: policies.register("mine", "module.Class"), "'module:Class' wanted"),

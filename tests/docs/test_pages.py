@@ -4,6 +4,7 @@ import dataclasses
 import doctest
 import importlib
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -58,6 +59,22 @@ def test_an_environments_page_has_all_of_it(site, env_id, folder):
         for line in summarise(comparison).policies:
             assert f"| `{line.policy}` | {line.knowledge} | {line.reward.value:.4f} |" in text
     assert (ROOT / "docs" / "pictures" / f"{folder}.gif").stat().st_size <= 300_000
+
+
+def test_maps_of_places_have_their_captions_below(pages, site):
+    text = (site / "environments" / "cell_association.md").read_text()
+    for scenario, what in pages("environments").MAPS.items():
+        assert f"](../pictures/cell_association_{scenario}.png)\n\n*{what}.*\n" in text
+
+
+@pytest.mark.parametrize("script", ["build.py", "draw_pictures.py"])
+def test_help_of_a_script_does_nothing_else(script, tmp_path):
+    before = {path: path.stat().st_mtime_ns for path in (ROOT / "docs").rglob("*.*")}
+    for words, status in ((["--help"], 0), (["--hepl"], 2)):
+        command = [sys.executable, str(ROOT / "docs" / script), *words]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100)
+        assert done.returncode == status and "usage:" in done.stdout + done.stderr
+    assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
 def test_every_command_and_every_paper_has_its_page(site):

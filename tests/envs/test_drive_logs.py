@@ -166,7 +166,7 @@ def test_a_general_csv_becomes_recorded_time_series(tmp_path):
     x = [0, 20, 40, 60, 80, 200, 200]  # from the westernmost; interpolated at 6 s
     np.testing.assert_array_equal(m.track_position_m, np.stack([x, [0, 0, 0, 20, 40, 0, 10]], axis=1))
     m.save(tmp_path / "map.npz")
-    assert "7 rows kept, of 2 UEs in steps of 2 s" in RadioMap.load(tmp_path / "map.npz").summary()
+    assert "rows kept: 7, UEs: 2, step: 2 s" in RadioMap.load(tmp_path / "map.npz").summary()
 
 
 def test_a_general_csv_without_options_in_several_files(tmp_path):

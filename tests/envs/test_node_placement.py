@@ -63,9 +63,9 @@ def sample(params, rng):
 
 
 def drifting(params, rng, slots):
-    position = np.full((slots, params.num_ues, 2), np.nan)
-    drifting_hotspots(params, rng, position)
-    return position
+    position = np.full((slots, 1, params.num_ues, 2), np.nan)
+    drifting_hotspots(params, [rng], position)
+    return position[:, 0]
 
 
 def drift(**changes):
@@ -119,20 +119,20 @@ def test_nodes_settle_where_scipys_k_means_puts_them(seed):
         warnings.simplefilter("ignore", UserWarning)  # of an empty cluster, which keeps its node
         for iterations in (1, 10):
             expected, _ = kmeans2(users, start, iter=iterations, minit="matrix")
-            found = start.copy()
-            settle(users, iterations, found)
-            np.testing.assert_array_equal(found, expected)
+            found = np.stack([start[::-1], start])
+            settle(np.stack([users[::-1], users]), iterations, found)
+            np.testing.assert_array_equal(found[1], expected)
 
 
-def followed(hotspot, spawns, kind, anywhere, offset, step, side):
+def followed(hotspot, spawns, kind, place, offset, step):
     """Without a loop: a user's position less its hotspot's path and its own walk is constant over its life."""
     slots = np.arange(len(spawns))[:, None]
-    slot, walk, background = np.nonzero(spawns)[0], np.cumsum(step, axis=0), hotspot.shape[1] - 1
-    at_spawn = np.where((kind == background)[:, None], anywhere, hotspot[slot, kind] + offset)
+    slot, walk, background = np.nonzero(spawns)[0], np.cumsum(0.3 * step, axis=0), hotspot.shape[1] - 1
+    at_spawn = np.where((kind == background)[:, None], 100.0 * place, hotspot[slot, kind] + 5.0 * offset)
     base = at_spawn - hotspot[slot, kind] - walk[spawns]
     number = (np.cumsum(spawns) - 1).reshape(spawns.shape)
     life = np.take_along_axis(number, np.maximum.accumulate(np.where(spawns, slots, 0), axis=0), axis=0)
-    return np.clip(base[life] + walk + hotspot[slots, kind[life]], 0.0, side)
+    return np.clip(base[life] + walk + hotspot[slots, kind[life]], 0.0, 100.0)
 
 
 @pytest.mark.parametrize("hotspots", [0, 3])
@@ -140,10 +140,11 @@ def test_users_follow_their_hotspots_as_the_formula_says(hotspots):
     rng = np.random.default_rng(hotspots)
     hotspot, spawns = 100 * rng.random((40, hotspots + 1, 2)), rng.random((40, 7)) < 0.2
     spawns[0] = True
-    kind, place = rng.integers(hotspots + 1, size=spawns.sum()), 120 * rng.random((2, spawns.sum(), 2)) - 10
-    normal, position = rng.standard_normal((40, 7, 2)), np.empty((40, 3, 7, 2))
-    follow(hotspot, spawns, kind, *place, normal, 0.3, 100.0, position[:, 1])
-    np.testing.assert_array_equal(position[:, 1], followed(hotspot, spawns, kind, *place, 0.3 * normal, 100.0))
+    kind, place = rng.integers(hotspots + 1, size=spawns.sum()), 1.2 * rng.random((spawns.sum(), 2)) - 0.1
+    drawn = hotspot, spawns, kind, place, rng.standard_normal((spawns.sum(), 2)), rng.standard_normal((40, 7, 2))
+    position = np.empty((40, 3, 7, 2))
+    follow(*drawn, 100.0, 5.0, 0.3, position[:, 1])
+    np.testing.assert_array_equal(position[:, 1], followed(*drawn))
 
 
 # ---- decisions and reward

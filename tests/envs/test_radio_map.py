@@ -12,7 +12,7 @@ def test_save_and_load(road_map, tmp_path):
     b = RadioMap.load(tmp_path / "again")
     assert (tmp_path / "again").read_bytes() == road_map.read_bytes()
     assert a.summary() == b.summary()
-    assert "1,200 rows" in a.summary() and "4 (2 5G, 2 LTE)" in a.summary()
+    assert "rows: 1,200," in a.summary() and "cells: 4 (2 of 5G, 2 of LTE)" in a.summary()
 
 
 @pytest.mark.parametrize("content", ["", "half", "text", "trace", "pickle"])

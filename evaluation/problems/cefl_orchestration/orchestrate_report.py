@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from rangym.envs.errors import WrongValue
-from rangym.evaluation.columns import aligned, paragraph
+from rangym.evaluation.columns import aligned, counted, paragraph
 from rangym.evaluation.grid import Row, Stored
 from rangym.evaluation.problems.cefl_orchestration.orchestrate import TARGETS, Method, best_rates
 from rangym.evaluation.problems.cefl_orchestration.training_study import STAY, Curves, Reached
@@ -79,7 +79,8 @@ def heading(study: dict, rows: Sequence[Row]) -> str:
     given = "".join(f", {k}={v}" for part in ("overrides", "training") for k, v in study[part].items())
     seeds = sorted({row["seed"] for row in rows})
     return (
-        f"scenario {study['scenario']}, {study['rounds']} rounds{given}, {len(seeds)} seeds ({seeds[0]}..{seeds[-1]})"
+        f"scenario {study['scenario']}, {counted(study['rounds'], 'rounds')}{given}, "
+        f"{counted(len(seeds), 'seeds')} ({seeds[0]}..{seeds[-1]})"
     )
 
 

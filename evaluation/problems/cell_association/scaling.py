@@ -8,7 +8,6 @@ Each row is measured in a process of its own: CPU times of one core, and its pea
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import math
 import multiprocessing
 import time
@@ -22,6 +21,7 @@ import numpy as np
 from rangym.envs.cell_association.params import SCENARIOS
 from rangym.envs.errors import WrongValue
 from rangym.envs.files import write_whole
+from rangym.envs.params import derive
 from rangym.evaluation.episode import episode_rng, make_env
 from rangym.evaluation.forms import COUNT, DICTIONARY, NUMBER, TEXT, form
 from rangym.evaluation.grid import Job, Row, job_key, read, write
@@ -56,8 +56,8 @@ class Plan:
 
     ues: Sequence[int] = (1_000, 2_000, 5_000, 10_000, 20_000, 40_000)
     cells: Sequence[int] = (25, 50, 100, 200, 400, 800)
-    horizons: Sequence[int] = (400, 1_000, 3_000, 10_000)
-    entries: int = 2**25
+    horizons: Sequence[int] = (400, 2_000, 10_000)
+    entries: int = 2**24
     least_slots: int = 10
     policies: Sequence[str] = (*POLICIES, BOUND)
     city: Mapping[str, object] = field(default_factory=dict)
@@ -65,7 +65,8 @@ class Plan:
 
     def jobs(self) -> list[Job]:
         """One a size and policy; the size of `city` itself belongs to two directions."""
-        sizes = [*({"num_ues": n} for n in self.ues), *(_with_cells(n) for n in self.cells)]
+        sizes: list[dict[str, object]] = [{"num_ues": n} for n in self.ues]
+        sizes += [_with_cells(n) for n in self.cells]
         places = [("city", {**self.city, **size}) for size in sizes]
         places += [("mobility", {**self.mobility, "horizon": n}) for n in self.horizons]
         jobs = [
@@ -76,7 +77,7 @@ class Plan:
         return list({job_key(job): job for job in jobs}.values())
 
     def _slots(self, scenario: str, overrides: Mapping[str, object]) -> int:
-        p = dataclasses.replace(SCENARIOS[scenario], **overrides)  # type: ignore[arg-type]
+        p = derive(SCENARIOS, scenario, overrides)
         enough = max(self.least_slots, self.entries // (p.num_ues * p.num_cells))
         return p.horizon if scenario == "mobility" else min(p.horizon, enough)
 

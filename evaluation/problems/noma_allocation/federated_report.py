@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from rangym.envs.errors import WrongValue
-from rangym.evaluation.columns import aligned, paragraph
+from rangym.evaluation.columns import aligned, counted, paragraph
 from rangym.evaluation.grid import Row, Stored
 from rangym.evaluation.problems.noma_allocation.federated import best_rates
 from rangym.evaluation.problems.noma_allocation.federated_training import ALL_SERVED, METHODS
@@ -53,9 +53,10 @@ def heading(study: dict, rows: Sequence[Row]) -> str:
     seeds = sorted({row["seed"] for row in rows})
     clusters = "eigengap" if study["num_clusters"] is None else study["num_clusters"]
     return (
-        f"{study['dataset']}, {study['num_ues']} users, {study['participants']} in each of {study['rounds']} rounds, "
+        f"{study['dataset']}, {counted(study['num_ues'], 'users')}, {study['participants']} in each of "
+        f"{counted(study['rounds'], 'rounds')}, "
         f"scenario {study['scenario']}{f' ({given})' if given else ''}, clusters: {clusters}, "
-        f"{len(seeds)} seeds ({seeds[0]}..{seeds[-1]})"
+        f"{counted(len(seeds), 'seeds')} ({seeds[0]}..{seeds[-1]})"
     )
 
 

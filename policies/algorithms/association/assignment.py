@@ -150,30 +150,45 @@ def optimise(value, phi, cell, load, price, tolerance, max_cycles):
 
 @numba.njit(cache=True)
 def _best_response(value, phi, cell, load, tolerance):
-    """Move users in turn to their best cell until nobody gains; every move raises the objective, so it ends."""
+    """Move users in turn to their best cell until nobody gains; every move raises the objective, so it ends.
+
+    A user is asked again only where its answer may have changed. When it stays, the best other cell lacks some slack;
+    since then that cell can have become cheaper by no more than the costs of cells have spread in each sweep, summed
+    over the sweeps, and its own dearer by what is known. While this is less than the slack it stays.
+    """
     num_ues, num_cells = value.shape
     entry = np.empty(num_cells)  # what one more user costs
     for k in range(num_cells):
         entry[k] = phi[load[k] + 1] - phi[load[k]] if load[k] < num_ues else np.inf
+    slack, stayed, seen = np.full(num_ues, -np.inf), np.empty(num_ues), np.empty(num_ues)  # stay, cheaper at that time
+    before = 0.0  # how much cheaper a cell can have become in the sweeps before
     for _ in range(MAX_SWEEPS):  # what is left at the cap is left to the cycles
         quiet = True
+        high, low, spread = entry.copy(), entry.copy(), 0.0  # of each cell in this sweep, and the largest difference
         for i in range(num_ues):
             j = cell[i]
             stay = phi[load[j]] - phi[load[j] - 1]
-            best, best_gain = j, value[i, j] - stay + tolerance
+            if slack[i] - (stay - stayed[i]) - (before + spread - seen[i]) > tolerance:
+                continue
+            best, best_gain = j, -np.inf
             for k in range(num_cells):
                 gain = value[i, k] - entry[k]
                 if gain > best_gain and k != j:
                     best, best_gain = k, gain
-            if best != j:
+            slack[i], stayed[i], seen[i] = value[i, j] - stay + tolerance - best_gain, stay, before
+            if best_gain > value[i, j] - stay + tolerance:
                 quiet = False
                 cell[i] = best
                 load[j] -= 1
                 load[best] += 1
                 entry[j] = stay
                 entry[best] = phi[load[best] + 1] - phi[load[best]] if load[best] < num_ues else np.inf
+                low[j], high[best] = min(low[j], entry[j]), max(high[best], entry[best])
+                spread = max(spread, high[j] - low[j], high[best] - low[best])
+                slack[i] = -np.inf
         if quiet:
             return
+        before += spread
 
 
 @numba.njit(cache=True)

@@ -50,15 +50,16 @@ def optimal_downlink(
     sorted_s = np.ascontiguousarray(transfer_s[:, order], dtype=np.float64)
     arrival = np.maximum(arrival_s, 0.0).astype(np.float64)
     start = max(float(floor_s), float(arrival.max()))
-    chosen, value, nodes = _search(sorted_s, arrival, start, float(delay_price), np.asarray(energy_price, np.float64))
-    base_station = np.empty(len(order), dtype=np.int64)
+    chosen, base_station = np.zeros((2, len(order)), dtype=np.int64)
+    value, nodes = _search(sorted_s, arrival, start, float(delay_price), np.asarray(energy_price, np.float64), chosen)
     base_station[order] = chosen
     return Downlink(base_station, float(value), int(nodes))
 
 
 @numba.njit(cache=True)
-def _search(transfer, arrival, start, delay_price, energy_price):
-    """Depth-first search over the UEs in the given order; returns the assignment, its value and the nodes visited."""
+def _search(transfer, arrival, start, delay_price, energy_price, best):
+    """Depth-first search over the UEs in the given order; fills ``best`` with the assignment and returns its value
+    and the nodes visited."""
     stations, ues = transfer.shape
     radius = np.zeros((ues + 1, stations))  # radii before each depth
     reach = np.full(ues + 1, start)  # time at which the last receiver is served, before each depth
@@ -66,7 +67,6 @@ def _search(transfer, arrival, start, delay_price, energy_price):
     candidates = np.empty((ues, stations), dtype=np.int64)
     tried = np.zeros(ues, dtype=np.int64)
     assigned = np.zeros(ues, dtype=np.int64)
-    best = np.zeros(ues, dtype=np.int64)
     best_value, nodes, depth, fresh = np.inf, 0, 0, True
     while depth >= 0:
         if depth == ues:
@@ -109,7 +109,7 @@ def _search(transfer, arrival, start, delay_price, energy_price):
         radius[depth + 1, b] = longer
         reach[depth + 1] = max(reach[depth], arrival[b] + longer)
         depth, fresh = depth + 1, True
-    return best, best_value, nodes
+    return best_value, nodes
 
 
 @numba.njit(cache=True)

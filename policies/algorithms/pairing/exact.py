@@ -37,12 +37,13 @@ def subset_dp(costs: PairCosts) -> Matching:
     pairs = np.full((users, users), -1)
     first, second = np.triu_indices(users, 1)
     pairs[first, second] = np.arange(len(first))
-    value, place = _subset_dp(table, pairs, costs.gain.shape[1], float(costs.drop[0]))
+    place = np.empty(users, np.int64)
+    value = _subset_dp(table, pairs, costs.gain.shape[1], float(costs.drop[0]), place)
     return matching_of(costs, place, bound=float(value))
 
 
 @numba.njit(cache=True)
-def _subset_dp(table, pairs, channels, drop):
+def _subset_dp(table, pairs, channels, drop, place):
     users = len(pairs)
     best = np.full(1 << users, np.inf)
     last = np.zeros(1 << users, np.int32)  # the pair put on the last sub-channel, as i * users + j
@@ -73,7 +74,6 @@ def _subset_dp(table, pairs, channels, drop):
                 if value < best[after]:
                     best[after] = value
                     last[after] = i * users + j
-    place = np.empty(users, np.int64)
     mask, k = goal, channels - 1
     while mask:
         i, j = last[mask] // users, last[mask] % users
@@ -85,7 +85,7 @@ def _subset_dp(table, pairs, channels, drop):
         if not goal >> i & 1:
             place[s] = i
             s += 1
-    return reached, place
+    return reached
 
 
 def milp_matching(costs: PairCosts) -> Matching:

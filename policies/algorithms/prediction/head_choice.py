@@ -77,7 +77,8 @@ def choose_heads(losses: ArrayLike, kernel: ArrayLike, present: ArrayLike, weigh
     [0, 0]
     """
     table, k, now = _checked(losses, kernel, present)
-    labels, _ = _best_descent(table, k, now, weights.lam, weights.beta, weights.kappa, MAX_SUBSETS)
+    labels = now.copy()
+    _best_descent(table, k, now, weights.lam, weights.beta, weights.kappa, MAX_SUBSETS, labels)
     return labels
 
 
@@ -146,11 +147,11 @@ def _checked(losses: ArrayLike, kernel: ArrayLike, present: ArrayLike) -> tuple[
 
 
 @numba.njit(cache=True)
-def _best_descent(table, kernel, present, lam, beta, kappa, max_subsets):
+def _best_descent(table, kernel, present, lam, beta, kappa, max_subsets, best):
     cells, heads = table.shape
     every = heads <= max_subsets
     count = (1 << heads) - 1 if every else heads + 2
-    best, least = present.copy(), np.inf
+    least = np.inf
     labels = np.empty(cells, np.int64)
     for start in range(count):
         for i in range(cells):
@@ -167,7 +168,6 @@ def _best_descent(table, kernel, present, lam, beta, kappa, max_subsets):
         if cost < least - 1e-12:
             least = cost
             best[:] = labels
-    return best, least
 
 
 @numba.njit(cache=True)

@@ -107,7 +107,8 @@ def prox(
         raise WrongValue(f"multiplier: shape {z.shape}, that of the matrix, wanted, got {q.shape}")
     if not tolerance > 0 or max_sweeps < 1:
         raise WrongValue(f"tolerance: above 0 wanted, and at least one sweep, got {tolerance!r} and {max_sweeps!r}")
-    x, q, sweeps, residual = _prox(z, float(threshold), q, float(tolerance), int(max_sweeps))
+    x, q = z.copy(), q.copy()
+    sweeps, residual = _prox(z, float(threshold), float(tolerance), int(max_sweeps), x, q)
     return Prox(x, q, sweeps, residual, residual < tolerance)
 
 
@@ -188,14 +189,13 @@ def _project_rows(x):
 
 
 @numba.njit(cache=True)
-def _prox(z, threshold, start, tolerance, max_sweeps):
-    q, ahead, momentum = start.copy(), start.copy(), 1.0
+def _prox(z, threshold, tolerance, max_sweeps, x, q):
+    ahead, momentum = q.copy(), 1.0
     sweeps, residual = 0, np.inf
-    x = z
     while sweeps < max_sweeps and residual >= tolerance:
         y = _svt(z - ahead, threshold)
         v = ahead + y
-        x = _project_rows(v)
+        x[:] = _project_rows(v)
         new = v - x
         sweeps += 1
         residual = np.sqrt(((x - y) ** 2).sum())
@@ -203,5 +203,5 @@ def _prox(z, threshold, start, tolerance, max_sweeps):
             momentum = 1.0
         grown = 0.5 * (1.0 + np.sqrt(1.0 + 4.0 * momentum * momentum))
         ahead = new + (momentum - 1.0) / grown * (new - q)
-        q, momentum = new, grown
-    return x, q, sweeps, residual
+        q[:], momentum = new, grown
+    return sweeps, residual

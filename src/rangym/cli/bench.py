@@ -54,6 +54,7 @@ def going_on(args: argparse.Namespace) -> str:
 def run(args: argparse.Namespace) -> int:
     from rangym.evaluation import Results, evaluate
     from rangym.evaluation.cards import benchmarks
+    from rangym.evaluation.columns import counted
     from rangym.evaluation.problems.cell_association.measured import measured
     from rangym.evaluation.summary import summarise_all, text_report
 
@@ -66,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     results = Results.merge(evaluate(None, table, workers=args.workers, out=rows) for table in tables)
     for summary in summarise_all(results):
         print(text_report(summary), end="\n\n")
-    print(f"{results.computed} jobs run in {time.monotonic() - start:.0f} s; rows: {rows}")
+    print(f"{counted(results.computed, 'jobs')} run in {time.monotonic() - start:.0f} s; rows: {rows}")
     print(f"report: {_report(results, rows.with_suffix('.html'))}")
     if args.which == "published":
         print(f"README's rows: {results.save(rows.with_name('published.jsonl'))}")
@@ -78,6 +79,7 @@ def run(args: argparse.Namespace) -> int:
 def _other_code(results: Results) -> str:
     """What is to be said of the published rows of the same tables; empty where there are none."""
     import rangym.evaluation
+    from rangym.evaluation.columns import counted
 
     path = Path(rangym.evaluation.__file__).parent / PUBLISHED
     if not path.is_file():
@@ -87,7 +89,11 @@ def _other_code(results: Results) -> str:
     tables, keys = {(row["env_id"], row["scenario"]) for row in theirs}, {row["key"] for row in theirs}
     ours = [r["key"] for r in (*results.episodes, *results.bounds) if (r["env_id"], r["scenario"]) in tables]
     other = sum(key not in keys for key in ours)
-    how = f"by other code for {other} of these {len(ours)} rows; --published makes it anew" if other else "by this code"
+    how = (
+        f"by other code for {other} of these {counted(len(ours), 'rows')}; --published makes it anew"
+        if other
+        else "by this code"
+    )
     return f"README's table was made {how}" if ours else ""
 
 

@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     from rangym.envs.qos_clustering.imported import predictor_for
     from rangym.envs.qos_clustering.params import FITTED
     from rangym.envs.qos_clustering.recorded_days import load_days
-    from rangym.evaluation.columns import paragraph
+    from rangym.evaluation.columns import counted, paragraph
     from rangym.evaluation.problems.qos_clustering.sharing_study import methods_for, samples_of_days, study
     from rangym.evaluation.progress import progress
 
@@ -54,8 +54,8 @@ def run(args: argparse.Namespace) -> int:
         watch=lambda methods, total: progress(methods, total, "clustering"),
     )
     heading = (
-        f"{args.file}: {days.num_cells} cells, {days.periods} periods of {days.period_s:g} s; "
-        f"{len(samples.cell):,} rows; lam {args.lam:g}, beta {args.beta:g}, rho {args.rho:g}"
+        f"{args.file}: {counted(days.num_cells, 'cells')}, {counted(days.periods, 'periods')} of {days.period_s:g} s; "
+        f"{counted(len(samples.cell), 'rows')}; lam {args.lam:g}, beta {args.beta:g}, rho {args.rho:g}"
     )
     print(f"{paragraph(heading)}\n")
     print(methods_table(found))

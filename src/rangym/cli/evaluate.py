@@ -52,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from rangym.evaluation import Benchmark, evaluate
+    from rangym.evaluation.columns import counted
     from rangym.evaluation.protocol import parse_seeds
     from rangym.evaluation.summary import summarise_all, text_report
 
@@ -79,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     for summary in summarise_all(results, against):
         print(text_report(summary, args.details))
     if args.out:
-        print(f"\n{results.computed} jobs run, {len(results.episodes)} episodes in {args.out}")
+        print(f"\n{counted(results.computed, 'jobs')} run, {counted(len(results.episodes), 'episodes')} in {args.out}")
     if args.html:
         print(f"report: {write_html(results, args.html, command=arguments.command_line(), against=against)}")
     return arguments.print_problems(results, args.out)

@@ -72,6 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from rangym.evaluation.columns import counted
     from rangym.evaluation.problems.noma_allocation.federated import federated
     from rangym.evaluation.problems.noma_allocation.federated_report import text_report
     from rangym.evaluation.problems.noma_allocation.federated_training import FederatedStudy, allocations
@@ -104,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
     for method, concentration, rate in results.at_edge:
         print(f"note: {method}'s best rate at alpha {concentration:g}, {rate:g}, is at the edge of those tried")
     if args.out:
-        print(f"\n{results.computed} runs done, the rest taken from {args.out}")
+        print(f"\n{counted(results.computed, 'runs')} done, the rest taken from {args.out}")
     return arguments.print_problems(results, args.out)
 
 

@@ -47,11 +47,12 @@ def sizes(params) -> str:
     import dataclasses
 
     from rangym.envs.params import ranges
+    from rangym.evaluation.columns import counted
 
     unused = {name for name, declared in ranges(params).items() if not declared.is_used(params)}
     fields = {f.name: getattr(params, f.name) for f in dataclasses.fields(params) if f.name not in unused}
-    counts = [f"{v} {k.removeprefix('num_')}" for k, v in fields.items() if k.startswith("num_") and v is not None]
-    words = [f"{fields['horizon']} slots"] if fields.get("horizon") is not None else []
+    counts = [counted(v, k.removeprefix("num_")) for k, v in fields.items() if k.startswith("num_") and v is not None]
+    words = [counted(fields["horizon"], "slots")] if fields.get("horizon") is not None else []
     words += [str(fields[k]) for k in ("law",) if k in fields]
     words += [f"needs {k}" if fields[k] is None else f"{k} {fields[k]}" for k in ("map", "days") if k in fields]
     return ", ".join(counts + words)

@@ -31,12 +31,12 @@ Import logs: a folder, a .zip or one file (.csv, .tsv, .txt; with --kind qos .pa
 The general format is one row a time, UE and cell:
 
 {_INDENTED}
-time is in seconds or ISO 8601, with or without a zone. The position, x_m and y_m in metres or latitude
-and longitude in degrees, may be left out, as may bandwidth_mhz (default: 20). Columns may stand in any
-order and be called differently (--columns time=when,cell=eci). Separators (, ; TAB |), decimal commas,
-byte order marks and missing values (empty, -, NaN, null, N/A, 2147483647) are recognised. What was
-read, dropped and kept is printed. Use the map as `--scenario measured --set map=FILE`, or with
-`rangym bench --map FILE`.
+time is in seconds (or --time-unit ms) or ISO 8601, with or without a zone. The position, x_m and y_m in
+metres or latitude and longitude in degrees, may be left out, as may bandwidth_mhz (default: 20).
+Columns may stand in any order and be called differently (--columns time=when,cell=eci). Separators (, ;
+TAB |), decimal commas, byte order marks and missing values (empty, -, NaN, null, N/A, 2147483647) are
+recognised. What was read, dropped and kept is printed. Use the map as `--scenario measured --set
+map=FILE`, or with `rangym bench --map FILE`.
 
 Logs of G-NetTrack Pro (one row a second of the serving cell) are recognised by their header and become
 a map of 50 m bins; our names for --columns are then those of G-NetTrack.
@@ -63,6 +63,7 @@ QOS_ONLY = ("kpis", "period", "label_delay", *QOS_FLAGS)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from rangym.envs.logs.values import TIME_UNITS
     from rangym.evaluation.amounts import number
     from rangym.evaluation.places import new_file
 
@@ -73,6 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kind", choices=["radio", "qos"], default="radio", help="what to make (default: %(default)s)")
     parser.add_argument("--columns", metavar="OURS=THEIRS,...", help="what our columns are called there, in our units")
     parser.add_argument("--encoding", help="of text without a byte order mark, such as cp1252 (default: utf-8)")
+    parser.add_argument("--time-unit", choices=list(TIME_UNITS), help="of times that are numbers (default: s)")
     parser.add_argument(
         "--tolerance",
         type=number(float, low=0, below=1),
@@ -115,9 +117,10 @@ def _radio(args: argparse.Namespace) -> int:
     from rangym.envs.cell_association.drive_logs import import_logs
     from rangym.envs.logs.table import Reading
 
-    reading = Reading(columns=_columns(args.columns), encoding=args.encoding, tolerance=args.tolerance)
-    cells = 25 if args.cells is None else args.cells
-    radio_map = import_logs(args.logs, num_cells=cells, reading=reading, progress=_Bar())
+    reading = Reading(
+        columns=_columns(args.columns), encoding=args.encoding, tolerance=args.tolerance, time_unit=args.time_unit
+    )
+    radio_map = import_logs(args.logs, num_cells=args.cells, reading=reading, progress=_Bar())
     radio_map.save(args.out)
     print(radio_map.summary())
     print(f"\n{args.out} written; use it with: rangym evaluate a3 lda --scenario measured --set map={args.out}")
@@ -130,12 +133,14 @@ def _qos(args: argparse.Namespace) -> int:
     from rangym.envs.qos_clustering.kpi_logs import KPIS, Options, account_of, read_logs
     from rangym.envs.qos_clustering.recorded_periods import without_sparse_cells
     from rangym.envs.qos_clustering.recorded_predictor import fitted_days
+    from rangym.evaluation.columns import counted
 
     kpis = KPIS if args.kpis is None else tuple(name.strip() for name in args.kpis.split(","))
     options = Options(
         columns=_columns(args.columns),
         encoding=args.encoding,
         tolerance=args.tolerance,
+        time_unit=args.time_unit,
         kpis=kpis,
         delay_is_cumulative=bool(args.delay_is_cumulative),
         jitter_is_sum=bool(args.jitter_is_sum),
@@ -150,7 +155,7 @@ def _qos(args: argparse.Namespace) -> int:
     further = {name: number for name, number in days.account.items() if name not in log.account}
     print(account_of(further, days.notes[len(log.notes) :]))
     longest = days.largest_horizon(days.predictor.label_delay) if days.predictor else 0
-    print(f"longest window of the second half: {longest} slots")
+    print(f"longest window of the second half: {counted(longest, 'slots')}")
     print(
         f"\n{args.out} written; use it with: rangym evaluate greedy_smoothed sticky_smoothed --env QosClustering "
         f"--scenario imported --set days={args.out}{_further_settings(days)}\n  or: rangym cluster {args.out}"

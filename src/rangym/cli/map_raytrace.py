@@ -74,6 +74,7 @@ def run(args: argparse.Namespace) -> int:
     from rangym.envs.cell_association.city import ROOF, STREET, Cells, Window
     from rangym.envs.cell_association.city_builder import build_city
     from rangym.envs.cell_association.streets import places, street_tracks
+    from rangym.evaluation.columns import counted
     from rangym.evaluation.progress import progress
 
     for name in ("out", "keep"):
@@ -92,7 +93,8 @@ def run(args: argparse.Namespace) -> int:
     plan = site_plan.auto_sites(roof_m, outdoor, window) if auto else site_plan.read_sites(args.sites, roof_m, window)
     roof, street = (replace(layer, carrier_ghz=ghz) for layer, ghz in zip((ROOF, STREET), args.carriers, strict=True))
     cells = Cells.at(plan.roof_m, plan.street_m, roof, street)
-    print(f"{len(cells.name)} cells on {len(plan.roof_m)} roofs and in {len(plan.street_m)} streets")
+    roofs, streets = counted(len(plan.roof_m), "roofs"), counted(len(plan.street_m), "streets")
+    print(f"{counted(len(cells.name), 'cells')} on {roofs} and in {streets}")
     tracks = street_tracks(
         places(outdoor),
         args.tracks,

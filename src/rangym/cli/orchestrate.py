@@ -78,6 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from rangym.evaluation.columns import counted
     from rangym.evaluation.problems.cefl_orchestration.orchestrate import orchestrate
     from rangym.evaluation.problems.cefl_orchestration.orchestrate_report import check_targets, text_report
     from rangym.evaluation.problems.cefl_orchestration.training_study import OrchestratedStudy
@@ -112,7 +113,7 @@ def run(args: argparse.Namespace) -> int:
     for policy, aggregation, rate in results.at_edge:
         print(f"note: the best rate of {policy}, {aggregation}, {rate:g}, is at the edge of those tried")
     if args.out:
-        print(f"\n{results.computed} runs done, the rest taken from {args.out}")
+        print(f"\n{counted(results.computed, 'runs')} done, the rest taken from {args.out}")
     return arguments.print_problems(results, args.out)
 
 

@@ -37,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if not args.out.endswith(".gif"):
         raise WrongValue(f"--out: a file name ending in .gif wanted, got {args.out!r}")
+    from rangym.evaluation.columns import counted
     from rangym.evaluation.film import check_extra, film, write_gif
 
     check_extra()
@@ -44,5 +45,5 @@ def run(args: argparse.Namespace) -> int:
     env_id = arguments.env_id(args.env)
     frames = film(args.policy, env_id, args.scenario, overrides, seed=args.seed, slots=args.slots, every=args.every)
     file = write_gif(frames, args.out, args.fps, args.width)
-    print(f"{file}: {len(frames)} frames, {file.stat().st_size / 1000:,.0f} kB")
+    print(f"{file}: {counted(len(frames), 'frames')}, {file.stat().st_size / 1000:,.0f} kB")
     return 0

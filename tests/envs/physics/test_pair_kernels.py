@@ -75,6 +75,16 @@ def test_pairs_are_the_specifications(place, order, capped):
     assert_close(found.early_w, wanted[:, 1], scale=np.where(np.isfinite(level), level, 1.0))
 
 
+def test_the_cap_of_the_lone_power_binds_first_when_the_late_user_is_decoded_first():
+    """Without caps P11 = P12 + P2 wherever both phases are used; so no other cap can bind where this one does not."""
+    rng = np.random.default_rng(7)
+    link = *10 ** rng.uniform(0, 3, (2, 3000)), *10 ** rng.uniform(-1.5, 0.3, (2, 3000))
+    found = noma_pair(*link, C, order="late_first")
+    used = found.early_w > 1e-9 * found.lone_w
+    assert 1000 < used.sum() < 3000
+    np.testing.assert_allclose(found.lone_w[used], (found.early_w + found.late_w)[used], rtol=1e-12)
+
+
 @pytest.mark.parametrize("access", ACCESS)
 @pytest.mark.parametrize("place", PLACES)
 def test_uploads_are_the_least_of_four_costs(place, access):

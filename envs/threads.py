@@ -1,0 +1,152 @@
+"""Lanes in several threads: NumPy and the kernels release the interpreter while they work.
+
+Each thread plays a block of lanes from its trace to its observation. A lane's bits do not depend on its block, so they
+do not depend on the number of threads either.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
+from functools import partial
+from multiprocessing import parent_process
+from typing import Generic, cast
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from rangym.envs.errors import WrongValue, shown
+from rangym.envs.model import D, Outcome, P, S, SystemModel, T
+from rangym.envs.params import count_of
+from rangym.envs.slots import Observation, Opening, Slots
+from rangym.envs.trace import Array, Trace
+
+LANES_A_THREAD = 128
+"""Fewer are not worth a thread of their own by default."""
+
+
+def threads_for(lanes: int, given: object = None) -> int:
+    """The number of threads asked for; by default 1 in a worker process, whose parent keeps all processors busy, and
+    otherwise as many as there are processors and blocks of `LANES_A_THREAD` lanes."""
+    if given is None:
+        return 1 if parent_process() is not None else max(min(processors(), lanes // LANES_A_THREAD), 1)
+    if not (count := count_of(given)):
+        raise WrongValue(f"threads: None or an integer of at least 1 wanted, got {shown(given)}")
+    return count
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    count = getattr(os, "process_cpu_count", os.cpu_count)  # the first from Python 3.13 on
+    return count() or 1
+
+
+class Threads:
+    """Does several pieces of work at once: the first in the calling thread, the others in a pool made when needed.
+
+    A process that was forked makes its own; `close`, or the end of this object, ends the threads.
+    """
+
+    def __init__(self) -> None:
+        self._pool: tuple[int, ThreadPoolExecutor] | None = None
+
+    def __call__(self, works: Sequence[Callable[[], T]]) -> list[T]:
+        """The results, in order. Whatever is raised, here or in a thread, is raised when no thread works any more (a
+        second interrupt does not wait)."""
+        started: list[Future[T]] = []
+        try:
+            for work in works[1:]:
+                started.append(self._executor(len(works) - 1).submit(copy_context().run, work))
+            first = works[0]()
+            wait(started)
+        except BaseException:
+            wait(started)
+            raise
+        return [first, *(future.result() for future in started)]
+
+    def _executor(self, threads: int) -> ThreadPoolExecutor:
+        if self._pool is None or self._pool[0] != os.getpid():
+            self._pool = os.getpid(), ThreadPoolExecutor(threads, thread_name_prefix="rangym-lanes")
+        return self._pool[1]
+
+    def close(self) -> None:
+        if self._pool is not None and self._pool[0] == os.getpid():
+            self._pool[1].shutdown()
+        self._pool = None
+
+    def __getstate__(self) -> dict[str, object]:
+        """Without the threads, which stay in their process."""
+        return {"_pool": None}
+
+
+class ThreadedSlots(Generic[P, S, D]):
+    """`Slots` of many lanes as blocks of them, each in its thread."""
+
+    def __init__(self, system: SystemModel[P, S, D], lanes: int, threads: int):
+        self.system, self.lanes = system, lanes
+        ends = [lanes * k // threads for k in range(threads + 1)]
+        self._blocks = [slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+        self._parts = [Slots(system, b.stop - b.start) for b in self._blocks]
+        self._whole = Slots(system, lanes)  # knows the spaces, and how to check what is given; it is never played
+        self.observation_space = self._whole.observation_space
+        self._threads = Threads()
+
+    def draw(self, rngs: Sequence[np.random.Generator]) -> Observation:
+        self.system.check_lanes(self.lanes)
+        return self._begin(lambda part, block, into: part.drawn(rngs[block], into))
+
+    def replay(self, given: object) -> Observation:
+        traces = self._whole.replayable(given)
+        return self._begin(lambda part, block, into: part.opened(Trace.stack(traces[block]), into))
+
+    def _begin(self, work: Callable[[Slots[P, S, D], slice, Observation], Opening[S]]) -> Observation:
+        observation, openings = self._each(work)
+        for part, opening in zip(self._parts, openings, strict=True):
+            part.begin(opening)
+        return observation
+
+    def step(self, action: ArrayLike) -> tuple[Observation, Array, Outcome]:
+        self._parts[0].require_slot()
+        given = self._whole.checked(action)
+        observation, plays = self._each(lambda part, block, into: part.played(given[block], into))
+        for part, play in zip(self._parts, plays, strict=True):
+            part.go_on(play)
+        terms, metrics = _joined([x.outcome.terms for x in plays]), _joined([x.outcome.metrics for x in plays])
+        return observation, np.concatenate([x.reward for x in plays]), Outcome(terms, metrics)
+
+    def _each(self, work: Callable[[Slots[P, S, D], slice, Observation], T]) -> tuple[Observation, list[T]]:
+        """What each block brings, and the observation of all lanes, of which each block fills its part."""
+        boxes = self.observation_space.spaces.items()
+        observation = {f: np.empty((self.lanes, *cast("tuple[int, ...]", b.shape)), b.dtype) for f, b in boxes}
+        pairs = zip(self._parts, self._blocks, strict=True)
+        return observation, self._threads(
+            [partial(work, part, block, {f: v[block] for f, v in observation.items()}) for part, block in pairs]
+        )
+
+    @property
+    def traces(self) -> list[Trace] | None:
+        found = [part.traces for part in self._parts]
+        return None if found[0] is None else [trace for part in found for trace in part or ()]
+
+    @property
+    def ended(self) -> tuple[bool, bool]:
+        return self._parts[0].ended
+
+    def action_masks(self) -> Array:
+        return np.concatenate([part.action_masks() for part in self._parts])
+
+    def picture(self, b: int) -> Array:
+        part, block = next((p, x) for p, x in zip(self._parts, self._blocks, strict=True) if b < x.stop)
+        return part.picture(b - block.start)
+
+    def close(self) -> None:
+        self._threads.close()
+
+
+def _joined(parts: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+    """Dictionaries of arrays of consecutive lanes as one."""
+    return {f: np.concatenate([part[f] for part in parts]) for f in parts[0]}
