@@ -30,7 +30,6 @@ import json
 import math
 import multiprocessing
 import platform
-import shlex
 import statistics
 import subprocess
 import sys
@@ -125,7 +124,7 @@ def main() -> None:
             started = example(args.mobile_env_python, args.steps) if case is EXAMPLE else learn(case, k, args)
             runs[case].append({**started, "load": os.getloadavg()[0]})
     content = {
-        "command": shlex.join(["python", *sys.argv]),
+        "command": command_line(args),
         "environment": {"env_id": ENV_ID, "scenario": SCENARIO, **SIZE},
         "level": levels[A3],
         "levels": levels,
@@ -141,6 +140,13 @@ def main() -> None:
     if args.out:
         write_whole(args.out, (json.dumps(content, indent=1) + "\n").encode())
         progress(f"wrote {args.out}")
+
+
+def command_line(args: argparse.Namespace) -> str:
+    """What repeats the run, on any machine."""
+    sizes = f"--steps {args.steps} --repetitions {args.repetitions} --seeds {args.seeds}"
+    beside = " --mobile-env-python VENV/bin/python" if args.mobile_env_python else ""
+    return f"python tests/benchmarks/speed_learning.py {sizes} --start-method {args.start_method}{beside}"
 
 
 def learn(case: Case, agent: int, args: argparse.Namespace) -> dict[str, Any]:
