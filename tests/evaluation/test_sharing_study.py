@@ -96,7 +96,7 @@ def test_a_fold_is_predicted_by_a_fit_to_the_others():
 def test_rangym_cluster_prints_methods_days_and_labels(two_days, capsys):
     assert main(["cluster", str(two_days)]) == 0
     text = capsys.readouterr().out
-    assert "4 cells, 192 periods of 900 s" in text
+    assert "4 cells, 192 periods of 900 s" in " ".join(text.split())
     lines = text.splitlines()
     header = next(line for line in lines if line.startswith("method"))
     assert header.split() == "method predictors F_orig above NLL day 1 day 2 day 3".split()
