@@ -35,8 +35,8 @@ DUAL_MARGIN = 1e-7
 """Least share of a dual objective that is given away: the solver stops at 1e-8."""
 
 
-REGULARIZATIONS = (1e-8, 1e-7)
-"""CLARABEL's own, and one for a programme that it almost solves: there the last bits of the data decide."""
+REGULARIZATIONS = (1e-8, 1e-7, 3e-8, 3e-9, 3e-7)
+"""CLARABEL's own, and others for a programme that it almost solves: there the last bits of the data decide."""
 
 
 class SolverError(RuntimeError):
@@ -229,7 +229,7 @@ class ConicShape:
         return cost
 
     def solve(self, numbers: Numbers, prices: Numbers) -> ConicSolution:
-        """Minimise the prices; raises `SolverError` unless CLARABEL ends with `Solved`, at the second try if need be.
+        """Minimise the prices; raises `SolverError` unless CLARABEL ends with `Solved`, after some tries if need be.
 
         With `AlmostSolved` (a relative gap of 5e-5) the variables still make a decision, whose cost the formulas tell,
         but nothing is proved: the bound is minus infinity.
