@@ -193,7 +193,7 @@ def derive(scenarios: Mapping[str, Params], scenario: str, overrides: Mapping[st
     """The parameters of ``scenario`` with ``overrides``.
 
     A name that does not exist is refused with the nearest one, and so is one that the resulting parameters do not use;
-    what the scenario itself carries never is.
+    what the scenario itself carries never is. An error about another field says what was given.
     """
     if not isinstance(scenario, str) or scenario not in scenarios:
         close = nearest(scenario, scenarios)
@@ -207,7 +207,14 @@ def derive(scenarios: Mapping[str, Params], scenario: str, overrides: Mapping[st
             # Python's own words for it: TorchRL recognises them, and does without what it offered.
             wrong = f"got an unexpected keyword argument {shown(key)}"
             raise WrongType(f"{wrong}{nearest(key, names)} (parameters: {listed(names, key)})")
-    params = dataclasses.replace(scenarios[scenario], **{k: frozen(v) for k, v in overrides.items()})
+    try:
+        params = dataclasses.replace(scenarios[scenario], **{k: frozen(v) for k, v in overrides.items()})
+    except WrongValue as error:
+        if any(key in str(error) for key in overrides):
+            raise
+        # A field of the scenario's, which does not go with what was given.
+        given = ", ".join(f"{key}={shown(value)}" for key, value in overrides.items())
+        raise WrongValue(f"{error} (with {given})") from error
     for key, allowed in ranges(params).items():
         if key in overrides and not allowed.is_used(params):
             others = dict.fromkeys(other for uses in allowed.only for other in uses)

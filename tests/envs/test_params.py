@@ -223,3 +223,11 @@ def test_conditions_of_use():
     assert both.usage() == "law 'a' or 'b' and mode 'm', or law 'c'"
     for law, mode, used in (("a", "m", True), ("a", "n", False), ("c", "n", True), ("d", "m", False)):
         assert both.is_used(type("Params", (), {"law": law, "mode": mode})) is used
+
+
+def test_an_error_about_another_field_says_what_was_given():
+    wanted = r"^deadline_s: more than 0\.8 s.* got 0\.8 \(with cycles_per_sample=35200000\.0\)$"
+    with pytest.raises(ValueError, match=wanted):
+        derive(NomaAllocation.scenarios, "tiny", {"cycles_per_sample": 3.52e7})
+    with pytest.raises(ValueError, match=r"^radius_m: at least [^()]*$"):
+        derive(NomaAllocation.scenarios, "tiny", {"radius_m": 0.1})
