@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar, cast
@@ -72,6 +72,9 @@ class SystemModel(ABC, Generic[P, S, D]):
     """Name -> frozen parameters; `build` replaces the overridden ones."""
     ratio_metrics: ClassVar[Mapping[str, tuple[str, str]]] = {}
     """Episode metrics that are a sum over slots divided by another sum, e.g. ``ping_pong = ping_pongs / handovers``."""
+
+    threaded: ClassVar[Collection[str]] = ("draw", "step")
+    """What several threads do faster than one. Work in many short pieces is not: for each they wait for each other."""
 
     params: P
     horizon: int

@@ -149,11 +149,10 @@ class Slots(Generic[P, S, D]):
         seen = {} if into is None else into
         for f, low, high, dtype in self._bounds:
             if f != "time" and fields[f] is not trace.constants.get(f):
-                if into is None:
-                    inside = np.maximum(fields[f], low)
-                    seen[f] = np.minimum(inside, high, out=inside).astype(dtype, copy=False)
+                if into is None:  # the method, since `np.clip` takes twice as long on one lane
+                    seen[f] = fields[f].clip(low, high).astype(dtype, copy=False)
                 else:
-                    np.minimum(np.maximum(fields[f], low), high, out=into[f], casting="unsafe")
+                    fields[f].clip(low, high, out=into[f], casting="unsafe")
                 continue
             values = self._time[t] if f == "time" else self._constant(trace, f, low, high, dtype)
             if into is None:
@@ -166,7 +165,7 @@ class Slots(Generic[P, S, D]):
         """A constant of the trace within its box, which is found once an episode."""
         found = self._constants[1]
         if f not in found:
-            found[f] = np.minimum(np.maximum(trace.constants[f], low), high).astype(dtype)
+            found[f] = trace.constants[f].clip(low, high).astype(dtype, copy=False)
         return found[f]
 
     def action_masks(self) -> Array:

@@ -104,7 +104,7 @@ class ThreadedSlots(Generic[P, S, D]):
         return self._begin(lambda part, block, into: part.opened(Trace.stack(traces[block]), into))
 
     def _begin(self, work: Callable[[Slots[P, S, D], slice, Observation], Opening[S]]) -> Observation:
-        observation, openings = self._each(work)
+        observation, openings = self._each("draw", work)
         for part, opening in zip(self._parts, openings, strict=True):
             part.begin(opening)
         return observation
@@ -112,20 +112,20 @@ class ThreadedSlots(Generic[P, S, D]):
     def step(self, action: ArrayLike) -> tuple[Observation, Array, Outcome]:
         self._parts[0].require_slot()
         given = self._whole.checked(action)
-        observation, plays = self._each(lambda part, block, into: part.played(given[block], into))
+        observation, plays = self._each("step", lambda part, block, into: part.played(given[block], into))
         for part, play in zip(self._parts, plays, strict=True):
             part.go_on(play)
         terms, metrics = _joined([x.outcome.terms for x in plays]), _joined([x.outcome.metrics for x in plays])
         return observation, np.concatenate([x.reward for x in plays]), Outcome(terms, metrics)
 
-    def _each(self, work: Callable[[Slots[P, S, D], slice, Observation], T]) -> tuple[Observation, list[T]]:
-        """What each block brings, and the observation of all lanes, of which each block fills its part."""
+    def _each(self, kind: str, work: Callable[[Slots[P, S, D], slice, Observation], T]) -> tuple[Observation, list[T]]:
+        """What each block brings, and the observation of all lanes, of which each block fills its part; in threads
+        where such work is faster so."""
         boxes = self.observation_space.spaces.items()
         observation = {f: np.empty((self.lanes, *cast("tuple[int, ...]", b.shape)), b.dtype) for f, b in boxes}
         pairs = zip(self._parts, self._blocks, strict=True)
-        return observation, self._threads(
-            [partial(work, part, block, {f: v[block] for f, v in observation.items()}) for part, block in pairs]
-        )
+        works = [partial(work, part, block, {f: v[block] for f, v in observation.items()}) for part, block in pairs]
+        return observation, self._threads(works) if kind in self.system.threaded else [each() for each in works]
 
     @property
     def traces(self) -> list[Trace] | None:

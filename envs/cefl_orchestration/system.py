@@ -123,6 +123,7 @@ class CeflOrchestration(SystemModel[CeflOrchestrationParams, OrchestrationState,
     """  # noqa: E501 (a table's row is one line)
 
     scenarios: ClassVar[Mapping[str, CeflOrchestrationParams]] = SCENARIOS
+    threaded = ()
 
     def __init__(self, params: CeflOrchestrationParams):
         self.params, self.horizon = params, params.horizon

@@ -164,7 +164,6 @@ def _channel(
     site = np.repeat(site.astype(np.float32).transpose(1, 2, 0), where.shape[2] // len(site), axis=2)  # (J, 2, n)
     dbm = rows.power_dbm.astype(np.float32)
     noise = np.array([thermal_noise_dbm(mhz, p.noise_figure_db) for mhz in rows.bandwidth_mhz.tolist()], np.float32)
-    for group in rows.groups:
-        distance = kernels.distance(where, site[group])
-        UMA.receive(level[group], dbm[group], distance, float(rows.carrier_ghz[group.start]))
-        sinr_db(level[group], noise[group], out=level[group])
+    carriers = [(group, float(rows.carrier_ghz[group.start])) for group in rows.groups]
+    UMA.receive(level, dbm, kernels.distance(where, site), carriers)
+    sinr_db(level, noise, out=level, carriers=rows.groups)

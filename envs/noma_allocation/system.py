@@ -109,6 +109,7 @@ class NomaAllocation(SystemModel[NomaAllocationParams, AllocationState, Allocati
     """
 
     scenarios: ClassVar[Mapping[str, NomaAllocationParams]] = SCENARIOS
+    threaded = ("step",)
 
     def __init__(self, params: NomaAllocationParams):
         self.params, self.horizon = params, params.horizon

@@ -6,6 +6,7 @@ Arguments broadcast; float32 arrays stay float32. Source of the path loss: 3GPP 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -72,22 +73,27 @@ class PathLossModel:
         """LOS and NLOS loss at ``distance_m`` ``(...)``, mixed in dB by the probability of a line of sight."""
         distance = np.asarray(distance_m)
         received = np.zeros((1, *distance.shape), distance.dtype)
-        self.receive(received, np.zeros(1, distance.dtype), distance[None], carrier_ghz)
+        self.receive(received, np.zeros(1, distance.dtype), distance[None], [(slice(None), carrier_ghz)])
         return -received[0]
 
-    def receive(self, level_db: NDArray, power_dbm: NDArray, distance_m: NDArray, carrier_ghz: float) -> None:
+    def receive(
+        self, level_db: NDArray, power_dbm: NDArray, distance_m: NDArray, carriers_ghz: Sequence[tuple[slice, float]]
+    ) -> None:
         """Add to ``level_db`` ``(J, ...)``, in place, the power ``(J,)`` of each cell less `mean_db`.
 
-        ``distance_m`` ``(J, ...)``; all are contiguous and of the same float type.
+        ``distance_m`` ``(J, ...)``; all are contiguous and of the same float type. ``carriers_ghz`` has the cells of
+        each carrier.
         """
         from rangym.envs.physics import channel_kernels as kernels
 
-        cells, at = len(distance_m), self._at(carrier_ghz, distance_m.dtype)
+        cells = len(distance_m)
+        each = [(own, self._at(ghz, distance_m.dtype)) for own, ghz in carriers_ghz]
         distance, level = distance_m.reshape(cells, -1), level_db.reshape(cells, -1)
         square, exponent = np.empty_like(distance), np.empty_like(distance)
-        kernels.path_loss_arguments(distance, at, square, exponent)
+        kernels.path_loss_arguments(distance, each[0][1], square, exponent)  # the same at every carrier
         log_square, decay = np.log(square, out=square), np.exp(exponent, out=exponent)
-        kernels.receive(level, power_dbm, distance, log_square, decay, at)
+        for own, at in each:
+            kernels.receive(level[own], power_dbm[own], distance[own], log_square[own], decay[own], at)
 
     def _log_distance(self, distance_m: NDArray) -> NDArray:
         """log10 of the 3D distance."""
@@ -233,14 +239,17 @@ def thermal_noise_dbm(bandwidth_mhz: float, noise_figure_db: float) -> float:
     return THERMAL_NOISE_DBM_PER_HZ + 10.0 * math.log10(bandwidth_mhz * 1e6) + noise_figure_db
 
 
-def sinr_db(received_dbm: NDArray, noise_dbm: NDArray, out: NDArray | None = None) -> NDArray:
-    """SINR of n cells that share one carrier, all transmitting at full load: s_j = P_j / (sum_{k != j} P_k + w_j N0).
+def sinr_db(
+    received_dbm: NDArray, noise_dbm: NDArray, out: NDArray | None = None, carriers: Sequence[slice] = (slice(None),)
+) -> NDArray:
+    """SINR of n cells, all transmitting at full load: s_j = P_j / (sum_{k != j} P_k + w_j N0), k on the carrier of j.
 
     Parameters
     ----------
     received_dbm : ``(n, ...)`` received power of each cell in dBm.
     noise_dbm : ``(n,)`` noise power over the bandwidth of each cell in dBm; it counts once, for that cell.
     out : takes the result, if given; it may be ``received_dbm``.
+    carriers : the cells that share one, by default all.
 
     Returns
     -------
@@ -252,8 +261,10 @@ def sinr_db(received_dbm: NDArray, noise_dbm: NDArray, out: NDArray | None = Non
     from rangym.envs.physics import channel_kernels as kernels
 
     power = db_to_linear(received_dbm).reshape(len(received_dbm), -1)
-    disturbance_dbm = linear_to_db(kernels.disturbance(power, db_to_linear(noise_dbm).astype(power.dtype)))
-    return np.subtract(received_dbm, disturbance_dbm.reshape(received_dbm.shape), out=out)
+    noise, disturbance = db_to_linear(noise_dbm).astype(power.dtype), np.empty_like(power)
+    for own in carriers:
+        kernels.disturb(power[own], noise[own], disturbance[own])
+    return np.subtract(received_dbm, linear_to_db(disturbance).reshape(received_dbm.shape), out=out)
 
 
 def shannon_rate_mbps(

@@ -65,13 +65,13 @@ def follow_path(shadowing, keep):
 
 
 @numba.njit(cache=True, nogil=True)
-def disturbance(power, noise):
-    """What disturbs each of J cells: all other powers of ``power`` ``(J, n)``, and its own noise of ``noise`` ``(J,)``.
+def disturb(power, noise, found):
+    """Fill ``found`` ``(J, n)`` with what disturbs each cell: all other powers of ``power`` ``(J, n)``, and its own
+    noise of ``noise`` ``(J,)``.
 
     Sums before and after each cell: subtracting its own power from the total would cancel in float32.
     """
     cells, places = power.shape
-    found = np.empty_like(power)
     for j in range(cells):
         for i in range(places):
             found[j, i] = noise[j]
@@ -85,7 +85,6 @@ def disturbance(power, noise):
         for i in range(places):
             total[i] += power[j + 1, i]
             found[j, i] += total[i]
-    return found
 
 
 @numba.njit(cache=True, nogil=True)

@@ -30,8 +30,7 @@ def box_muller_lanes(rngs: Sequence[np.random.Generator], shape: tuple[int, ...]
     count = math.prod(shape)
     pairs = (count + 1) // 2
     words = np.empty((len(rngs), pairs), np.uint64)
-    for lane, rng in zip(words, rngs, strict=True):
-        lane[:] = rng.integers(0, 2**64, pairs, dtype=np.uint64, endpoint=False)
+    kernels.draw_words(kernels.bitgens(rngs), words)
     uniform, angle = np.empty((2, *words.shape), np.float32)
     kernels.uniform_and_angle(words.view(np.uint32), uniform, angle)
     log, cosine = np.log(uniform, out=uniform), np.cos(angle)

@@ -1,14 +1,56 @@
-"""Compiled passes of Box and Muller's transformation; logarithms, sines and cosines stay with NumPy."""
+"""Compiled passes of Box and Muller's transformation; logarithms, sines and cosines stay with NumPy.
+
+The words of many generators are drawn in one call: a call for each would take and give back the interpreter as often,
+for which several threads would wait.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numba
 import numpy as np
+from llvmlite import ir
+from numba.core.base import BaseContext
+from numba.extending import intrinsic
+from numpy.typing import NDArray
 
 _HALF, _WORD, _TURN = np.float32(0.5), np.float32(2.0**-32), np.float32(math.pi * 2.0**-31)
 _MINUS_TWO = np.float32(-2.0)
+
+_bitgen_of = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)(
+    ("PyCapsule_GetPointer", ctypes.pythonapi)
+)
+
+
+def bitgens(rngs: Sequence[np.random.Generator]) -> NDArray[np.uintp]:
+    """Addresses of the generators' `bitgen_t`, NumPy's interface for other languages; valid while they live."""
+    return np.array([_bitgen_of(rng.bit_generator.capsule, b"BitGenerator") for rng in rngs], np.uintp)
+
+
+@intrinsic
+def _next_uint64(typing_context: Any, bitgen: Any) -> Any:
+    """The next word of the generator at an address: `bitgen_t` starts with a state and the function that takes it."""
+
+    def build(context: BaseContext, builder: ir.IRBuilder, signature: Any, arguments: list[ir.Value]) -> ir.Value:
+        pointer, word = ir.IntType(8).as_pointer(), ir.IntType(64)
+        function = ir.FunctionType(word, [pointer]).as_pointer()
+        fields = builder.inttoptr(arguments[0], ir.LiteralStructType([pointer, function]).as_pointer())
+        state, draw = (builder.load(builder.gep(fields, [ir.IntType(32)(0), ir.IntType(32)(k)])) for k in (0, 1))
+        return builder.call(draw, [state])
+
+    return numba.uint64(numba.uintp), build
+
+
+@numba.njit(cache=True, nogil=True)
+def draw_words(bitgens, words):
+    """Fill row k of ``words`` ``(l, n)`` uint64 from generator k of ``bitgens`` ``(l,)``, as its `integers` would."""
+    for k in range(len(words)):
+        for i in range(words.shape[1]):
+            words[k, i] = _next_uint64(bitgens[k])  # type: ignore[call-arg]  # the context is numba's to give
 
 
 @numba.njit(cache=True, nogil=True)

@@ -1,8 +1,8 @@
 """How fast the vector environments are, against Gymnasium's own vector of single environments in the same run.
 
 The column `flat` is what ``flat=True`` leaves of the speed with named fields: at least .8 at 1,024 lanes. The last
-column is how much faster two threads are than one, by the clock on the wall: at least 1.7 at 1,024 lanes, on two
-processors that do nothing else.
+column is how much faster two threads are than one, by the clock on the wall, on two processors that do nothing else;
+what a system does in threads is what this column showed to be faster so.
 
 Both walk two whole episodes with random actions, with SAME_STEP autoreset, so each pays for two traces; the cost of
 drawing traces is also given apart. Repetitions are interleaved; all other times are CPU times of one core, and their

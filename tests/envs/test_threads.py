@@ -193,6 +193,7 @@ def test_lanes_are_counted_together():
 class Failing(CellAssociation):
     """Fails, or asks, where the test says."""
 
+    threaded = ("draw", "step")
     where = ""
     then = staticmethod(lambda lanes: None)
 
@@ -205,6 +206,23 @@ class Failing(CellAssociation):
         if self.where == "sample":
             self.then(len(rngs))
         return super().sample_lanes(rngs)
+
+
+def test_work_is_done_in_threads_where_the_system_says_that_it_pays():
+    def busy(threaded):
+        seen = []
+        system = type("Threaded", (Failing,), {"threaded": threaded})(Failing.scenarios["tiny"])
+        system.then = lambda lanes: seen.append((system.where, threading.current_thread() is threading.main_thread()))
+        env = SystemVectorEnv(system, 4, autoreset_mode="Disabled", threads=2)
+        system.where = "sample"
+        env.reset(seed=0)
+        system.where = "transition"
+        env.step(env.action_space.sample())
+        env.close()
+        return {where for where, here in seen if not here}
+
+    assert busy(("draw", "step")) == {"sample", "transition"}
+    assert busy(("draw",)) == {"sample"} and busy(()) == set()
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from rangym.envs.physics import random_kernels
 from rangym.envs.physics.random import box_muller
 
 
@@ -45,13 +46,20 @@ def test_a_generator_gives_the_same_numbers_again_and_then_others():
 
 
 @pytest.mark.parametrize("word", [0, 2**64 - 1, 2**32 - 1, 2**31])
-def test_extreme_words_give_finite_numbers(word):
-    class Constant:
-        def integers(self, low, high, size, dtype, endpoint):
-            return np.full(size, word, dtype)
-
-    x = box_muller(Constant(), (4,))  # type: ignore[arg-type]
+def test_extreme_words_give_finite_numbers(word, monkeypatch):
+    monkeypatch.setattr(random_kernels, "draw_words", lambda bitgens, words: words.fill(word))
+    x = box_muller(np.random.default_rng(0), (4,))
     assert np.isfinite(x).all() and np.abs(x).max() < 6.8
+
+
+@pytest.mark.parametrize("bit_generator", [np.random.PCG64, np.random.MT19937, np.random.Philox, np.random.SFC64])
+def test_words_are_those_of_integers(bit_generator):
+    rngs, others = ([np.random.Generator(bit_generator(seed)) for seed in range(3)] for _ in range(2))
+    words = np.empty((3, 101), np.uint64)
+    random_kernels.draw_words(random_kernels.bitgens(rngs), words)
+    expected = [rng.integers(0, 2**64, 101, dtype=np.uint64) for rng in others]
+    assert np.array_equal(words, expected)
+    assert [rng.random() for rng in rngs] == [rng.random() for rng in others]  # they go on together
 
 
 def test_each_number_by_the_formula_of_its_word():
