@@ -6,7 +6,6 @@ bits of a lane alone. Constants are drawn before slots.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,8 +21,6 @@ IID_SINR_DB = (10.0, 30.0)
 IID_BANDWIDTHS_MHZ = (5.0, 10.0, 15.0, 20.0)
 LANE_BLOCK_ENTRIES = 2**18
 """Numbers of (slot, UE, cell) entries worked on at once: it keeps the working set in the cache."""
-_SMALL_DRAWS = threading.Lock()
-"""Held for draws too small to go on beside others: two threads in them would hand the interpreter over at each one."""
 
 
 def sample_lanes(params: CellAssociationParams, rngs: Sequence[np.random.Generator]) -> Trace:
@@ -73,8 +70,7 @@ def _network(params: CellAssociationParams, rngs: Sequence[np.random.Generator])
     """
     p, lanes, slots = params, len(rngs), params.horizon + 2
     rows = layout.carriers(p)
-    with _SMALL_DRAWS:
-        networks = [layout.draw_network(p, rows, rng) for rng in rngs]
+    networks = [layout.draw_network(p, rows, rng) for rng in rngs]
     places = [place(p, rng) for rng in rngs] if p.law == "urban" else []
     if is_streamed(p):
         own = [places[b : b + 1] for b in range(lanes)]
