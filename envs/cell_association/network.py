@@ -18,6 +18,10 @@ from rangym.envs.physics.channel import UMA, correlated_shadowing_db, sinr_db, t
 from rangym.envs.physics.mobility import GaussMarkovWalk, RandomWaypointWalk, standing
 from rangym.envs.physics.random import box_muller_lanes
 
+BLOCK_ENTRIES = 2**18
+"""Of one lane, numbers of (slot, UE, cell) entries worked on at once: arrays larger than this come from the operating
+system and go back to it, which takes as long as the work."""
+
 Rngs: TypeAlias = Sequence[np.random.Generator]
 """A generator for each lane."""
 
@@ -136,19 +140,21 @@ class Shadowed:
         """
         from rangym.envs.physics import channel_kernels as kernels
 
-        p = self._params
+        p, ues = self._params, where.shape[2]
         normal = np.moveaxis(box_muller_lanes(rngs, (p.num_cells, len(where), p.num_ues)), 0, 2)
-        level = correlated_shadowing_db(
-            normal.reshape(*normal.shape[:2], len(rngs) * p.num_ues),
-            moved.astype(np.float32),
-            p.shadowing_db,
-            p.shadowing_distance_m,
-            self._shadowing_db,
-        )
-        self._shadowing_db = level[:, -1].copy()
-        _channel(p, self._rows, self._site, where, level)
+        normal, moved = normal.reshape(*normal.shape[:2], ues), moved.astype(np.float32)
         floor, ceiling = np.float32(p.sinr_floor_db), np.float32(p.sinr_ceiling_db)
-        kernels.place_cells(level, floor, ceiling, self._cell_of_row, by_ue)
+        last = np.empty((p.num_cells, ues), np.float32)
+        size = max(1, BLOCK_ENTRIES // (len(where) * p.num_cells)) if len(rngs) == 1 else ues
+        for own in (slice(start, start + size) for start in range(0, ues, size)):
+            before = None if self._shadowing_db is None else self._shadowing_db[:, own]
+            level = correlated_shadowing_db(
+                normal[:, :, own], moved[:, own], p.shadowing_db, p.shadowing_distance_m, before
+            )
+            last[:, own] = level[:, -1]
+            _channel(p, self._rows, self._site, where[:, :, own], level)
+            kernels.place_cells(level, floor, ceiling, self._cell_of_row, by_ue[:, :, own])
+        self._shadowing_db = last
 
 
 def _channel(

@@ -130,6 +130,14 @@ def test_a_block_may_be_one_slot(case, monkeypatch):
     assert (moved.max(axis=0) > 0).all() == (CASES[case].motion != "static")
 
 
+@pytest.mark.parametrize("case", CASES)
+def test_ues_worked_on_apart_have_the_bits_of_all_together(case, monkeypatch):
+    together = sample(CASES[case]).materialise()
+    for entries in (1, 100):  # one UE, and several
+        monkeypatch.setattr(network, "BLOCK_ENTRIES", entries)
+        assert_equal(sample(CASES[case]).materialise().slots, together.slots)
+
+
 def test_an_interrupted_block_is_drawn_again(monkeypatch):
     trace, whole = sample(CASES["grid"]), sample(CASES["grid"]).materialise()
     trace.slot(0)

@@ -42,12 +42,12 @@ GROWTH = """\
 Transition, observation and decisions cost UEs times cells. Nothing grows with the slots of an episode but LDA's
 experts, of which there are 1 + ceil(log2 sqrt(1 + 2 T)), and the rewards that are kept for pictures, .8 kB a slot.
 
-More than linear in the cells are two parts. Sampling draws at least one slot at once, and a pair of UE and cell costs
-more in a large one: 18 ns among 200 cells, 25 among 400 and 33 to 42 among 800, where a slot's arrays have 32 MB each.
-The exact optimum (`sticky_optimum` and the bound) first has UEs answer in turn, which is linear: after the first round
-only those are asked whose answer the others' moves can have changed. Then it cancels negative cycles among the cells:
-each costs the square of their number, and there are more of them the more cells there are, 15 at 200 and 75 at 800. At
-800 cells they take about a quarter of the time of an optimum begun at the slot before, at 2,000 more than half."""
+More than linear in the cells is the exact optimum (`sticky_optimum` and the bound). It first has UEs answer in turn,
+which is linear: after the first round only those are asked whose answer the others' moves can have changed. Then it
+cancels negative cycles among the cells: each costs the square of their number, and there are more of them the more
+cells there are, 15 at 200 and 75 at 800. At 800 cells they take about a quarter of the time of an optimum begun at the
+slot before, at 2,000 more than half. Sampling works on so few UEs at once that memory is used again: a pair of UE and
+cell costs the same at every size."""
 
 
 @dataclass(frozen=True)
