@@ -137,7 +137,7 @@ def test_a_walk_has_the_numbers_of_its_players_alone(streamed):
     """Also of LDA with a forecaster of its own in place of the player that is asked once for all."""
     players = list(jobs.players(20.0))
     played = measure.walk(**WALK, gamma=20.0, players=players)["played"]
-    assert len(players) == len(played) == 17
+    assert len(players) == len(played) == 20
     for policy, forecaster in players:
         if forecaster != jobs.RANDOM:  # whose draws are its own here, and part of LDA's own there
             alone = measure.play("mobility", WALK["overrides"], 20.0, [(policy, forecaster)], WALK["seed"])[0].means()

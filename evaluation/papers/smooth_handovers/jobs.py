@@ -50,6 +50,7 @@ DELAY_VARIATION = 0.5
 """Relative standard deviation of the delays from slot to slot, where they are unknown."""
 FORECASTS = {
     "literal": _LITERAL,
+    "default, fair": _DEFAULT + ",fair_surrogate=True",
     "adaptive, fair": _DEFAULT + ",meta_step=adaptive,fair_surrogate=True",
 }
 """Label -> policy to which a forecaster is added."""
