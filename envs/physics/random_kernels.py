@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import ctypes
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import numba
 import numpy as np
@@ -31,8 +31,7 @@ def bitgens(rngs: Sequence[np.random.Generator]) -> NDArray[np.uintp]:
     return np.array([_bitgen_of(rng.bit_generator.capsule, b"BitGenerator") for rng in rngs], np.uintp)
 
 
-@intrinsic
-def _next_uint64(typing_context: Any, bitgen: Any) -> Any:
+def _next_uint64_code(typing_context: Any, bitgen: Any) -> Any:
     """The next word of the generator at an address: `bitgen_t` starts with a state and the function that takes it."""
 
     def build(context: BaseContext, builder: ir.IRBuilder, signature: Any, arguments: list[ir.Value]) -> ir.Value:
@@ -45,12 +44,15 @@ def _next_uint64(typing_context: Any, bitgen: Any) -> Any:
     return numba.uint64(numba.uintp), build
 
 
+_next_uint64 = cast(Callable[[int], int], intrinsic(_next_uint64_code))
+
+
 @numba.njit(cache=True, nogil=True)
 def draw_words(bitgens, words):
     """Fill row k of ``words`` ``(l, n)`` uint64 from generator k of ``bitgens`` ``(l,)``, as its `integers` would."""
     for k in range(len(words)):
         for i in range(words.shape[1]):
-            words[k, i] = _next_uint64(bitgens[k])  # type: ignore[call-arg]  # the context is numba's to give
+            words[k, i] = _next_uint64(bitgens[k])
 
 
 @numba.njit(cache=True, nogil=True)
