@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import cast
 
 import numba
 import numpy as np
@@ -31,10 +31,10 @@ def bitgens(rngs: Sequence[np.random.Generator]) -> NDArray[np.uintp]:
     return np.array([_bitgen_of(rng.bit_generator.capsule, b"BitGenerator") for rng in rngs], np.uintp)
 
 
-def _next_uint64_code(typing_context: Any, bitgen: Any) -> Any:
+def _next_uint64_code(typing_context: object, bitgen: object) -> tuple[object, object]:
     """The next word of the generator at an address: `bitgen_t` starts with a state and the function that takes it."""
 
-    def build(context: BaseContext, builder: ir.IRBuilder, signature: Any, arguments: list[ir.Value]) -> ir.Value:
+    def build(context: BaseContext, builder: ir.IRBuilder, signature: object, arguments: list[ir.Value]) -> ir.Value:
         pointer, word = ir.IntType(8).as_pointer(), ir.IntType(64)
         function = ir.FunctionType(word, [pointer]).as_pointer()
         fields = builder.inttoptr(arguments[0], ir.LiteralStructType([pointer, function]).as_pointer())

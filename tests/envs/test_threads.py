@@ -281,7 +281,7 @@ def test_ctrl_c_ends_a_step():
     code = (
         "import os, signal, threading, time, gymnasium, rangym\n"
         f"env = gymnasium.make_vec({CELL!r}, num_envs=8, scenario='tiny', threads=2)\n"
-        "env.reset(seed=0)\n"
+        "env.reset(seed=0); env.step(env.action_space.sample())\n"  # numba compiles, and must not be interrupted there
         "threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
         "try:\n"
         "    while True: env.step(env.action_space.sample())\n"
