@@ -19,8 +19,8 @@ from rangym.envs.physics.mobility import GaussMarkovWalk, RandomWaypointWalk, st
 from rangym.envs.physics.random import box_muller_lanes
 
 BLOCK_ENTRIES = 2**18
-"""Of one lane, numbers of (slot, UE, cell) entries worked on at once: arrays larger than this come from the operating
-system and go back to it, which takes as long as the work."""
+"""Numbers of (slot, UE, cell) entries worked on at once, of several lanes or of some UEs of one: it keeps the working
+set in the cache, and the arrays small enough for their memory to be used again rather than given back."""
 
 Rngs: TypeAlias = Sequence[np.random.Generator]
 """A generator for each lane."""
@@ -145,6 +145,7 @@ class Shadowed:
         normal, moved = normal.reshape(*normal.shape[:2], ues), moved.astype(np.float32)
         floor, ceiling = np.float32(p.sinr_floor_db), np.float32(p.sinr_ceiling_db)
         last = np.empty((p.num_cells, ues), np.float32)
+        # Several lanes are few enough already; of one that is larger, some UEs at a time.
         size = max(1, BLOCK_ENTRIES // (len(where) * p.num_cells)) if len(rngs) == 1 else ues
         for own in (slice(start, start + size) for start in range(0, ues, size)):
             before = None if self._shadowing_db is None else self._shadowing_db[:, own]

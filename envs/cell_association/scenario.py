@@ -19,8 +19,6 @@ from rangym.envs.trace import Trace
 
 IID_SINR_DB = (10.0, 30.0)
 IID_BANDWIDTHS_MHZ = (5.0, 10.0, 15.0, 20.0)
-LANE_BLOCK_ENTRIES = 2**18
-"""Numbers of (slot, UE, cell) entries worked on at once: it keeps the working set in the cache."""
 
 
 def sample_lanes(params: CellAssociationParams, rngs: Sequence[np.random.Generator]) -> Trace:
@@ -78,7 +76,7 @@ def _network(params: CellAssociationParams, rngs: Sequence[np.random.Generator])
     constants = {f: np.stack([n.constants[f] for n in networks]) for f in networks[0].constants}
     sinr = np.empty((slots, lanes, p.num_ues, p.num_cells), np.float32)
     position = np.empty((slots, lanes, p.num_ues, 2), np.float32)
-    size = max(1, LANE_BLOCK_ENTRIES // (slots * p.num_ues * p.num_cells))
+    size = max(1, network.BLOCK_ENTRIES // (slots * p.num_ues * p.num_cells))
     for some in (slice(start, start + size) for start in range(0, lanes, size)):
         _draw_ues(p, rows, rngs[some], networks[some], places[some], sinr[:, some], position[:, some])
     return _with_delays(p, rngs, constants, {"sinr_db": sinr, "user_position_m": position})

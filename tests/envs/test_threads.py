@@ -225,6 +225,11 @@ def test_work_is_done_in_threads_where_the_system_says_that_it_pays():
     assert busy(("draw",)) == {"sample"} and busy(()) == set()
 
 
+@pytest.mark.parametrize("env_id", OURS)
+def test_a_system_names_work_that_there_is(env_id):
+    assert set(gym.make(env_id).unwrapped.system.threaded) <= {"draw", "step"}
+
+
 @pytest.fixture
 def failing():
     system = Failing(Failing.scenarios["tiny"])

@@ -45,10 +45,8 @@ experts, of which there are 1 + ceil(log2 sqrt(1 + 2 T)), and the rewards that a
 More than linear in the cells is the exact optimum (`sticky_optimum` and the bound). It first has UEs answer in turn,
 which is linear: after the first round only those are asked whose answer the others' moves can have changed. Then it
 cancels negative cycles among the cells: each costs the square of their number, and there are more of them the more
-cells there are, 15 at 200 and 75 at 800. At 800 cells they take about a quarter of the time of an optimum begun at the
-slot before, at 2,000 more than half. Sampling works on a few UEs at a time but for its normal variates: a pair of UE
-and cell costs some 15 ns up to 200 cells and 23 at 800, where a slot's variates have 32 MB, which come fresh from the
-operating system."""
+cells there are. Sampling works on a few UEs at a time but for its normal variates: at 800 cells those of a slot have
+32 MB, which come fresh from the operating system, so a pair of UE and cell costs more there."""
 
 
 @dataclass(frozen=True)
