@@ -56,6 +56,7 @@ CASES = {
     "noma_allocation_small": Case("rangym/NomaAllocation-v0", "small", {}),
     "cefl_orchestration_small": Case("rangym/CeflOrchestration-v0", "small", {}),
     "cefl_orchestration_paper": Case("rangym/CeflOrchestration-v0", "paper", {}),
+    "qos_clustering_small": Case("rangym/QosClustering-v0", "small", {"day_pool": 32}),
 }
 
 
