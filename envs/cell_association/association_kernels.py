@@ -1,4 +1,4 @@
-"""Compiled passes of a slot's accounting over lanes and UEs; the rates between them are NumPy's.
+"""Compiled passes of a slot's accounting over lanes and UEs.
 
 They fill arrays and return none: while numba makes an array for Python, an interrupt ends the process.
 """
@@ -11,78 +11,103 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from rangym.envs.physics import channel
+from rangym.envs.physics.numpy_loops import AT_ONCE, apply, loop_of
+from rangym.envs.physics.units import NEPERS_PER_DB
+
+_rate_mbps = numba.njit(channel.rate_mbps, error_model="numpy")
+
+LOOPS = tuple(loop_of(function, "float64") for function in (np.exp, np.log1p, np.log10))
+"""NumPy's, as `account` wants them: addresses of this process, which no compiled kernel may keep."""
+
+
+class Rules(NamedTuple):
+    """What a slot is accounted by."""
+
+    handover_weight: float
+    is_norm: bool  # the cost of handovers grows with the root of their delay
+    max_spectral_efficiency: float  # bit/s/Hz; infinite where there is no cap
+    ping_pong_slots: int  # a return within so many slots is a ping-pong
+    weak_target_db: float  # a handover to a cell below it has a weak target
+
 
 class Served(NamedTuple):
-    """What a decision means before rates are known; counts of a slot are ``(L,)``."""
+    """What a decision brings."""
 
     load: NDArray[np.int64]  # (L, J) UEs per cell
     sinr_db: NDArray  # (L, I) of the serving cell
-    bandwidth_mhz: NDArray[np.float64]  # (L, I) of the serving cell
     moved: NDArray[np.bool_]  # (L, I) handed over in this slot
     previous_serving: NDArray[np.int64]  # (L, I) the cell before the last HO
     slots_since_ho: NDArray[np.int64]  # (L, I)
-    ho_delay: NDArray[np.float64]  # sum of the delays of left and entered cells, in slots
-    handovers: NDArray[np.int64]
-    ping_pongs: NDArray[np.int64]
-    weak_targets: NDArray[np.int64]
+    values: NDArray[np.float64]  # (8, L) g, h, f, throughput in Mbit/s, delay of HOs in slots, Jain's index, g/I, h/I
+    counts: NDArray[np.int64]  # (3, L) handovers, ping-pongs, weak targets
 
 
 def room(decision: NDArray, num_cells: int, sinr_dtype: np.dtype) -> Served:
-    """Arrays for `serve` to fill."""
-    lanes, ues = pairs = decision.shape
-    counts = (np.zeros(lanes), *np.zeros((3, lanes), np.int64))
-    moved, ages = np.empty(pairs, np.bool_), np.empty((2, lanes, ues), np.int64)
-    load = np.zeros((lanes, num_cells), np.int64)
-    return Served(load, np.empty(pairs, sinr_dtype), np.empty(pairs), moved, *ages, *counts)
+    """Arrays for `account` to fill."""
+    pairs, lanes = decision.shape, len(decision)
+    cells = np.empty((lanes, num_cells), np.int64)
+    ues = np.empty(pairs, sinr_dtype), np.empty(pairs, np.bool_), np.empty(pairs, np.int64), np.empty(pairs, np.int64)
+    return Served(cells, *ues, np.empty((8, lanes)), np.empty((3, lanes), np.int64))
 
 
-@numba.njit(cache=True, nogil=True)
-def serve(
-    decision, serving, previous, since, sinr_db, bandwidth_mhz, delay, ping_pong_slots, weak_db,
-    load, sinr, bandwidth, moved, left, age, ho_delay, handovers, ping_pongs, weak_targets,
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def account(
+    decision, serving, previous, since, sinr_db, bandwidth_mhz, delay, rules, load_cost, exp, log1p, log10,
+    load, sinr, moved, left, age, values, counts,
 ):  # fmt: skip
     """Fill the fields of `Served`, which `room` makes, for the cells ``decision`` ``(L, I)`` chosen for the UEs that
     ``serving`` serves, -1 for none.
 
     ``previous`` and ``since`` are ``previous_serving`` and ``slots_since_ho`` of the slot before, ``sinr_db`` and
-    ``delay`` ``(L, I, J)``, ``bandwidth_mhz`` ``(L, J)``. A return within ``ping_pong_slots`` is a ping-pong, a
-    handover to a cell below ``weak_db`` has a weak target.
+    ``delay`` ``(L, I, J)``, ``bandwidth_mhz`` ``(L, J)``; ``rules`` are `Rules`, ``load_cost`` the table of y log10 y.
+    ``exp``, ``log1p`` and ``log10`` are `LOOPS`.
     """
     lanes, ues = decision.shape
-    for b in range(lanes):
-        for i in range(ues):
-            cell, before = decision[b, i], serving[b, i]
-            load[b, cell] += 1
-            sinr[b, i], bandwidth[b, i] = sinr_db[b, i, cell], bandwidth_mhz[b, cell]
-            moved[b, i] = 0 <= before != cell
-            left[b, i], age[b, i] = previous[b, i], since[b, i] + 1
-            if moved[b, i]:
-                ho_delay[b] += np.float64(delay[b, i, before]) + np.float64(delay[b, i, cell])
-                handovers[b] += 1
-                ping_pongs[b] += left[b, i] == cell and age[b, i] <= ping_pong_slots
-                weak_targets[b] += sinr[b, i] < weak_db
-                left[b, i], age[b, i] = before, 0
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def share(decision, load, rate, log_rate, load_cost, utility, throughput, jain):
-    """Fill each lane's utility, sum log10 rate - sum y log10 y, the mean share rate / y, and Jain's index of the y.
-
-    ``rate`` ``(L, I)`` is the serving cell's, ``log_rate`` its log10, ``load`` ``(L, J)`` the UEs y of each cell and
-    ``load_cost`` the table of y log10 y.
-    """
-    lanes, ues = decision.shape
-    for b in range(lanes):
-        utility[b], throughput[b] = 0.0, 0.0
-        for i in range(ues):
-            utility[b] += log_rate[b, i]
-            throughput[b] += rate[b, i] / load[b, decision[b, i]]
-        throughput[b] /= ues
-        squares = 0
-        for y in load[b]:
-            utility[b] -= load_cost[y]
-            squares += y * y
-        jain[b] = ues**2 / (load.shape[1] * squares)
+    at_once = min(max(AT_ONCE // ues, 1), lanes)
+    rates, logs = np.empty((at_once, ues)), np.empty((at_once, ues))
+    for first in range(0, lanes, at_once):
+        some = min(at_once, lanes - first)
+        rate, log_rate = rates[:some], logs[:some]
+        for n in range(some):
+            b = first + n
+            handovers, ping_pongs, weak_targets, ho_delay = 0, 0, 0, 0.0
+            load[b] = 0
+            for i in range(ues):
+                cell, before = decision[b, i], serving[b, i]
+                load[b, cell] += 1
+                sinr[b, i] = sinr_db[b, i, cell]
+                rate[n, i] = np.float64(sinr[b, i]) * NEPERS_PER_DB
+                moved[b, i] = 0 <= before != cell
+                left[b, i], age[b, i] = previous[b, i], since[b, i] + 1
+                if moved[b, i]:
+                    ho_delay += np.float64(delay[b, i, before]) + np.float64(delay[b, i, cell])
+                    handovers += 1
+                    ping_pongs += left[b, i] == cell and age[b, i] <= rules.ping_pong_slots
+                    weak_targets += sinr[b, i] < rules.weak_target_db
+                    left[b, i], age[b, i] = before, 0
+            counts[0, b], counts[1, b], counts[2, b], values[4, b] = handovers, ping_pongs, weak_targets, ho_delay
+        apply(exp, rate, rate)
+        apply(log1p, rate, rate)
+        for n in range(some):
+            for i in range(ues):
+                mhz = bandwidth_mhz[first + n, decision[first + n, i]]
+                rate[n, i] = _rate_mbps(rate[n, i], mhz, rules.max_spectral_efficiency)
+        apply(log10, rate, log_rate)
+        for n in range(some):
+            b = first + n
+            utility, throughput, squares = 0.0, 0.0, 0
+            for i in range(ues):
+                utility += log_rate[n, i]
+                throughput += rate[n, i] / load[b, decision[b, i]]
+            for y in load[b]:
+                utility -= load_cost[y]
+                squares += y * y
+            cost = np.sqrt(values[4, b]) if rules.is_norm else values[4, b]
+            handover = -rules.handover_weight * cost
+            values[0, b], values[1, b], values[2, b] = utility, handover, utility + handover
+            values[3, b], values[5, b] = throughput / ues, ues**2 / (load.shape[1] * squares)
+            values[6, b], values[7, b] = utility / ues, handover / ues
 
 
 @numba.njit(cache=True, nogil=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rangym.envs.cell_association.params import CellAssociationParams
-from rangym.envs.physics.random import box_muller
+from rangym.envs.physics.random import box_muller, uniform_lanes
 
 USUAL_DELAY_SLOTS = 2.0
 """Up to here a delay may always scatter and be observed; where larger delays are drawn, up to the largest."""
@@ -82,11 +83,16 @@ class Carriers:
 
 
 @dataclass(frozen=True)
-class Network:
-    """One lane's cells and devices: its trace's constants, and the cell that each row of `Carriers` is, ``(J,)``."""
+class Networks:
+    """Cells and devices of some lanes: the constants of their traces, ``(l, ...)``, and the cell that each row of
+    `Carriers` is, ``(l, J)``."""
 
     cell_of_row: NDArray
     constants: dict[str, NDArray]
+
+    def lanes(self, some: slice) -> Networks:
+        """Those of some lanes."""
+        return Networks(self.cell_of_row[some], {f: v[some] for f, v in self.constants.items()})
 
 
 def carriers(params: CellAssociationParams) -> Carriers:
@@ -106,35 +112,38 @@ def carriers(params: CellAssociationParams) -> Carriers:
     return Carriers(*map(np.array, columns))
 
 
-def draw_network(params: CellAssociationParams, rows: Carriers, rng: np.random.Generator) -> Network:
-    """Sites, layers, devices and delays of one lane."""
+def draw_networks(params: CellAssociationParams, rows: Carriers, rngs: Sequence[np.random.Generator]) -> Networks:
+    """Sites, layers, devices and delays of lanes."""
+    lanes, cells = len(rngs), params.num_cells
     if params.sites:
-        position = params.side_m * np.array([site[:2] for site in params.sites])
-        cell_of_row = _site_order(params)
+        site_m = params.side_m * np.array([site[:2] for site in params.sites])
+        position, cell_of_row = np.tile(site_m, (lanes, 1, 1)), np.tile(_site_order(params), (lanes, 1))
     else:
-        position = grid_sites(params.num_cells, params.side_m, rng)
-        cell_of_row = rng.permutation(params.num_cells)
-    bandwidth, rat = np.empty(params.num_cells), np.empty(params.num_cells, np.int64)
-    bandwidth[cell_of_row], rat[cell_of_row] = rows.bandwidth_mhz, rows.rat
-    device, delay_ms = draw_devices(params.num_ues, rng)
+        position = grid_sites(cells, params.side_m, rngs)
+        cell_of_row = np.stack([rng.permutation(cells) for rng in rngs])
+    bandwidth, rat = np.empty((lanes, cells)), np.empty((lanes, cells), np.int64)
+    np.put_along_axis(bandwidth, cell_of_row, rows.bandwidth_mhz[None], axis=1)
+    np.put_along_axis(rat, cell_of_row, rows.rat[None], axis=1)
+    device, delay_ms = draw_devices(params.num_ues, rngs)
     constants = {
         "bandwidth_mhz": bandwidth,
         "cell_position_m": position,
         "cell_rat": rat,
         "device_type": device,
-        "handover_delay": draw_delay_weights(delay_ms, rat, params.slot_s, rng),
+        "handover_delay": draw_delay_weights(delay_ms, rat, params.slot_s, rngs),
     }
-    return Network(cell_of_row, constants)
+    return Networks(cell_of_row, constants)
 
 
-def grid_sites(num_cells: int, side_m: float, rng: np.random.Generator) -> NDArray:
-    """A grid of sites, each shifted by up to 15 % of the grid's steps; ``(J, 2)`` in metres.
+def grid_sites(num_cells: int, side_m: float, rngs: Sequence[np.random.Generator]) -> NDArray:
+    """A grid of sites, each shifted by up to 15 % of the grid's steps; ``(l, J, 2)`` in metres.
 
     It is the first J points of the smallest square grid that holds them; where this would leave the last row empty, one
     row less, among which the cells are shared out evenly.
     """
     centre, steps = _grid(num_cells)
-    return side_m / steps * (centre + rng.uniform(-SITE_JITTER, SITE_JITTER, (num_cells, 2)))
+    shift = 2.0 * SITE_JITTER * uniform_lanes(rngs, (num_cells, 2)) - SITE_JITTER
+    return side_m / steps * (centre + shift)
 
 
 @cache
@@ -153,25 +162,30 @@ def _grid(num_cells: int) -> tuple[NDArray, NDArray]:
     return np.stack([column + 0.5, row + 0.5], axis=1), steps
 
 
-def draw_devices(num_ues: int, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
-    """Type of each UE (0 smartphone, 1 modem, 2 IoT) and its delay between 4G/5G cells in ms, both ``(I,)``."""
-    device = _DEVICE_BORDERS.searchsorted(rng.random(num_ues), side="right")
-    low, high = _DEVICE_DELAYS_MS[device].T
-    return device, low + (high - low) * rng.random(num_ues)
+def draw_devices(num_ues: int, rngs: Sequence[np.random.Generator]) -> tuple[NDArray, NDArray]:
+    """Type of each UE (0 smartphone, 1 modem, 2 IoT) and its delay between 4G/5G cells in ms, both ``(l, I)``."""
+    kind, share = np.moveaxis(uniform_lanes(rngs, (2, num_ues)), 1, 0)
+    device = _DEVICE_BORDERS.searchsorted(kind, side="right")
+    low, high = np.moveaxis(_DEVICE_DELAYS_MS[device], 2, 0)
+    return device, low + (high - low) * share
 
 
-def draw_delay_weights(delay_ms: NDArray, rat: NDArray, slot_s: float, rng: np.random.Generator) -> NDArray:
-    """Delay weight a_ij of each UE and cell, ``(I, J)`` in slots: what leaving or joining cell j costs UE i.
+def draw_delay_weights(
+    delay_ms: NDArray, rat: NDArray, slot_s: float, rngs: Sequence[np.random.Generator]
+) -> NDArray:
+    """Delay weight a_ij of each UE and cell, ``(l, I, J)`` in slots: what leaving or joining cell j costs UE i.
 
     A handover's delay is the sum of both ends (erratum E16). An end at a 4G or 5G cell counts half of the UE's delay
-    between such cells; an end at a 3G or 2G cell counts the drawn delay of a handover to it, less that half. Weights
-    are at least 0.001 slots.
+    between such cells, ``delay_ms`` ``(l, I)``; an end at a 3G or 2G cell counts the drawn delay of a handover to it,
+    less that half. Every lane has as many of these in ``rat`` ``(l, J)``. Weights are at least 0.001 slots.
     """
-    half = delay_ms[:, None] / 2.0
-    weight = np.repeat(half, len(rat), axis=1)
+    half = delay_ms[:, :, None] / 2.0
+    weight = np.repeat(half, rat.shape[1], axis=2)
     for legacy, (low, high) in LEGACY_DELAYS_MS.items():
-        if (cells := rat == legacy).any():
-            weight[:, cells] = rng.uniform(low, high, (len(delay_ms), cells.sum())) - half
+        if count := (rat[0] == legacy).sum():
+            cells = np.nonzero(rat == legacy)[1].reshape(-1, 1, count)
+            delay = low + (high - low) * uniform_lanes(rngs, (delay_ms.shape[1], count))
+            np.put_along_axis(weight, cells, delay - half, axis=2)
     weight /= 1e3 * slot_s
     return np.maximum(weight, MIN_DELAY_SLOTS, out=weight)
 

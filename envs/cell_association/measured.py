@@ -99,13 +99,13 @@ _parsed = lru_cache(maxsize=8)(RadioMap.parse)
 def sample(params: CellAssociationParams, rng: np.random.Generator) -> Trace:
     """One episode, with constant delays; errors as `radio_map`."""
     source = radio_map(params)
-    device, delay_ms = layout.draw_devices(params.num_ues, rng)
+    device, delay_ms = layout.draw_devices(params.num_ues, [rng])
     constants = {
         "bandwidth_mhz": source.bandwidth_mhz,
         "cell_position_m": source.cell_position_m,
         "cell_rat": source.cell_rat,
-        "device_type": device,
-        "handover_delay": layout.draw_delay_weights(delay_ms, source.cell_rat, params.slot_s, rng),
+        "device_type": device[0],
+        "handover_delay": layout.draw_delay_weights(delay_ms, source.cell_rat[None], params.slot_s, [rng])[0],
     }
     location, position = _TRACKS[params.tracks](source, params, rng)
     slots = {"user_position_m": position.astype(np.float32, copy=False)}

@@ -6,7 +6,7 @@ Every operation across lanes is elementwise, so a lane of many has the bits of a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +14,14 @@ from numpy.typing import NDArray
 from rangym.envs.cell_association import layout
 from rangym.envs.cell_association.params import CellAssociationParams
 from rangym.envs.cell_association.place import Place
-from rangym.envs.physics.channel import UMA, correlated_shadowing_db, sinr_db, thermal_noise_dbm
+from rangym.envs.physics.channel import UMA, shadowing_steps, thermal_noise_dbm
 from rangym.envs.physics.mobility import GaussMarkovWalk, RandomWaypointWalk, standing
-from rangym.envs.physics.random import box_muller_lanes
+from rangym.envs.physics.numpy_loops import loop_of
+from rangym.envs.physics.random import box_muller_lanes, uniform_lanes
+from rangym.envs.physics.units import db_to_linear
+
+if TYPE_CHECKING:
+    from rangym.envs.physics.channel_kernels import Cells
 
 BLOCK_ENTRIES = 2**18
 """Numbers of (slot, UE, cell) entries worked on at once, of several lanes or of some UEs of one: it keeps the working
@@ -69,7 +74,7 @@ class _Waypoints:
 class _Standing:
     def __init__(self, params: CellAssociationParams, rngs: Rngs):
         self._samples, self._side_m = samples(params), params.side_m
-        self._uniform = np.concatenate([rng.random((2, params.num_ues)) for rng in rngs], axis=1)
+        self._uniform = _side_by_side(uniform_lanes(rngs, (2, params.num_ues)))
 
     def advance(self, rngs: Rngs, slots: int) -> tuple[NDArray, NDArray]:
         return standing(self._uniform, 1 + slots * self._samples, side_m=self._side_m)
@@ -79,7 +84,7 @@ class _GaussMarkov:
     def __init__(self, params: CellAssociationParams, rngs: Rngs):
         p = params
         self._walk = GaussMarkovWalk(
-            np.concatenate([rng.random((5, p.num_ues)) for rng in rngs], axis=1),
+            _side_by_side(uniform_lanes(rngs, (5, p.num_ues))),
             side_m=p.side_m,
             slot_s=p.slot_s,
             mean_speed_mps=p.mean_speed_mps,
@@ -92,8 +97,13 @@ class _GaussMarkov:
         self._ues = p.num_ues
 
     def advance(self, rngs: Rngs, slots: int) -> tuple[NDArray, NDArray]:
-        normal = np.moveaxis(box_muller_lanes(rngs, (slots, 2, self._ues)), 0, 2)
-        return self._walk.advance(normal.reshape(slots, 2, len(rngs) * self._ues))
+        return self._walk.advance(_side_by_side(box_muller_lanes(rngs, (slots, 2, self._ues))))
+
+
+def _side_by_side(of_lanes: NDArray) -> NDArray:
+    """``(l, ..., I)`` as ``(..., l I)``."""
+    lanes, *middle, ues = of_lanes.shape
+    return np.moveaxis(of_lanes, 0, -2).reshape(*middle, lanes * ues)
 
 
 def on_maps(params: CellAssociationParams, places: Sequence[Place], where: NDArray) -> NDArray:
@@ -122,14 +132,14 @@ class Shadowed:
 
     Parameters
     ----------
-    networks : of each lane.
+    networks : of the lanes.
     """
 
-    def __init__(self, params: CellAssociationParams, rows: layout.Carriers, networks: Sequence[layout.Network]):
-        self._params, self._rows, self._networks = params, rows, networks
-        self._cell_of_row = np.stack([n.cell_of_row for n in networks])
-        self._site = np.stack([n.constants["cell_position_m"][n.cell_of_row] for n in networks])  # (l, J, 2)
-        self._shadowing_db: NDArray | None = None  # (J, n) in the last slot drawn
+    def __init__(self, params: CellAssociationParams, rows: layout.Carriers, networks: layout.Networks):
+        self._params, self._cells = params, _cells(params, rows)
+        self._cell_of_row = networks.cell_of_row
+        self._site = np.take_along_axis(networks.constants["cell_position_m"], self._cell_of_row[:, :, None], axis=1)
+        self._shadowing_db = np.zeros((params.num_cells, len(self._site) * params.num_ues), np.float32)  # of the last slot
 
     def draw(self, rngs: Rngs, where: NDArray, moved: NDArray, by_ue: NDArray) -> None:
         """Write the SINR in dB of the next S slots, at the places ``where`` ``(S, 2, n)``, into ``by_ue``
@@ -138,39 +148,33 @@ class Shadowed:
         ``moved`` is the distance from each slot to the next: ``(S - 1, n)`` at first, ``(S, n)`` where there was a slot
         before.
         """
-        from rangym.envs.physics import channel_kernels as kernels
+        from rangym.envs.physics.channel_kernels import shadowed_sinr
 
-        p, ues = self._params, where.shape[2]
-        normal = np.moveaxis(box_muller_lanes(rngs, (p.num_cells, len(where), p.num_ues)), 0, 2)
-        normal, moved = normal.reshape(*normal.shape[:2], ues), moved.astype(np.float32)
-        floor, ceiling = np.float32(p.sinr_floor_db), np.float32(p.sinr_ceiling_db)
-        last = np.empty((p.num_cells, ues), np.float32)
-        # Several lanes are few enough already; of one that is larger, some UEs at a time.
-        size = max(1, BLOCK_ENTRIES // (len(where) * p.num_cells)) if len(rngs) == 1 else ues
-        for own in (slice(start, start + size) for start in range(0, ues, size)):
-            before = None if self._shadowing_db is None else self._shadowing_db[:, own]
-            level = correlated_shadowing_db(
-                normal[:, :, own], moved[:, own], p.shadowing_db, p.shadowing_distance_m, before
-            )
-            last[:, own] = level[:, -1]
-            _channel(p, self._rows, self._site, where[:, :, own], level)
-            kernels.place_cells(level, floor, ceiling, self._cell_of_row, by_ue[:, :, own])
-        self._shadowing_db = last
+        p, slots = self._params, len(where)
+        shadowed_sinr(
+            box_muller_lanes(rngs, (p.num_cells, slots, p.num_ues)),
+            *shadowing_steps(moved.astype(np.float32), p.shadowing_db, p.shadowing_distance_m, slots),
+            self._shadowing_db,
+            where.astype(np.float32),
+            self._site.astype(np.float32),
+            self._cells,
+            self._cell_of_row,
+            loop_of(np.log, "float32"),
+            loop_of(np.exp, "float32"),
+            by_ue,
+        )
 
 
-def _channel(
-    params: CellAssociationParams, rows: layout.Carriers, site: NDArray, where: NDArray, level: NDArray
-) -> None:
-    """Make of the shadowing ``level`` in dB, ``(J, S, n)`` float32, the SINR in dB; rows in the order of the carriers.
+def _cells(params: CellAssociationParams, rows: layout.Carriers) -> Cells:
+    from rangym.envs.physics.channel_kernels import Cells
 
-    ``site`` ``(l, J, 2)``, ``where`` ``(S, 2, n)``; the n UEs are those of l lanes side by side.
-    """
-    from rangym.envs.physics import channel_kernels as kernels
-
-    p, where = params, where.astype(np.float32)
-    site = np.repeat(site.astype(np.float32).transpose(1, 2, 0), where.shape[2] // len(site), axis=2)  # (J, 2, n)
-    dbm = rows.power_dbm.astype(np.float32)
-    noise = np.array([thermal_noise_dbm(mhz, p.noise_figure_db) for mhz in rows.bandwidth_mhz.tolist()], np.float32)
-    carriers = [(group, float(rows.carrier_ghz[group.start])) for group in rows.groups]
-    UMA.receive(level, dbm, kernels.distance(where, site), carriers)
-    sinr_db(level, noise, out=level, carriers=rows.groups)
+    noise = np.array([thermal_noise_dbm(mhz, params.noise_figure_db) for mhz in rows.bandwidth_mhz.tolist()], np.float32)
+    borders = [group.start for group in rows.groups]
+    return Cells(
+        rows.power_dbm.astype(np.float32),
+        db_to_linear(noise),
+        np.array([*borders, params.num_cells]),
+        np.array([UMA.at(float(rows.carrier_ghz[row]), np.dtype(np.float32)) for row in borders]),
+        np.float32(params.sinr_floor_db),
+        np.float32(params.sinr_ceiling_db),
+    )

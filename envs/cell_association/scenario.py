@@ -68,25 +68,24 @@ def _network(params: CellAssociationParams, rngs: Sequence[np.random.Generator])
     """
     p, lanes, slots = params, len(rngs), params.horizon + 2
     rows = layout.carriers(p)
-    networks = [layout.draw_network(p, rows, rng) for rng in rngs]
+    networks = layout.draw_networks(p, rows, rngs)
     places = [place(p, rng) for rng in rngs] if p.law == "urban" else []
     if is_streamed(p):
-        own = [places[b : b + 1] for b in range(lanes)]
-        return Trace.stack([streamed(p, *each) for each in zip(networks, rngs, own, strict=True)])
-    constants = {f: np.stack([n.constants[f] for n in networks]) for f in networks[0].constants}
+        own = [slice(b, b + 1) for b in range(lanes)]
+        return Trace.stack([streamed(p, networks.lanes(x), rng, places[x]) for x, rng in zip(own, rngs, strict=True)])
     sinr = np.empty((slots, lanes, p.num_ues, p.num_cells), np.float32)
     position = np.empty((slots, lanes, p.num_ues, 2), np.float32)
     size = max(1, network.BLOCK_ENTRIES // (slots * p.num_ues * p.num_cells))
     for some in (slice(start, start + size) for start in range(0, lanes, size)):
-        _draw_ues(p, rows, rngs[some], networks[some], places[some], sinr[:, some], position[:, some])
-    return _with_delays(p, rngs, constants, {"sinr_db": sinr, "user_position_m": position})
+        _draw_ues(p, rows, rngs[some], networks.lanes(some), places[some], sinr[:, some], position[:, some])
+    return _with_delays(p, rngs, networks.constants, {"sinr_db": sinr, "user_position_m": position})
 
 
 def _draw_ues(
     params: CellAssociationParams,
     rows: layout.Carriers,
     rngs: Sequence[np.random.Generator],
-    networks: Sequence[layout.Network],
+    networks: layout.Networks,
     places: Sequence[Place],
     sinr: NDArray,
     position: NDArray,

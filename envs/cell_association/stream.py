@@ -31,11 +31,11 @@ def is_streamed(params: CellAssociationParams) -> bool:
 
 
 def streamed(
-    params: CellAssociationParams, drawn: layout.Network, rng: np.random.Generator, places: Sequence[Place]
+    params: CellAssociationParams, drawn: layout.Networks, rng: np.random.Generator, places: Sequence[Place]
 ) -> Trace:
     """The episode of one lane, whose constants are ``drawn``; ``places`` holds its place under the law ``urban``."""
     key = tuple(rng.integers(0, 2**32, 4, dtype=np.uint32).tolist())
-    constants = dict(drawn.constants)
+    constants = {f: v[0] for f, v in drawn.constants.items()}
     if params.delay_variation > 0:
         constants.pop("handover_delay")
     return StreamedTrace(constants, params.horizon, _Blocks(params, drawn, tuple(places), key))
@@ -46,7 +46,7 @@ class _Blocks:
     """The slots of an episode from the start, at every call."""
 
     params: CellAssociationParams
-    drawn: layout.Network
+    drawn: layout.Networks
     places: tuple[Place, ...]
     key: tuple[int, ...]
 
@@ -56,7 +56,7 @@ class _Blocks:
         for k, begin in enumerate(range(0, slots, size)):
             rngs = [np.random.default_rng((*self.key, k))]
             if k == 0:
-                walk, channel = network.start(p, rngs), network.Shadowed(p, layout.carriers(p), [self.drawn])
+                walk, channel = network.start(p, rngs), network.Shadowed(p, layout.carriers(p), self.drawn)
             count = min(size, slots - begin)
             where, moved = walk.advance(rngs, count if k else count - 1)
             sinr = np.empty((count, p.num_ues, p.num_cells), np.float32)
@@ -70,7 +70,7 @@ class _Blocks:
                 "user_position_m": ends.transpose(0, 2, 1).astype(np.float32),
             }
             if p.delay_variation > 0:
-                mean, bound = self.drawn.constants["handover_delay"], self._bound
+                mean, bound = self.drawn.constants["handover_delay"][0], self._bound
                 fields["handover_delay"] = layout.vary_delays(mean, p.delay_variation, bound, count, rngs[0])
             yield fields
 

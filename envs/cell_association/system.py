@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NotRequired, TypedDict
 
@@ -15,13 +16,13 @@ from rangym.envs.cell_association.scenario import delay_bound_slots, sample_lane
 from rangym.envs.cell_association.stream import is_streamed
 from rangym.envs.core import Array, Frame, Outcome, Slot, SystemModel, Trace
 from rangym.envs.errors import WrongValue
-from rangym.envs.physics.channel import shannon_rate_mbps
 from rangym.envs.physics.radio_link import link_failures
 from rangym.envs.physics.sharing import load_cost
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from rangym.envs.cell_association.association_kernels import Rules
     from rangym.envs.cell_association.city import City
 
 PING_PONG_SLOTS = 5
@@ -128,7 +129,7 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
     """
 
     scenarios: ClassVar[Mapping[str, CellAssociationParams]] = SCENARIOS
-    threaded = ("draw",)
+    threaded = ("draw", "step")
     ratio_metrics = {
         "ping_pong": ("ping_pongs", "handovers"),
         "ho_below_threshold": ("weak_targets", "handovers"),
@@ -184,6 +185,14 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
         self._cells = np.arange(cells)
         self._load_cost = load_cost(ues)
 
+    @cached_property
+    def _rules(self) -> Rules:
+        from rangym.envs.cell_association.association_kernels import Rules
+
+        p = self.params
+        cap = np.inf if p.max_spectral_efficiency is None else p.max_spectral_efficiency
+        return Rules(p.handover_weight, p.handover_cost == "norm", cap, PING_PONG_SLOTS, WEAK_TARGET_DB)
+
     @classmethod
     def large_arrays(cls, params: CellAssociationParams) -> Sequence[Mapping[str, int]]:
         params = _with_sizes(params)
@@ -225,11 +234,11 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
 
     def transition(self, state: AssociationState, decision: Array, slot: Slot) -> tuple[AssociationState, Outcome]:
         """``decision`` (L, I), the cell of each UE. In slot 1 nobody is served yet, so there is no HO cost."""
-        from rangym.envs.cell_association.association_kernels import room, serve, share
+        from rangym.envs.cell_association import association_kernels as kernels
 
-        p, (lanes, ues) = self.params, decision.shape
-        served = room(decision, p.num_cells, slot["sinr_db"].dtype)
-        serve(
+        p, ues = self.params, decision.shape[1]
+        served = kernels.room(decision, p.num_cells, slot["sinr_db"].dtype)
+        kernels.account(
             decision,
             state["serving"],
             state["previous_serving"],
@@ -237,26 +246,25 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
             slot["sinr_db"],
             slot["bandwidth_mhz"],
             slot["handover_delay"],
-            PING_PONG_SLOTS,
-            WEAK_TARGET_DB,
+            self._rules,
+            self._load_cost,
+            *kernels.LOOPS,
             *served,
         )
-        rate = shannon_rate_mbps(served.sinr_db, served.bandwidth_mhz, p.max_spectral_efficiency)  # (L, I)
-        utility, throughput, jain = np.empty((3, lanes))
-        share(decision, served.load, rate, np.log10(rate), self._load_cost, utility, throughput, jain)
-        cost = np.sqrt(served.ho_delay) if p.handover_cost == "norm" else served.ho_delay
-        handover = -p.handover_weight * cost
+        utility, handover, f, throughput, ho_delay, jain, *terms_of_ue = served.values
+        handovers, ping_pongs, weak_targets = served.counts
         metrics = {
             "g": utility,
             "h": handover,
-            "f": utility + handover,
+            "f": f,
             "throughput_mbps": throughput,
-            "handovers": served.handovers,
-            "ho_delay_slots": served.ho_delay,
-            "ping_pongs": served.ping_pongs,
-            "weak_targets": served.weak_targets,
+            "handovers": handovers,
+            "ho_delay_slots": ho_delay,
+            "ping_pongs": ping_pongs,
+            "weak_targets": weak_targets,
             "load_jain": jain,
         }
+        terms = dict(zip(("utility", "handover"), terms_of_ue, strict=True))
         if self.has_coverage:
             covered = np.take_along_axis(slot["covered"], decision[:, :, None], axis=2)
             metrics["uncovered"] = 1.0 - covered.sum(axis=(1, 2)) / ues
@@ -266,7 +274,6 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
             "slots_since_ho": served.slots_since_ho,
             "load": served.load,
         }
-        terms = {"utility": utility / ues, "handover": handover / ues}
         if p.failure_slots is not None:
             failed, new["slots_out"] = link_failures(served.sinr_db, served.moved, state["slots_out"], p.failure_slots)
             failures = failed.sum(axis=1)

@@ -57,17 +57,17 @@ class PathLossModel:
 
     def los_db(self, distance_m: NDArray, carrier_ghz: float) -> NDArray:
         """Line-of-sight loss in dB at the horizontal distance ``distance_m`` ``(...)``, of the same shape."""
-        return los_db(self._log_distance(distance_m), self._at(carrier_ghz))
+        return los_db(self._log_distance(distance_m), self.at(carrier_ghz))
 
     def nlos_db(self, distance_m: NDArray, carrier_ghz: float) -> NDArray:
         """Loss in dB without line of sight at the horizontal distance ``distance_m`` ``(...)``, of the same shape."""
-        log_d, at = self._log_distance(distance_m), self._at(carrier_ghz)
+        log_d, at = self._log_distance(distance_m), self.at(carrier_ghz)
         return nlos_db(log_d, los_db(log_d, at), at)
 
     def los_probability(self, distance_m: NDArray) -> NDArray:
         """Probability of a line of sight at the horizontal distance ``distance_m`` ``(...)``; 1 up to 18 m."""
         distance = np.maximum(distance_m, CERTAIN_LOS_M)
-        return los_probability(distance, np.exp(distance * (-1.0 / self.los_decay_m)), self._at(1.0))
+        return los_probability(distance, np.exp(distance * (-1.0 / self.los_decay_m)), self.at(1.0))
 
     def mean_db(self, distance_m: NDArray, carrier_ghz: float) -> NDArray:
         """LOS and NLOS loss at ``distance_m`` ``(...)``, mixed in dB by the probability of a line of sight."""
@@ -87,7 +87,7 @@ class PathLossModel:
         from rangym.envs.physics import channel_kernels as kernels
 
         cells = len(distance_m)
-        each = [(own, self._at(ghz, distance_m.dtype)) for own, ghz in carriers_ghz]
+        each = [(own, self.at(ghz, distance_m.dtype)) for own, ghz in carriers_ghz]
         distance, level = distance_m.reshape(cells, -1), level_db.reshape(cells, -1)
         square, exponent = np.empty_like(distance), np.empty_like(distance)
         kernels.path_loss_arguments(distance, each[0][1], square, exponent)  # the same at every carrier
@@ -98,10 +98,10 @@ class PathLossModel:
     def _log_distance(self, distance_m: NDArray) -> NDArray:
         """log10 of the 3D distance."""
         distance = np.maximum(distance_m, MIN_DISTANCE_M)
-        return np.log(distance * distance + self._at(1.0).square_height) * LOG10_OF_SQUARE
+        return np.log(distance * distance + self.at(1.0).square_height) * LOG10_OF_SQUARE
 
     @lru_cache(maxsize=256)  # noqa: B019 - models are few and live as long as the process
-    def _at(self, carrier_ghz: float, dtype: np.dtype[Any] | None = None) -> PathLossAt:
+    def at(self, carrier_ghz: float, dtype: np.dtype[Any] | None = None) -> PathLossAt:
         """The coefficients at ``carrier_ghz``, as scalars of ``dtype``, by default Python's numbers."""
         log_f, height = math.log10(carrier_ghz), self.base_station_height_m - USER_HEIGHT_M
         at = PathLossAt(
@@ -181,16 +181,25 @@ def correlated_shadowing_db(
     """
     from rangym.envs.physics import channel_kernels as kernels
 
-    keep = np.exp(moved_m * (-1.0 / decorrelation_m))
-    shadowing = np.empty(normal.shape, normal.dtype)
-    first = normal.shape[1] - len(keep)  # the first slot that has one before it
-    np.multiply(normal[:, :first], deviation_db, out=shadowing[:, :first])
-    np.multiply(normal[:, first:], deviation_db * np.sqrt(1.0 - keep * keep), out=shadowing[:, first:])
+    keep, spread = shadowing_steps(moved_m, deviation_db, decorrelation_m, normal.shape[1])
+    shadowing = spread * normal
     if before_db is not None:
         shadowing[:, 0] += keep[0] * before_db
     ues = math.prod(normal.shape[2:])
-    kernels.follow_path(shadowing.reshape(*normal.shape[:2], ues), keep[1 - first :].reshape(-1, ues))
+    kernels.follow_path(shadowing.reshape(*normal.shape[:2], ues), keep[1:].reshape(-1, ues))
     return shadowing
+
+
+def shadowing_steps(
+    moved_m: NDArray, deviation_db: float, decorrelation_m: float, slots: int
+) -> tuple[NDArray, NDArray]:
+    """The factors, each ``(S, ...)``, of `correlated_shadowing_db`: x_t = keep_t x_{t-1} + spread_t normal_t.
+
+    A first slot that has none before it, where ``moved_m`` is one short, has keep 0 and the whole deviation.
+    """
+    keep = np.zeros((slots, *moved_m.shape[1:]), moved_m.dtype)
+    np.exp(moved_m * (-1.0 / decorrelation_m), out=keep[slots - len(moved_m) :])
+    return keep, deviation_db * np.sqrt(1.0 - keep * keep)
 
 
 def correlated_field(
@@ -283,5 +292,10 @@ def shannon_rate_mbps(
     >>> float(shannon_rate_mbps(np.array(30.0), np.array(20.0), 7.4))
     148.0
     """
-    rate = bandwidth_mhz * np.log1p(db_to_linear(np.asarray(sinr_db, np.float64))) * (1.0 / np.log(2.0))
-    return rate if max_spectral_efficiency is None else np.minimum(rate, bandwidth_mhz * max_spectral_efficiency)
+    nats = np.log1p(db_to_linear(np.asarray(sinr_db, np.float64)))
+    return rate_mbps(nats, bandwidth_mhz, np.inf if max_spectral_efficiency is None else max_spectral_efficiency)
+
+
+def rate_mbps(nats: NDArray, bandwidth_mhz: NDArray, max_spectral_efficiency: NDArray | float) -> NDArray:
+    """`shannon_rate_mbps` of ln(1 + s), of arrays or, compiled, of single numbers; no cap is infinity."""
+    return np.minimum(bandwidth_mhz * nats * (1.0 / math.log(2.0)), bandwidth_mhz * max_spectral_efficiency)

@@ -1,32 +1,37 @@
 """Compiled passes of the channel over all cells, slots and UEs.
 
-Logarithms and exponentials stay with NumPy, which has vector instructions for them; what lies between is fused here.
 The formulas are those of `rangym.envs.physics.channel`, compiled and not written again, and every operation is rounded
 as NumPy rounds it.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
 from rangym.envs.physics import channel
+from rangym.envs.physics.channel import PathLossAt
+from rangym.envs.physics.numpy_loops import AT_ONCE, apply
+from rangym.envs.physics.units import NEPERS_PER_DB
 
 _los_db, _nlos_db, _los_probability = (
     numba.njit(f, error_model="numpy") for f in (channel.los_db, channel.nlos_db, channel.los_probability)
 )
+_TO_NEPERS, _TO_DB = np.float32(NEPERS_PER_DB), np.float32(1.0 / NEPERS_PER_DB)
 
 
-@numba.njit(cache=True, nogil=True)
-def distance(where, site):
-    """Horizontal distance ``(J, S, n)`` of the places ``where`` ``(S, 2, n)`` from the sites ``site`` ``(J, 2, n)``."""
-    apart = np.empty((len(site), len(where), where.shape[2]), where.dtype)
-    for j in range(len(site)):
-        for t in range(len(where)):
-            for i in range(where.shape[2]):
-                dx, dy = where[t, 0, i] - site[j, 0, i], where[t, 1, i] - site[j, 1, i]
-                apart[j, t, i] = np.sqrt(dx * dx + dy * dy)
-    return apart
+class Cells(NamedTuple):
+    """The cells of a network as `shadowed_sinr` wants them, in the order of their carriers; all float32."""
+
+    power_dbm: NDArray  # (J,) transmit power
+    noise_mw: NDArray  # (J,) noise over the bandwidth
+    carriers: NDArray  # (G + 1,) int64, the first row of each carrier, and J
+    path_loss: NDArray  # (G, 13) the `PathLossAt` of each carrier
+    lowest_db: float  # between these the SINR is clipped
+    highest_db: float
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -87,16 +92,95 @@ def disturb(power, noise, found):
             found[j, i] += total[i]
 
 
-@numba.njit(cache=True, nogil=True)
-def place_cells(level, low, high, cell_of_row, by_ue):
-    """``level`` ``(J, S, l I)``, clipped, into ``by_ue`` ``(S, l, I, J)`` of l lanes, the cells in each lane's order.
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def shadowed_sinr(normal, keep, spread, shadowing, where, site, cells, cell_of_row, log, exp, by_ue):
+    """Fill ``by_ue`` ``(S, l, I, J)`` with the SINR in dB of l lanes, the cells in each lane's order.
 
-    ``cell_of_row`` ``(l, J)`` is the cell of each row of ``level``.
+    Parameters
+    ----------
+    normal : ``(l, J, S, I)`` standard normal variates of the shadowing.
+    keep, spread : ``(S, l I)``, see `rangym.envs.physics.channel.shadowing_steps`.
+    shadowing : ``(J, l I)`` in dB in the slot before the first one; takes that of the last one.
+    where, site : ``(S, 2, l I)`` places of the UEs and ``(l, J, 2)`` of the cells, in m.
+    cells : `Cells`.
+    cell_of_row : ``(l, J)`` the cell of each row.
+    log, exp : NumPy's `Loop` of each.
     """
-    slots, lanes, ues, cells = by_ue.shape
-    for t in range(slots):
+    slots, lanes, ues, rows = by_ue.shape
+    most_ues = min(max(AT_ONCE // rows, 64), ues)
+    most_slots = max(AT_ONCE // (rows * most_ues), 1)
+    work = np.empty((5, rows * most_slots * most_ues), np.float32)
+    around = np.empty((4, most_slots * most_ues), np.float32)
+    for begin in range(0, slots, most_slots):
+        s = min(most_slots, slots - begin)
         for k in range(lanes):
-            for j in range(cells):
-                cell = cell_of_row[k, j]
-                for i in range(ues):
-                    by_ue[t, k, i, cell] = min(max(level[j, t, k * ues + i], low), high)
+            for first in range(0, ues, most_ues):
+                n = min(most_ues, ues - first)
+                x, y, kept, spreads = around[0, : s * n], around[1, : s * n], around[2, : s * n], around[3, : s * n]
+                for t in range(s):
+                    for i in range(n):
+                        ue = k * ues + first + i
+                        x[t * n + i], y[t * n + i] = where[begin + t, 0, ue], where[begin + t, 1, ue]
+                        kept[t * n + i], spreads[t * n + i] = keep[begin + t, ue], spread[begin + t, ue]
+                size = rows * s * n
+                level, apart = work[0, :size].reshape(rows, s * n), work[1, :size].reshape(rows, s * n)
+                square, decay = work[2, :size].reshape(rows, s * n), work[3, :size].reshape(rows, s * n)
+                disturbance = work[4, :size].reshape(rows, s * n)
+                for j in range(rows):
+                    row, before = level[j], shadowing[j, k * ues + first : k * ues + first + n]
+                    for t in range(s):
+                        for i in range(n):
+                            m = t * n + i
+                            row[m] = spreads[m] * normal[k, j, begin + t, first + i] + kept[m] * before[i]
+                            before[i] = row[m]
+                    _distance(x, y, site[k, j, 0], site[k, j, 1], apart[j])
+                for g in range(len(cells.path_loss)):
+                    mine, at = slice(cells.carriers[g], cells.carriers[g + 1]), _path_loss_at(cells.path_loss[g])
+                    path_loss_arguments(apart[mine], at, square[mine], decay[mine])
+                apply(log, square, square)
+                apply(exp, decay, decay)
+                for g in range(len(cells.path_loss)):
+                    mine, at = slice(cells.carriers[g], cells.carriers[g + 1]), _path_loss_at(cells.path_loss[g])
+                    receive(level[mine], cells.power_dbm[mine], apart[mine], square[mine], decay[mine], at)
+                power = square
+                _scale(level, _TO_NEPERS, power)
+                apply(exp, power, power)
+                for g in range(len(cells.path_loss)):
+                    mine = slice(cells.carriers[g], cells.carriers[g + 1])
+                    disturb(power[mine], cells.noise_mw[mine], disturbance[mine])
+                apply(log, disturbance, disturbance)
+                _ratio(level, disturbance, cells.lowest_db, cells.highest_db)
+                for j in range(rows):
+                    row, cell = level[j], cell_of_row[k, j]
+                    for t in range(s):
+                        for i in range(n):
+                            by_ue[begin + t, k, first + i, cell] = row[t * n + i]
+
+
+@numba.njit(nogil=True)
+def _distance(x, y, to_x, to_y, apart):
+    for i in range(len(apart)):
+        dx, dy = x[i] - to_x, y[i] - to_y
+        apart[i] = np.sqrt(dx * dx + dy * dy)
+
+
+@numba.njit(nogil=True)
+def _scale(values, factor, scaled):
+    for j in range(len(values)):
+        for i in range(values.shape[1]):
+            scaled[j, i] = values[j, i] * factor
+
+
+@numba.njit(nogil=True)
+def _ratio(level, disturbance, low, high):
+    for j in range(len(level)):
+        for i in range(level.shape[1]):
+            level[j, i] = min(max(level[j, i] - disturbance[j, i] * _TO_DB, low), high)
+
+
+@numba.njit(nogil=True)
+def _path_loss_at(row):
+    """`PathLossAt` of its numbers ``(13,)``."""
+    return PathLossAt(
+        row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], row[9], row[10], row[11], row[12]
+    )

@@ -1,4 +1,4 @@
-"""Normal variates, fast."""
+"""Random numbers, fast."""
 
 from __future__ import annotations
 
@@ -26,13 +26,21 @@ def box_muller(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.f
 def box_muller_lanes(rngs: Sequence[np.random.Generator], shape: tuple[int, ...]) -> NDArray[np.float32]:
     """`box_muller` of each lane's generator, ``(l, *shape)``."""
     from rangym.envs.physics import random_kernels as kernels
+    from rangym.envs.physics.numpy_loops import loop_of
 
     count = math.prod(shape)
     pairs = (count + 1) // 2
     words = np.empty((len(rngs), pairs), np.uint64)
     kernels.draw_words(kernels.bitgens(rngs), words)
-    uniform, angle = np.empty((2, *words.shape), np.float32)
-    kernels.uniform_and_angle(words.view(np.uint32), uniform, angle)
-    log, cosine = np.log(uniform, out=uniform), np.cos(angle)
-    normal = kernels.polar(log, cosine, np.sin(angle, out=angle))
+    kernels.words_to_normals(words.view(np.uint32), *(loop_of(f, "float32") for f in (np.log, np.cos, np.sin)))
+    normal = words.view(np.float32)
     return normal[:, :count].reshape(len(rngs), *shape)
+
+
+def uniform_lanes(rngs: Sequence[np.random.Generator], shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Uniform variates in [0, 1) from each lane's generator, those of its `random`; ``(l, *shape)``."""
+    from rangym.envs.physics import random_kernels as kernels
+
+    uniform = np.empty((len(rngs), math.prod(shape)))
+    kernels.draw_doubles(kernels.bitgens(rngs), uniform)
+    return uniform.reshape(len(rngs), *shape)

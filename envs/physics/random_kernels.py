@@ -1,4 +1,4 @@
-"""Compiled passes of Box and Muller's transformation; logarithms, sines and cosines stay with NumPy.
+"""Compiled passes of Box and Muller's transformation.
 
 The words of many generators are drawn in one call: a call for each would take and give back the interpreter as often,
 for which several threads would wait.
@@ -15,8 +15,11 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba.core.base import BaseContext
+from numba.core.typing import signature
 from numba.extending import intrinsic
 from numpy.typing import NDArray
+
+from rangym.envs.physics.numpy_loops import AT_ONCE, apply
 
 _HALF, _WORD, _TURN = np.float32(0.5), np.float32(2.0**-32), np.float32(math.pi * 2.0**-31)
 _MINUS_TWO = np.float32(-2.0)
@@ -31,20 +34,23 @@ def bitgens(rngs: Sequence[np.random.Generator]) -> NDArray[np.uintp]:
     return np.array([_bitgen_of(rng.bit_generator.capsule, b"BitGenerator") for rng in rngs], np.uintp)
 
 
-def _next_uint64_code(typing_context: object, bitgen: object) -> tuple[object, object]:
-    """The next word of the generator at an address: `bitgen_t` starts with a state and the function that takes it."""
+def _drawing(place: int, number: ir.Type, kind: object) -> Callable[[int], int]:
+    """What draws a number by the function at ``place`` of `bitgen_t`, which starts with the state for it."""
 
-    def build(context: BaseContext, builder: ir.IRBuilder, signature: object, arguments: list[ir.Value]) -> ir.Value:
-        pointer, word = ir.IntType(8).as_pointer(), ir.IntType(64)
-        function = ir.FunctionType(word, [pointer]).as_pointer()
-        fields = builder.inttoptr(arguments[0], ir.LiteralStructType([pointer, function]).as_pointer())
-        state, draw = (builder.load(builder.gep(fields, [ir.IntType(32)(0), ir.IntType(32)(k)])) for k in (0, 1))
-        return builder.call(draw, [state])
+    def code(typing_context: object, bitgen: object) -> tuple[object, object]:
+        def build(context: BaseContext, builder: ir.IRBuilder, kinds: object, arguments: list[ir.Value]) -> ir.Value:
+            pointer = ir.IntType(8).as_pointer()
+            fields = builder.inttoptr(arguments[0], pointer.as_pointer())
+            state, draw = (builder.load(builder.gep(fields, [ir.IntType(32)(k)])) for k in (0, place))
+            return builder.call(builder.bitcast(draw, ir.FunctionType(number, [pointer]).as_pointer()), [state])
 
-    return numba.uint64(numba.uintp), build
+        return signature(kind, numba.uintp), build
+
+    return cast(Callable[[int], int], intrinsic(code))
 
 
-_next_uint64 = cast(Callable[[int], int], intrinsic(_next_uint64_code))
+_next_uint64 = _drawing(1, ir.IntType(64), numba.uint64)
+_next_double = _drawing(3, ir.DoubleType(), numba.float64)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -56,26 +62,36 @@ def draw_words(bitgens, words):
 
 
 @numba.njit(cache=True, nogil=True)
-def uniform_and_angle(words, uniform, angle):
-    """Uniform variates in (0, 1] from the first half of each row of ``words`` ``(l, 2 n)``, angles from the other.
-
-    The words are uint32. Both are ``(l, n)`` float32, the angles in [-pi, pi].
-    """
-    lanes, pairs = uniform.shape
-    for k in range(lanes):
-        for i in range(pairs):
-            uniform[k, i] = (np.float32(words[k, i]) + _HALF) * _WORD
-            angle[k, i] = np.float32(np.int32(words[k, pairs + i])) * _TURN
+def draw_doubles(bitgens, doubles):
+    """Fill row k of ``doubles`` ``(l, n)`` from generator k of ``bitgens`` ``(l,)``, as its `random` would."""
+    for k in range(len(doubles)):
+        for i in range(doubles.shape[1]):
+            doubles[k, i] = _next_double(bitgens[k])
 
 
 @numba.njit(cache=True, nogil=True)
-def polar(log_uniform, cosine, sine):
-    """``(l, 2 n)`` normal variates: the radius sqrt(-2 log u) times the cosines, then times the sines."""
-    lanes, pairs = log_uniform.shape
-    normal = np.empty((lanes, 2 * pairs), np.float32)
-    for k in range(lanes):
-        for i in range(pairs):
-            radius = np.sqrt(log_uniform[k, i] * _MINUS_TWO)
-            normal[k, i] = radius * cosine[k, i]
-            normal[k, pairs + i] = radius * sine[k, i]
-    return normal
+def words_to_normals(words, log, cosine, sine):
+    """Make of each row of ``words`` ``(l, 2 n)``, uint32, float32 normal variates in the same memory.
+
+    The first half gives uniform variates u in (0, 1], the other an angle each, in [-pi, pi]; of these come the radius
+    sqrt(-2 log u) times the cosines, then times the sines. The `Loop` of each function is given.
+    """
+    pairs, floats = words.shape[1] // 2, words.view(np.float32)
+    angles, radii, parts = np.empty(AT_ONCE, np.float32), np.empty(AT_ONCE, np.float32), np.empty(AT_ONCE, np.float32)
+    for k in range(len(words)):
+        for start in range(0, pairs, AT_ONCE):
+            n = min(AT_ONCE, pairs - start)
+            angle, radius, part = angles[:n], radii[:n], parts[:n]
+            one, other = words[k, start : start + n], words[k, pairs + start : pairs + start + n]
+            for i in range(n):
+                radius[i] = (np.float32(one[i]) + _HALF) * _WORD
+                angle[i] = np.float32(np.int32(other[i])) * _TURN
+            apply(log, radius, radius)
+            for i in range(n):
+                radius[i] = np.sqrt(radius[i] * _MINUS_TWO)
+            apply(cosine, angle, part)
+            for i in range(n):
+                floats[k, start + i] = radius[i] * part[i]
+            apply(sine, angle, part)
+            for i in range(n):
+                floats[k, pairs + start + i] = radius[i] * part[i]

@@ -196,7 +196,7 @@ def test_sites_stand_near_their_grid_points():
     side, cells = 1500.0, 7
     step = side / 3
     grid = np.array([((k % 3 + 0.5) * step, (k // 3 + 0.5) * step) for k in range(cells)])
-    shifts = np.array([layout.grid_sites(cells, side, rng) - grid for rng in generators(200)]) / step
+    shifts = (layout.grid_sites(cells, side, generators(200)) - grid) / step
     assert np.abs(shifts).max() <= 0.15 and np.abs(shifts).max() > 0.149
     assert shifts.std() == pytest.approx(0.3 / math.sqrt(12), rel=0.05)
 
@@ -205,7 +205,7 @@ def test_sites_stand_near_their_grid_points():
 def test_no_row_of_sites_stays_empty(cells):
     """Where the square grid would leave its last row empty: rows of equally many sites, or one more."""
     rows, side = math.ceil(math.sqrt(cells)) - 1, 1000.0
-    sites = layout.grid_sites(cells, side, np.random.default_rng(0))
+    sites = layout.grid_sites(cells, side, generators(1))[0]
     row = (sites[:, 1] / (side / rows)).astype(int)
     counts = np.bincount(row)
     assert len(counts) == rows and set(counts) <= {cells // rows, cells // rows + 1}
@@ -236,7 +236,7 @@ def test_small_has_its_fixed_layout():
 
 def test_devices_are_mixed_80_10_10_with_their_delays():
     n = 40_000
-    device, delay = layout.draw_devices(n, np.random.default_rng(0))
+    device, delay = (of_lanes[0] for of_lanes in layout.draw_devices(n, generators(1)))
     for kind, (share, low, high) in enumerate([(0.8, 50, 62), (0.1, 50, 100), (0.1, 50, 96)]):
         mine = delay[device == kind]
         assert len(mine) / n == pytest.approx(share, abs=4 * math.sqrt(share * (1 - share) / n))
@@ -248,7 +248,7 @@ def test_delays_by_rat():
     """Both ends add up to the handover's delay (erratum E16): d within 4G and 5G, U[..] to 3G or 2G."""
     rat = np.array([5, 3, 4, 2, 4])
     delay_ms = np.linspace(50.0, 100.0, 2000)
-    weight = layout.draw_delay_weights(delay_ms, rat, 1.0, np.random.default_rng(0))
+    weight = layout.draw_delay_weights(delay_ms[None], rat[None], 1.0, generators(1))[0]
     assert 1e3 * (weight[:, 0] + weight[:, 4]) == pytest.approx(delay_ms)
     for cell, (low, high) in ((1, (400, 950)), (3, (750, 1100))):
         total_ms = 1e3 * (weight[:, cell] + weight[:, 2])
@@ -258,10 +258,10 @@ def test_delays_by_rat():
 
 def test_delay_weights_scale_with_the_slot_and_stay_within_their_limits():
     rat, delay_ms = np.array([5, 2]), np.array([50.0, 62.0])
-    short = layout.draw_delay_weights(delay_ms, rat, 0.1, np.random.default_rng(0))
+    short = layout.draw_delay_weights(delay_ms[None], rat[None], 0.1, generators(1))[0]
     assert short[:, 0] == pytest.approx([0.25, 0.31])
     assert ((short[:, 1] >= (750 - 31) / 100) & (short[:, 1] <= (1100 - 25) / 100)).all()  # 2G: seven slots and more
-    assert layout.draw_delay_weights(delay_ms, rat, 60.0, np.random.default_rng(0)).min() == 1e-3
+    assert layout.draw_delay_weights(delay_ms[None], rat[None], 60.0, generators(1)).min() == 1e-3
 
 
 def test_no_delay_is_cut_and_the_box_holds_the_largest():
