@@ -17,8 +17,8 @@ from rangym.envs.physics.units import NEPERS_PER_DB
 
 _rate_mbps = numba.njit(channel.rate_mbps, error_model="numpy")
 
-LOOPS = tuple(loop_of(function, "float64") for function in (np.exp, np.log1p, np.log10))
-"""NumPy's, as `account` wants them: addresses of this process, which no compiled kernel may keep."""
+EXP, LOG1P, LOG10 = loop_of(np.exp, "float64"), loop_of(np.log1p, "float64"), loop_of(np.log10, "float64")
+"""For `account`: addresses of this process, which no compiled kernel may keep."""
 
 
 class Rules(NamedTuple):
@@ -61,7 +61,7 @@ def account(
 
     ``previous`` and ``since`` are ``previous_serving`` and ``slots_since_ho`` of the slot before, ``sinr_db`` and
     ``delay`` ``(L, I, J)``, ``bandwidth_mhz`` ``(L, J)``; ``rules`` are `Rules`, ``load_cost`` the table of y log10 y.
-    ``exp``, ``log1p`` and ``log10`` are `LOOPS`.
+    ``exp``, ``log1p`` and ``log10`` are `EXP`, `LOG1P` and `LOG10`.
     """
     lanes, ues = decision.shape
     at_once = min(max(AT_ONCE // ues, 1), lanes)
@@ -92,7 +92,7 @@ def account(
         for n in range(some):
             for i in range(ues):
                 mhz = bandwidth_mhz[first + n, decision[first + n, i]]
-                rate[n, i] = _rate_mbps(rate[n, i], mhz, rules.max_spectral_efficiency)
+                rate[n, i] = min(_rate_mbps(rate[n, i], mhz), mhz * rules.max_spectral_efficiency)
         apply(log10, rate, log_rate)
         for n in range(some):
             b = first + n

@@ -170,9 +170,7 @@ def draw_devices(num_ues: int, rngs: Sequence[np.random.Generator]) -> tuple[NDA
     return device, low + (high - low) * share
 
 
-def draw_delay_weights(
-    delay_ms: NDArray, rat: NDArray, slot_s: float, rngs: Sequence[np.random.Generator]
-) -> NDArray:
+def draw_delay_weights(delay_ms: NDArray, rat: NDArray, slot_s: float, rngs: Sequence[np.random.Generator]) -> NDArray:
     """Delay weight a_ij of each UE and cell, ``(l, I, J)`` in slots: what leaving or joining cell j costs UE i.
 
     A handover's delay is the sum of both ends (erratum E16). An end at a 4G or 5G cell counts half of the UE's delay

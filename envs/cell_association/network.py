@@ -16,7 +16,6 @@ from rangym.envs.cell_association.params import CellAssociationParams
 from rangym.envs.cell_association.place import Place
 from rangym.envs.physics.channel import UMA, shadowing_steps, thermal_noise_dbm
 from rangym.envs.physics.mobility import GaussMarkovWalk, RandomWaypointWalk, standing
-from rangym.envs.physics.numpy_loops import loop_of
 from rangym.envs.physics.random import box_muller_lanes, uniform_lanes
 from rangym.envs.physics.units import db_to_linear
 
@@ -139,7 +138,8 @@ class Shadowed:
         self._params, self._cells = params, _cells(params, rows)
         self._cell_of_row = networks.cell_of_row
         self._site = np.take_along_axis(networks.constants["cell_position_m"], self._cell_of_row[:, :, None], axis=1)
-        self._shadowing_db = np.zeros((params.num_cells, len(self._site) * params.num_ues), np.float32)  # of the last slot
+        lanes = len(self._site)
+        self._shadowing_db = np.zeros((params.num_cells, lanes * params.num_ues), np.float32)  # in the last slot drawn
 
     def draw(self, rngs: Rngs, where: NDArray, moved: NDArray, by_ue: NDArray) -> None:
         """Write the SINR in dB of the next S slots, at the places ``where`` ``(S, 2, n)``, into ``by_ue``
@@ -148,10 +148,10 @@ class Shadowed:
         ``moved`` is the distance from each slot to the next: ``(S - 1, n)`` at first, ``(S, n)`` where there was a slot
         before.
         """
-        from rangym.envs.physics.channel_kernels import shadowed_sinr
+        from rangym.envs.physics import channel_kernels as kernels
 
         p, slots = self._params, len(where)
-        shadowed_sinr(
+        kernels.shadowed_sinr(
             box_muller_lanes(rngs, (p.num_cells, slots, p.num_ues)),
             *shadowing_steps(moved.astype(np.float32), p.shadowing_db, p.shadowing_distance_m, slots),
             self._shadowing_db,
@@ -159,8 +159,8 @@ class Shadowed:
             self._site.astype(np.float32),
             self._cells,
             self._cell_of_row,
-            loop_of(np.log, "float32"),
-            loop_of(np.exp, "float32"),
+            kernels.LOG,
+            kernels.EXP,
             by_ue,
         )
 
@@ -168,11 +168,11 @@ class Shadowed:
 def _cells(params: CellAssociationParams, rows: layout.Carriers) -> Cells:
     from rangym.envs.physics.channel_kernels import Cells
 
-    noise = np.array([thermal_noise_dbm(mhz, params.noise_figure_db) for mhz in rows.bandwidth_mhz.tolist()], np.float32)
+    noise = [thermal_noise_dbm(mhz, params.noise_figure_db) for mhz in rows.bandwidth_mhz.tolist()]
     borders = [group.start for group in rows.groups]
     return Cells(
         rows.power_dbm.astype(np.float32),
-        db_to_linear(noise),
+        db_to_linear(np.array(noise, np.float32)),
         np.array([*borders, params.num_cells]),
         np.array([UMA.at(float(rows.carrier_ghz[row]), np.dtype(np.float32)) for row in borders]),
         np.float32(params.sinr_floor_db),

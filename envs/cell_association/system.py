@@ -248,7 +248,9 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
             slot["handover_delay"],
             self._rules,
             self._load_cost,
-            *kernels.LOOPS,
+            kernels.EXP,
+            kernels.LOG1P,
+            kernels.LOG10,
             *served,
         )
         utility, handover, f, throughput, ho_delay, jain, *terms_of_ue = served.values

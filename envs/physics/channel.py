@@ -6,7 +6,6 @@ Arguments broadcast; float32 arrays stay float32. Source of the path loss: 3GPP 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -71,29 +70,13 @@ class PathLossModel:
 
     def mean_db(self, distance_m: NDArray, carrier_ghz: float) -> NDArray:
         """LOS and NLOS loss at ``distance_m`` ``(...)``, mixed in dB by the probability of a line of sight."""
-        distance = np.asarray(distance_m)
-        received = np.zeros((1, *distance.shape), distance.dtype)
-        self.receive(received, np.zeros(1, distance.dtype), distance[None], [(slice(None), carrier_ghz)])
-        return -received[0]
-
-    def receive(
-        self, level_db: NDArray, power_dbm: NDArray, distance_m: NDArray, carriers_ghz: Sequence[tuple[slice, float]]
-    ) -> None:
-        """Add to ``level_db`` ``(J, ...)``, in place, the power ``(J,)`` of each cell less `mean_db`.
-
-        ``distance_m`` ``(J, ...)``; all are contiguous and of the same float type. ``carriers_ghz`` has the cells of
-        each carrier.
-        """
         from rangym.envs.physics import channel_kernels as kernels
 
-        cells = len(distance_m)
-        each = [(own, self.at(ghz, distance_m.dtype)) for own, ghz in carriers_ghz]
-        distance, level = distance_m.reshape(cells, -1), level_db.reshape(cells, -1)
-        square, exponent = np.empty_like(distance), np.empty_like(distance)
-        kernels.path_loss_arguments(distance, each[0][1], square, exponent)  # the same at every carrier
-        log_square, decay = np.log(square, out=square), np.exp(exponent, out=exponent)
-        for own, at in each:
-            kernels.receive(level[own], power_dbm[own], distance[own], log_square[own], decay[own], at)
+        apart = np.ascontiguousarray(distance_m).reshape(1, -1)
+        at, square, decay, received = self.at(carrier_ghz, apart.dtype), *np.zeros((3, *apart.shape), apart.dtype)
+        kernels.path_loss_arguments(apart, at, square, decay)
+        kernels.receive(received, np.zeros(1, apart.dtype), apart, np.log(square), np.exp(decay), at)
+        return -received.reshape(np.shape(distance_m))
 
     def _log_distance(self, distance_m: NDArray) -> NDArray:
         """log10 of the 3D distance."""
@@ -248,17 +231,13 @@ def thermal_noise_dbm(bandwidth_mhz: float, noise_figure_db: float) -> float:
     return THERMAL_NOISE_DBM_PER_HZ + 10.0 * math.log10(bandwidth_mhz * 1e6) + noise_figure_db
 
 
-def sinr_db(
-    received_dbm: NDArray, noise_dbm: NDArray, out: NDArray | None = None, carriers: Sequence[slice] = (slice(None),)
-) -> NDArray:
-    """SINR of n cells, all transmitting at full load: s_j = P_j / (sum_{k != j} P_k + w_j N0), k on the carrier of j.
+def sinr_db(received_dbm: NDArray, noise_dbm: NDArray) -> NDArray:
+    """SINR of n cells, of one carrier, all transmitting at full load: s_j = P_j / (sum_{k != j} P_k + w_j N0).
 
     Parameters
     ----------
     received_dbm : ``(n, ...)`` received power of each cell in dBm.
     noise_dbm : ``(n,)`` noise power over the bandwidth of each cell in dBm; it counts once, for that cell.
-    out : takes the result, if given; it may be ``received_dbm``.
-    carriers : the cells that share one, by default all.
 
     Returns
     -------
@@ -271,9 +250,8 @@ def sinr_db(
 
     power = db_to_linear(received_dbm).reshape(len(received_dbm), -1)
     noise, disturbance = db_to_linear(noise_dbm).astype(power.dtype), np.empty_like(power)
-    for own in carriers:
-        kernels.disturb(power[own], noise[own], disturbance[own])
-    return np.subtract(received_dbm, linear_to_db(disturbance).reshape(received_dbm.shape), out=out)
+    kernels.disturb(power, noise, disturbance)
+    return received_dbm - linear_to_db(disturbance).reshape(received_dbm.shape)
 
 
 def shannon_rate_mbps(
@@ -292,10 +270,10 @@ def shannon_rate_mbps(
     >>> float(shannon_rate_mbps(np.array(30.0), np.array(20.0), 7.4))
     148.0
     """
-    nats = np.log1p(db_to_linear(np.asarray(sinr_db, np.float64)))
-    return rate_mbps(nats, bandwidth_mhz, np.inf if max_spectral_efficiency is None else max_spectral_efficiency)
+    rate = rate_mbps(np.log1p(db_to_linear(np.asarray(sinr_db, np.float64))), bandwidth_mhz)
+    return rate if max_spectral_efficiency is None else np.minimum(rate, bandwidth_mhz * max_spectral_efficiency)
 
 
-def rate_mbps(nats: NDArray, bandwidth_mhz: NDArray, max_spectral_efficiency: NDArray | float) -> NDArray:
-    """`shannon_rate_mbps` of ln(1 + s), of arrays or, compiled, of single numbers; no cap is infinity."""
-    return np.minimum(bandwidth_mhz * nats * (1.0 / math.log(2.0)), bandwidth_mhz * max_spectral_efficiency)
+def rate_mbps(nats: NDArray, bandwidth_mhz: NDArray) -> NDArray:
+    """`shannon_rate_mbps` of ln(1 + s), without a cap; of arrays or, compiled, of single numbers."""
+    return bandwidth_mhz * nats * (1.0 / math.log(2.0))

@@ -6,21 +6,26 @@ as NumPy rounds it.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, cast
 
 import numba
 import numpy as np
+from numba.np.unsafe.ndarray import to_fixed_tuple
 from numpy.typing import NDArray
 
 from rangym.envs.physics import channel
 from rangym.envs.physics.channel import PathLossAt
-from rangym.envs.physics.numpy_loops import AT_ONCE, apply
+from rangym.envs.physics.numpy_loops import AT_ONCE, apply, loop_of
 from rangym.envs.physics.units import NEPERS_PER_DB
 
 _los_db, _nlos_db, _los_probability = (
     numba.njit(f, error_model="numpy") for f in (channel.los_db, channel.nlos_db, channel.los_probability)
 )
+_as_tuple = cast(Callable[[NDArray, int], tuple[float, ...]], to_fixed_tuple)
 _TO_NEPERS, _TO_DB = np.float32(NEPERS_PER_DB), np.float32(1.0 / NEPERS_PER_DB)
+LOG, EXP = loop_of(np.log, "float32"), loop_of(np.exp, "float32")
+"""For `shadowed_sinr`: addresses of this process, which no compiled kernel may keep."""
 
 
 class Cells(NamedTuple):
@@ -30,8 +35,8 @@ class Cells(NamedTuple):
     noise_mw: NDArray  # (J,) noise over the bandwidth
     carriers: NDArray  # (G + 1,) int64, the first row of each carrier, and J
     path_loss: NDArray  # (G, 13) the `PathLossAt` of each carrier
-    lowest_db: float  # between these the SINR is clipped
-    highest_db: float
+    lowest_db: np.float32  # between these the SINR is clipped
+    highest_db: np.float32
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -101,55 +106,41 @@ def shadowed_sinr(normal, keep, spread, shadowing, where, site, cells, cell_of_r
     normal : ``(l, J, S, I)`` standard normal variates of the shadowing.
     keep, spread : ``(S, l I)``, see `rangym.envs.physics.channel.shadowing_steps`.
     shadowing : ``(J, l I)`` in dB in the slot before the first one; takes that of the last one.
-    where, site : ``(S, 2, l I)`` places of the UEs and ``(l, J, 2)`` of the cells, in m.
+    where, site : ``(S, 2, l I)`` places of the UEs and ``(l, J, 2)`` of the cells, in m, float32.
     cells : `Cells`.
     cell_of_row : ``(l, J)`` the cell of each row.
-    log, exp : NumPy's `Loop` of each.
+    log, exp : `LOG` and `EXP`.
     """
     slots, lanes, ues, rows = by_ue.shape
     most_ues = min(max(AT_ONCE // rows, 64), ues)
     most_slots = max(AT_ONCE // (rows * most_ues), 1)
-    work = np.empty((5, rows * most_slots * most_ues), np.float32)
-    around = np.empty((4, most_slots * most_ues), np.float32)
+    of_cells = np.empty(5 * rows * most_slots * most_ues, np.float32)
+    of_ues = np.empty(4 * most_slots * most_ues, np.float32)
     for begin in range(0, slots, most_slots):
         s = min(most_slots, slots - begin)
         for k in range(lanes):
             for first in range(0, ues, most_ues):
                 n = min(most_ues, ues - first)
-                x, y, kept, spreads = around[0, : s * n], around[1, : s * n], around[2, : s * n], around[3, : s * n]
+                around = of_ues[: 4 * s * n].reshape(4, s * n)
+                x, y, keeps, spreads = around[0], around[1], around[2], around[3]
                 for t in range(s):
                     for i in range(n):
                         ue = k * ues + first + i
                         x[t * n + i], y[t * n + i] = where[begin + t, 0, ue], where[begin + t, 1, ue]
-                        kept[t * n + i], spreads[t * n + i] = keep[begin + t, ue], spread[begin + t, ue]
-                size = rows * s * n
-                level, apart = work[0, :size].reshape(rows, s * n), work[1, :size].reshape(rows, s * n)
-                square, decay = work[2, :size].reshape(rows, s * n), work[3, :size].reshape(rows, s * n)
-                disturbance = work[4, :size].reshape(rows, s * n)
+                        keeps[t * n + i], spreads[t * n + i] = keep[begin + t, ue], spread[begin + t, ue]
+                work = of_cells[: 5 * rows * s * n].reshape(5, rows, s * n)
+                level, apart = work[0], work[1]
                 for j in range(rows):
                     row, before = level[j], shadowing[j, k * ues + first : k * ues + first + n]
                     for t in range(s):
                         for i in range(n):
                             m = t * n + i
-                            row[m] = spreads[m] * normal[k, j, begin + t, first + i] + kept[m] * before[i]
-                            before[i] = row[m]
-                    _distance(x, y, site[k, j, 0], site[k, j, 1], apart[j])
-                for g in range(len(cells.path_loss)):
-                    mine, at = slice(cells.carriers[g], cells.carriers[g + 1]), _path_loss_at(cells.path_loss[g])
-                    path_loss_arguments(apart[mine], at, square[mine], decay[mine])
-                apply(log, square, square)
-                apply(exp, decay, decay)
-                for g in range(len(cells.path_loss)):
-                    mine, at = slice(cells.carriers[g], cells.carriers[g + 1]), _path_loss_at(cells.path_loss[g])
-                    receive(level[mine], cells.power_dbm[mine], apart[mine], square[mine], decay[mine], at)
-                power = square
-                _scale(level, _TO_NEPERS, power)
-                apply(exp, power, power)
-                for g in range(len(cells.path_loss)):
-                    mine = slice(cells.carriers[g], cells.carriers[g + 1])
-                    disturb(power[mine], cells.noise_mw[mine], disturbance[mine])
-                apply(log, disturbance, disturbance)
-                _ratio(level, disturbance, cells.lowest_db, cells.highest_db)
+                            before[i] = spreads[m] * normal[k, j, begin + t, first + i] + keeps[m] * before[i]
+                            row[m] = before[i]
+                    for m in range(s * n):
+                        dx, dy = x[m] - site[k, j, 0], y[m] - site[k, j, 1]
+                        apart[j, m] = np.sqrt(dx * dx + dy * dy)
+                _sinr(level, apart, work[2], work[3], work[4], cells, log, exp)
                 for j in range(rows):
                     row, cell = level[j], cell_of_row[k, j]
                     for t in range(s):
@@ -157,30 +148,33 @@ def shadowed_sinr(normal, keep, spread, shadowing, where, site, cells, cell_of_r
                             by_ue[begin + t, k, first + i, cell] = row[t * n + i]
 
 
-@numba.njit(nogil=True)
-def _distance(x, y, to_x, to_y, apart):
-    for i in range(len(apart)):
-        dx, dy = x[i] - to_x, y[i] - to_y
-        apart[i] = np.sqrt(dx * dx + dy * dy)
-
-
-@numba.njit(nogil=True)
-def _scale(values, factor, scaled):
-    for j in range(len(values)):
-        for i in range(values.shape[1]):
-            scaled[j, i] = values[j, i] * factor
-
-
-@numba.njit(nogil=True)
-def _ratio(level, disturbance, low, high):
+@numba.njit(nogil=True, error_model="numpy")
+def _sinr(level, apart, square, decay, disturbance, cells, log, exp):
+    """Make of the shadowing ``level`` in dB at the distances ``apart`` the clipped SINR in dB; all ``(J, n)``, of which
+    the others are room to work in."""
+    for g in range(len(cells.path_loss)):
+        own = slice(cells.carriers[g], cells.carriers[g + 1])
+        path_loss_arguments(apart[own], _path_loss_at(cells, g), square[own], decay[own])
+    apply(log, square, square)
+    apply(exp, decay, decay)
+    for g in range(len(cells.path_loss)):
+        own = slice(cells.carriers[g], cells.carriers[g + 1])
+        receive(level[own], cells.power_dbm[own], apart[own], square[own], decay[own], _path_loss_at(cells, g))
+    power = square
     for j in range(len(level)):
         for i in range(level.shape[1]):
-            level[j, i] = min(max(level[j, i] - disturbance[j, i] * _TO_DB, low), high)
+            power[j, i] = level[j, i] * _TO_NEPERS
+    apply(exp, power, power)
+    for g in range(len(cells.path_loss)):
+        own = slice(cells.carriers[g], cells.carriers[g + 1])
+        disturb(power[own], cells.noise_mw[own], disturbance[own])
+    apply(log, disturbance, disturbance)
+    for j in range(len(level)):
+        for i in range(level.shape[1]):
+            sinr_db = level[j, i] - disturbance[j, i] * _TO_DB
+            level[j, i] = min(max(sinr_db, cells.lowest_db), cells.highest_db)
 
 
 @numba.njit(nogil=True)
-def _path_loss_at(row):
-    """`PathLossAt` of its numbers ``(13,)``."""
-    return PathLossAt(
-        row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], row[9], row[10], row[11], row[12]
-    )
+def _path_loss_at(cells, g):
+    return PathLossAt(*_as_tuple(cells.path_loss[g], 13))

@@ -21,7 +21,6 @@ from numba.core.typing.templates import Signature
 from numba.extending import intrinsic
 from numpy.typing import DTypeLike, NDArray
 
-
 AT_ONCE = 2048
 """Numbers that a kernel works on at once between two such calls: they stay in the nearest cache."""
 
@@ -49,11 +48,12 @@ class _UFunc(ctypes.Structure):
 
 @cache
 def loop_of(function: np.ufunc, dtype: DTypeLike) -> Loop:
-    """The loop of a NumPy function of one argument, for numbers of ``dtype``."""
-    wanted, fields = np.dtype(dtype), _UFunc.from_address(id(function) + object.__basicsize__)
-    if (fields.name, fields.arguments, fields.count) != (function.__name__.encode(), 2, len(function.types)):
-        raise RuntimeError(f"NumPy {np.__version__} keeps {function.__name__} otherwise than its C interface says")
-    place = [function.types[k] for k in range(fields.count)].index(f"{wanted.char}->{wanted.char}")
+    """The loop of a NumPy function of one argument and one result, both numbers of ``dtype``."""
+    kind, fields = np.dtype(dtype).char, _UFunc.from_address(id(function) + object.__basicsize__)
+    found = fields.name, fields.arguments, fields.count
+    if found != (wanted := (function.__name__.encode(), 2, function.ntypes)):
+        raise RuntimeError(f"NumPy {np.__version__}: a function {wanted} of one argument wanted, got {found}")
+    place = function.types.index(f"{kind}->{kind}")
     return Loop(fields.functions[place] or 0, fields.data[place] or 0 if fields.data else 0)
 
 
@@ -64,14 +64,16 @@ def _apply_code(typing_context: object, loop: object, source: object, target: ob
         size, pointer = ir.IntType(64), ir.IntType(8).as_pointer()
         arrays = [context.make_array(types.args[k])(context, builder, arguments[k]) for k in (1, 2)]
         function, data = (builder.extract_value(arguments[0], k) for k in (0, 1))
-        places, count, steps = (cgutils.alloca_once(builder, kind, n) for kind, n in ((pointer, 2), (size, 1), (size, 2)))
+        places, count = cgutils.alloca_once(builder, pointer, 2), cgutils.alloca_once(builder, size)
+        steps = cgutils.alloca_once(builder, size, 2)
         for k, array in enumerate(arrays):
             at = ir.IntType(32)(k)
             builder.store(builder.bitcast(array.data, pointer), builder.gep(places, [at]))
             builder.store(array.itemsize, builder.gep(steps, [at]))
         builder.store(arrays[0].nitems, count)
-        kind = ir.FunctionType(ir.VoidType(), [pointer.as_pointer(), size.as_pointer(), size.as_pointer(), pointer])
-        builder.call(builder.inttoptr(function, kind.as_pointer()), [places, count, steps, builder.inttoptr(data, pointer)])
+        wanted = [pointer.as_pointer(), size.as_pointer(), size.as_pointer(), pointer]
+        called = builder.inttoptr(function, ir.FunctionType(ir.VoidType(), wanted).as_pointer())
+        builder.call(called, [places, count, steps, builder.inttoptr(data, pointer)])
         return context.get_dummy_value()
 
     return signature(numba.void, loop, source, target), build

@@ -26,13 +26,12 @@ def box_muller(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.f
 def box_muller_lanes(rngs: Sequence[np.random.Generator], shape: tuple[int, ...]) -> NDArray[np.float32]:
     """`box_muller` of each lane's generator, ``(l, *shape)``."""
     from rangym.envs.physics import random_kernels as kernels
-    from rangym.envs.physics.numpy_loops import loop_of
 
     count = math.prod(shape)
     pairs = (count + 1) // 2
     words = np.empty((len(rngs), pairs), np.uint64)
     kernels.draw_words(kernels.bitgens(rngs), words)
-    kernels.words_to_normals(words.view(np.uint32), *(loop_of(f, "float32") for f in (np.log, np.cos, np.sin)))
+    kernels.words_to_normals(words.view(np.uint32), kernels.LOG, kernels.COS, kernels.SIN)
     normal = words.view(np.float32)
     return normal[:, :count].reshape(len(rngs), *shape)
 

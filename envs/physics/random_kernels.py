@@ -19,10 +19,12 @@ from numba.core.typing import signature
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from rangym.envs.physics.numpy_loops import AT_ONCE, apply
+from rangym.envs.physics.numpy_loops import AT_ONCE, apply, loop_of
 
 _HALF, _WORD, _TURN = np.float32(0.5), np.float32(2.0**-32), np.float32(math.pi * 2.0**-31)
 _MINUS_TWO = np.float32(-2.0)
+LOG, COS, SIN = loop_of(np.log, "float32"), loop_of(np.cos, "float32"), loop_of(np.sin, "float32")
+"""For `words_to_normals`: addresses of this process, which no compiled kernel may keep."""
 
 _bitgen_of = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)(
     ("PyCapsule_GetPointer", ctypes.pythonapi)
@@ -74,7 +76,7 @@ def words_to_normals(words, log, cosine, sine):
     """Make of each row of ``words`` ``(l, 2 n)``, uint32, float32 normal variates in the same memory.
 
     The first half gives uniform variates u in (0, 1], the other an angle each, in [-pi, pi]; of these come the radius
-    sqrt(-2 log u) times the cosines, then times the sines. The `Loop` of each function is given.
+    sqrt(-2 log u) times the cosines, then times the sines. The functions are `LOG`, `COS` and `SIN`.
     """
     pairs, floats = words.shape[1] // 2, words.view(np.float32)
     angles, radii, parts = np.empty(AT_ONCE, np.float32), np.empty(AT_ONCE, np.float32), np.empty(AT_ONCE, np.float32)

@@ -6,8 +6,11 @@ import math
 import numpy as np
 import pytest
 
+from rangym.envs.cell_association import layout, network
 from rangym.envs.cell_association.params import SCENARIOS
 from rangym.envs.cell_association.system import CellAssociation
+from rangym.envs.physics.channel import UMA, correlated_shadowing_db, sinr_db, thermal_noise_dbm
+from rangym.envs.physics.random import box_muller
 
 CASES = {
     "tiny": ("tiny", {}),
@@ -69,3 +72,50 @@ def test_a_slot_by_its_definition(case):
                 seen[f] += got[f]
     assert seen["ping_pongs"] > 0
     assert (seen["weak_targets"] > 0) == (p.law == "mobility")
+
+
+@pytest.mark.parametrize(
+    ("lanes", "overrides"),
+    [
+        (1, {}),
+        (3, {}),
+        (1, {"num_ues": 500}),
+        (2, {"num_ues": 70, "num_cells": 60}),
+        (1, {"num_ues": 1, "num_cells": 2}),
+    ],
+    ids=str,
+)
+def test_the_sinr_of_a_network_by_its_formulas(lanes, overrides):
+    """One pass over UEs, cells and slots, in pieces, gives what the formulas give in turn, and goes on from there."""
+    sizes = {"sites": (), "num_ues": 9, "num_cells": 7, **overrides}
+    p = dataclasses.replace(SCENARIOS["small"], **sizes, sinr_floor_db=-40.0, sinr_ceiling_db=60.0)
+    rows, rngs = layout.carriers(p), [np.random.default_rng(b) for b in range(lanes)]
+    networks = layout.draw_networks(p, rows, rngs)
+    shadowed, ues = network.Shadowed(p, rows, networks), lanes * p.num_ues
+    noise = np.array([thermal_noise_dbm(mhz, p.noise_figure_db) for mhz in rows.bandwidth_mhz.tolist()], np.float32)
+    chance, before = np.random.default_rng(9), None
+    for slots in (6, 5):
+        where, moved = chance.uniform(0, p.side_m, (slots, 2, ues)), chance.uniform(0, 40, (slots - (slots == 6), ues))
+        found = np.empty((slots, lanes, p.num_ues, p.num_cells), np.float32)
+        draws = [np.random.default_rng([slots, b]) for b in range(lanes)]
+        shadowed.draw(draws, where, moved, found)
+        for b in range(lanes):
+            own = slice(b * p.num_ues, (b + 1) * p.num_ues)
+            normal = box_muller(np.random.default_rng([slots, b]), (p.num_cells, slots, p.num_ues))
+            last = None if before is None else before[:, own]
+            fading = correlated_shadowing_db(
+                normal, moved[:, own].astype(np.float32), p.shadowing_db, p.shadowing_distance_m, last
+            )
+            site = networks.constants["cell_position_m"][b, networks.cell_of_row[b]]
+            level = np.empty(fading.shape)
+            for j, (x, y) in enumerate(site):
+                apart = np.hypot(where[:, 0, own] - x, where[:, 1, own] - y)
+                level[j] = fading[j] + rows.power_dbm[j] - UMA.mean_db(apart, float(rows.carrier_ghz[j]))
+            for group in rows.groups:
+                level[group] = sinr_db(level[group], noise[group])
+            expected = np.moveaxis(np.clip(level, p.sinr_floor_db, p.sinr_ceiling_db), 0, 2)
+            assert found[:, b][..., networks.cell_of_row[b]] == pytest.approx(expected, abs=1e-4)
+            if b == 0:
+                after = np.empty((p.num_cells, ues), np.float32)
+            after[:, own] = fading[:, -1]
+        before = after

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from rangym.envs.physics import random_kernels
-from rangym.envs.physics.random import box_muller
+from rangym.envs.physics.random import box_muller, uniform_lanes
 
 
 def test_moments_and_distribution_are_standard_normal():
@@ -52,13 +52,24 @@ def test_extreme_words_give_finite_numbers(word, monkeypatch):
     assert np.isfinite(x).all() and np.abs(x).max() < 6.8
 
 
-@pytest.mark.parametrize("bit_generator", [np.random.PCG64, np.random.MT19937, np.random.Philox, np.random.SFC64])
+BIT_GENERATORS = [np.random.PCG64, np.random.MT19937, np.random.Philox, np.random.SFC64]
+
+
+@pytest.mark.parametrize("bit_generator", BIT_GENERATORS)
 def test_words_are_those_of_integers(bit_generator):
     rngs, others = ([np.random.Generator(bit_generator(seed)) for seed in range(3)] for _ in range(2))
     words = np.empty((3, 101), np.uint64)
     random_kernels.draw_words(random_kernels.bitgens(rngs), words)
     expected = [rng.integers(0, 2**64, 101, dtype=np.uint64) for rng in others]
     assert np.array_equal(words, expected)
+    assert [rng.random() for rng in rngs] == [rng.random() for rng in others]  # they go on together
+
+
+@pytest.mark.parametrize("bit_generator", BIT_GENERATORS)
+def test_uniform_variates_are_those_of_each_generator(bit_generator):
+    rngs, others = ([np.random.Generator(bit_generator(seed)) for seed in range(3)] for _ in range(2))
+    expected = [rng.random((4, 5)) for rng in others]
+    assert np.array_equal(uniform_lanes(rngs, (4, 5)), expected)
     assert [rng.random() for rng in rngs] == [rng.random() for rng in others]  # they go on together
 
 
