@@ -54,8 +54,7 @@ class Flatten:
         flat = np.concatenate(parts, axis=-1)  # a fresh array: changed in place, since memory is what this costs
         flat *= self._scale
         flat += self._shift
-        np.maximum(flat, np.float32(-1), out=flat)  # the last bit of the linear map
-        return np.minimum(flat, np.float32(1), out=flat)
+        return flat.clip(np.float32(-1), np.float32(1), out=flat)  # the last bit of the linear map
 
 
 class Unflatten:

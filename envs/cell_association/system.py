@@ -129,7 +129,7 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
     """
 
     scenarios: ClassVar[Mapping[str, CellAssociationParams]] = SCENARIOS
-    threaded = ("draw", "step")
+    threaded = ("draw",)
     ratio_metrics = {
         "ping_pong": ("ping_pongs", "handovers"),
         "ho_below_threshold": ("weak_targets", "handovers"),
