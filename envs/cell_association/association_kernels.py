@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rangym.envs.physics import channel
-from rangym.envs.physics.numpy_loops import AT_ONCE, apply, loop_of
+from rangym.envs.physics.loop_kernels import AT_ONCE, apply, loop_of
 from rangym.envs.physics.units import NEPERS_PER_DB
 
 _rate_mbps = numba.njit(channel.rate_mbps, error_model="numpy")

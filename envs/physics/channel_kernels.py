@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from rangym.envs.physics import channel
 from rangym.envs.physics.channel import PathLossAt
-from rangym.envs.physics.numpy_loops import AT_ONCE, apply, loop_of
+from rangym.envs.physics.loop_kernels import AT_ONCE, apply, loop_of
 from rangym.envs.physics.units import NEPERS_PER_DB
 
 _los_db, _nlos_db, _los_probability = (

@@ -19,7 +19,7 @@ from numba.core.typing import signature
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from rangym.envs.physics.numpy_loops import AT_ONCE, apply, loop_of
+from rangym.envs.physics.loop_kernels import AT_ONCE, apply, loop_of
 
 _HALF, _WORD, _TURN = np.float32(0.5), np.float32(2.0**-32), np.float32(math.pi * 2.0**-31)
 _MINUS_TWO = np.float32(-2.0)

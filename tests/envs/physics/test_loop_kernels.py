@@ -4,7 +4,7 @@ import numba
 import numpy as np
 import pytest
 
-from rangym.envs.physics.numpy_loops import apply, loop_of
+from rangym.envs.physics.loop_kernels import apply, loop_of
 
 FUNCTIONS = [np.log, np.exp, np.sin, np.cos, np.log1p, np.log10, np.sqrt]
 
