@@ -64,8 +64,8 @@ def account(
     ``exp``, ``log1p`` and ``log10`` are `EXP`, `LOG1P` and `LOG10`.
     """
     lanes, ues = decision.shape
-    at_once = min(max(AT_ONCE // ues, 1), lanes)
-    rates, logs = np.empty((at_once, ues)), np.empty((at_once, ues))
+    at_once = max(AT_ONCE // ues, 1)  # lanes
+    rates, logs = np.empty((min(at_once, lanes), ues)), np.empty((min(at_once, lanes), ues))
     for first in range(0, lanes, at_once):
         some = min(at_once, lanes - first)
         rate, log_rate = rates[:some], logs[:some]

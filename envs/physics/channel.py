@@ -72,7 +72,7 @@ class PathLossModel:
         """LOS and NLOS loss at ``distance_m`` ``(...)``, mixed in dB by the probability of a line of sight."""
         from rangym.envs.physics import channel_kernels as kernels
 
-        apart = np.ascontiguousarray(distance_m).reshape(1, -1)
+        apart = np.ascontiguousarray(distance_m, np.result_type(distance_m, np.float32)).reshape(1, -1)
         at, square, decay, received = self.at(carrier_ghz, apart.dtype), *np.zeros((3, *apart.shape), apart.dtype)
         kernels.path_loss_arguments(apart, at, square, decay)
         kernels.receive(received, np.zeros(1, apart.dtype), apart, np.log(square), np.exp(decay), at)
@@ -165,7 +165,7 @@ def correlated_shadowing_db(
     from rangym.envs.physics import channel_kernels as kernels
 
     keep, spread = shadowing_steps(moved_m, deviation_db, decorrelation_m, normal.shape[1])
-    shadowing = spread * normal
+    shadowing = (spread * normal).astype(normal.dtype, copy=False)
     if before_db is not None:
         shadowing[:, 0] += keep[0] * before_db
     ues = math.prod(normal.shape[2:])
@@ -180,7 +180,7 @@ def shadowing_steps(
 
     A first slot that has none before it, where ``moved_m`` is one short, has keep 0 and the whole deviation.
     """
-    keep = np.zeros((slots, *moved_m.shape[1:]), moved_m.dtype)
+    keep = np.zeros((slots, *moved_m.shape[1:]), np.result_type(moved_m, np.float32))
     np.exp(moved_m * (-1.0 / decorrelation_m), out=keep[slots - len(moved_m) :])
     return keep, deviation_db * np.sqrt(1.0 - keep * keep)
 

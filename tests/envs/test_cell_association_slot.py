@@ -74,6 +74,13 @@ def test_a_slot_by_its_definition(case):
     assert (seen["weak_targets"] > 0) == (p.law == "mobility")
 
 
+def test_a_slot_of_no_lanes_brings_nothing():
+    system = CellAssociation(SCENARIOS["tiny"])
+    slot = {f: v[:0] for f, v in system.sample_lanes([np.random.default_rng(0)]).slot(0).items()}
+    state, outcome = system.transition(system.initial(slot), np.empty((0, system.params.num_ues), np.int64), slot)
+    assert state["load"].shape == (0, system.params.num_cells) and outcome.terms["utility"].shape == (0,)
+
+
 @pytest.mark.parametrize(
     ("lanes", "overrides"),
     [

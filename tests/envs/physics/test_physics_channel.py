@@ -63,6 +63,8 @@ def test_path_loss_equals_the_branches_of_the_table(kind, model, carrier_ghz):
     assert model.nlos_db(distance, carrier_ghz) == pytest.approx(nlos, abs=1e-9)
     p = np.array([reference_los_probability(kind, d) for d in distance])
     assert model.mean_db(distance, carrier_ghz) == pytest.approx(p * los + (1 - p) * nlos, abs=1e-9)
+    whole = np.array([10, 57, 400])
+    assert np.array_equal(model.mean_db(whole, carrier_ghz), model.mean_db(whole.astype(float), carrier_ghz))
     in_float32 = model.mean_db(distance.astype(np.float32), carrier_ghz)
     assert in_float32.dtype == np.float32
     assert in_float32 == pytest.approx(p * los + (1 - p) * nlos, abs=2e-4)
@@ -150,6 +152,7 @@ def test_shadowing_of_a_standing_ue_does_not_change():
     path = correlated_shadowing_db(normal, np.zeros((6, 2), np.float32), 8.0, 25.0)
     assert path.dtype == np.float32
     assert np.array_equal(path, np.repeat(path[:, :1], 7, axis=1))
+    assert np.array_equal(path, correlated_shadowing_db(normal, np.zeros((6, 2), int), 8.0, 25.0))
 
 
 def test_shannon_rate_by_hand():
