@@ -15,6 +15,7 @@ from rangym.envs.cell_association.params import SCENARIOS, CellAssociationParams
 from rangym.envs.cell_association.system import CellAssociation
 from rangym.envs.core import SystemEnv, SystemVectorEnv
 from rangym.envs.errors import WrongValue
+from rangym.envs.physics import channel_kernels
 from rangym.envs.trace import StreamedTrace, Trace
 from rangym.evaluation.causality import first_leak
 
@@ -130,12 +131,25 @@ def test_a_block_may_be_one_slot(case, monkeypatch):
     assert (moved.max(axis=0) > 0).all() == (CASES[case].motion != "static")
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_ues_worked_on_apart_have_the_bits_of_all_together(case, monkeypatch):
-    together = sample(CASES[case]).materialise()
-    for entries in (1, 100):  # one UE, and several
-        monkeypatch.setattr(network, "BLOCK_ENTRIES", entries)
-        assert_equal(sample(CASES[case]).materialise().slots, together.slots)
+@pytest.mark.parametrize(("ues", "cells"), [(150, 60), (500, 5)], ids=str)
+def test_ues_worked_on_apart_have_the_bits_of_all_together(ues, cells, monkeypatch):
+    """The kernel works on some UEs and slots at once; which they are is nothing that a UE notices."""
+    draw, calls = channel_kernels.shadowed_sinr, []
+
+    def recorded(*arguments):
+        before = [np.copy(x) if isinstance(x, np.ndarray) else x for x in arguments[:-1]]
+        draw(*arguments)
+        calls.append((*before, arguments[3].copy(), arguments[-1]))
+
+    monkeypatch.setattr(channel_kernels, "shadowed_sinr", recorded)
+    sample(params("desk", num_ues=ues, num_cells=cells, horizon=40)).materialise()
+    assert len(calls) > 1
+    for normal, keep, spread, before, where, *others, after, together in calls:
+        for own in (slice(0, 1), slice(1, 66), slice(66, ues)):
+            shadowing, apart = before[:, own].copy(), np.empty_like(together[:, :, own])
+            ways = (np.ascontiguousarray(x[..., own]) for x in (normal, keep, spread))
+            draw(*ways, shadowing, np.ascontiguousarray(where[..., own]), *others, apart)
+            assert np.array_equal(apart, together[:, :, own]) and np.array_equal(shadowing, after[:, own])
 
 
 def test_an_interrupted_block_is_drawn_again(monkeypatch):
