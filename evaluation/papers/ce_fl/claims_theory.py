@@ -134,6 +134,7 @@ def _slope(rows: Rows) -> Claim:
         values = rows.values("corollary", name, form=form)[0]
         return [float(np.polyfit(np.log(HORIZONS[first:]), np.log(values[first:]), 1)[0])]
 
+    of_first = round(slope("printed", "first")[0], 9) + 0.0  # nothing but rounding, which processors do in their ways
     return Claim(
         "With eta = sqrt(d / (gamma-bar T)) the bound falls as 1 / sqrt(T)",
         "Corollary 1, eq. (33)",
@@ -144,7 +145,7 @@ def _slope(rows: Rows) -> Claim:
             number("a mean, last decade", slope("corrected", first=len(HORIZONS) - 2), -0.5),
         ),
         "Slope of log (33) against log T, T = 1e2 to 1e6, equal counts, no drift. The printed gamma-bar sums over "
-        f"rounds, so it grows with T, and the first term does not fall (slope {slope('printed', 'first')[0]:.1g}). "
+        f"rounds, so it grows with T, and the first term does not fall (slope {of_first:.1g}). "
         "With a mean, terms in 1 / T are left at T = 1e2; the last decade was added after the first rows.",
     )
 
