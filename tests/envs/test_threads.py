@@ -287,14 +287,17 @@ def test_ctrl_c_ends_a_step():
         "import os, signal, threading, time, gymnasium, rangym\n"
         f"env = gymnasium.make_vec({CELL!r}, num_envs=8, scenario='tiny', threads=2)\n"
         "env.reset(seed=0); env.step(env.action_space.sample())\n"  # numba compiles, and must not be interrupted there
-        "threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+        "ended = threading.Event()\n"
+        "def press():\n"  # again where Python ignored it, as it does in a finaliser
+        "    while not ended.wait(1.0): os.kill(os.getpid(), signal.SIGINT)\n"
+        "threading.Thread(target=press).start()\n"
         "try:\n"
         "    while True: env.step(env.action_space.sample())\n"
         "except KeyboardInterrupt:\n"
-        "    env.reset(seed=0); env.close(); print('ended')"
+        "    ended.set(); env.reset(seed=0); env.close(); print('ended')"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout == "ended\n" and not done.stderr
+    assert done.stdout == "ended\n" and (not done.stderr or "Exception ignored" in done.stderr)
 
 
 def test_an_action_outside_is_named_by_its_lane_and_nothing_has_happened():
