@@ -23,7 +23,7 @@ from rangym.envs.memory import require_memory
 from rangym.envs.model import Frame, Outcome, State, System, SystemModel, T, build, lane
 from rangym.envs.params import count_of, nearest
 from rangym.envs.slots import Slots
-from rangym.envs.threads import ThreadedSlots, threads_for
+from rangym.envs.threads import slots_in_threads, threads_for
 from rangym.envs.trace import Array, Slot, Trace
 
 __all__ = [
@@ -132,8 +132,8 @@ class SystemVectorEnv(VectorEnv[dict[str, Array], Array, Array]):
     - ``"Disabled"``: call `reset` after the end. It resets all lanes; a ``reset_mask`` that leaves some out is refused.
       Use it to play single episodes: no trace is drawn that nobody plays.
 
-    ``threads`` says how many threads play the lanes, each a block of them, where that is faster (the system says so by
-    `SystemModel.threaded`); every number gives the same bits. By default it is 1 below 256 lanes and in worker
+    ``threads`` says how many threads draw and play the lanes, each some of them, where that is faster (the system says
+    so by `SystemModel.threaded`); every number gives the same bits. By default it is 1 below 256 lanes and in worker
     processes, otherwise as many as there are processors that this process may use, each with at least 128 lanes.
     `close` ends them.
 
@@ -167,8 +167,7 @@ class SystemVectorEnv(VectorEnv[dict[str, Array], Array, Array]):
         # Two lanes at least: of one alone a system may keep more, since a single environment may come back to it.
         wanted = 1 if threads is None and not self.system.threaded else threads_for(num_envs, threads)
         self.threads = min(wanted, max(num_envs // 2, 1))
-        several = self.threads > 1
-        self._episode = ThreadedSlots(self.system, num_envs, self.threads) if several else Slots(self.system, num_envs)
+        self._episode = slots_in_threads(self.system, num_envs, self.threads)
         self._rngs: list[np.random.Generator] = []
         self._all = np.ones(num_envs, dtype=bool)
         self.single_observation_space, self.single_action_space = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar, cast
@@ -30,6 +30,8 @@ S = TypeVar("S", bound=Mapping[str, object])
 D = TypeVar("D")
 """Its decision: an array or a TypedDict of arrays, ``(L, ...)``."""
 T = TypeVar("T")
+Each: TypeAlias = Callable[[Sequence[Callable[[], Any]]], Sequence[Any]]
+"""Does pieces of work that do not depend on each other, perhaps several at once, and returns their results."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,11 @@ class SystemModel(ABC, Generic[P, S, D]):
     """Episode metrics that are a sum over slots divided by another sum, e.g. ``ping_pong = ping_pongs / handovers``."""
 
     threaded: ClassVar[Collection[str]] = ("draw", "step")
-    """What several threads do faster than one. Work in many short pieces is not: for each they wait for each other."""
+    """What several threads do faster than one. Work in many short pieces is not: for each they wait for each other.
+
+    Each thread plays a block of lanes. Where only drawing pays, a `sample_lanes` with a second argument ``each``, an
+    `Each`, has its pieces done in threads instead, and the lanes stay together: a slot of many blocks costs more.
+    """
 
     params: P
     horizon: int
@@ -90,6 +96,8 @@ class SystemModel(ABC, Generic[P, S, D]):
         """Whoever overrides ``sample`` alone is asked for every lane: an inherited ``sample_lanes`` would draw the
         parent's episodes."""
         super().__init_subclass__()
+        if isinstance(cls.threaded, str) or not set(cls.threaded) <= {"draw", "step"}:
+            raise WrongValue(f"{cls.__name__}.threaded: some of ('draw', 'step') wanted, got {shown(cls.threaded)}")
         if "sample" in vars(cls) and "sample_lanes" not in vars(cls):
             type.__setattr__(cls, "sample_lanes", SystemModel.sample_lanes)  # type checkers refuse a plain assignment
 
@@ -152,6 +160,11 @@ class SystemModel(ABC, Generic[P, S, D]):
 
 System: TypeAlias = SystemModel[Any, Any, Any]
 """A system model of any problem."""
+
+
+def serially(works: Sequence[Callable[[], T]]) -> list[T]:
+    """An `Each` that does ``works`` one after the other."""
+    return [work() for work in works]
 
 
 def build(system: str | System, scenario: str, overrides: Mapping[str, object]) -> System:

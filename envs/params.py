@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import operator
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -210,7 +211,7 @@ def derive(scenarios: Mapping[str, Params], scenario: str, overrides: Mapping[st
     try:
         params = dataclasses.replace(scenarios[scenario], **{k: frozen(v) for k, v in overrides.items()})
     except WrongValue as error:
-        if any(key in str(error) for key in overrides):
+        if overrides.keys() & set(re.findall(r"\w+", str(error))):
             raise
         # A field of the scenario's, which does not go with what was given.
         given = ", ".join(f"{key}={shown(value)}" for key, value in overrides.items())

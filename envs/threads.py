@@ -1,7 +1,7 @@
 """Lanes in several threads: NumPy and the kernels release the interpreter while they work.
 
-Each thread plays a block of lanes from its trace to its observation. A lane's bits do not depend on its block, so they
-do not depend on the number of threads either.
+Each thread plays a block of lanes from its trace to its observation, or draws some of the lanes. A lane's bits do not
+depend on its block, so they do not depend on the number of threads either.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from functools import partial
+from inspect import signature
 from multiprocessing import parent_process
 from typing import Generic, cast
 
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rangym.envs.errors import WrongValue, shown
-from rangym.envs.model import D, Outcome, P, S, SystemModel, T
+from rangym.envs.model import D, Outcome, P, S, SystemModel, T, serially
 from rangym.envs.params import count_of
 from rangym.envs.slots import Observation, Opening, Slots
 from rangym.envs.trace import Array, Trace
@@ -46,31 +47,36 @@ def processors() -> int:
 
 
 class Threads:
-    """Does several pieces of work at once: the first in the calling thread, the others in a pool made when needed.
+    """Does pieces of work in ``count`` threads, an `Each`: the calling thread, and a pool made when needed.
 
     A process that was forked makes its own; `close`, or the end of this object, ends the threads.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, count: int) -> None:
+        self.count = count
         self._pool: tuple[int, ThreadPoolExecutor] | None = None
 
     def __call__(self, works: Sequence[Callable[[], T]]) -> list[T]:
-        """The results, in order. Whatever is raised, here or in a thread, is raised when no thread works any more (a
-        second interrupt does not wait)."""
-        started: list[Future[T]] = []
+        """The results, in order: each thread does pieces that follow one another, the first ones in the calling thread.
+
+        Whatever is raised, here or in a thread, is raised when no thread works any more (a second interrupt does not
+        wait).
+        """
+        first, *others = _shares(len(works), self.count)
+        started: list[Future[list[T]]] = []
         try:
-            for work in works[1:]:
-                started.append(self._executor(len(works) - 1).submit(copy_context().run, work))
-            first = works[0]()
+            for share in others:
+                started.append(self._executor().submit(copy_context().run, serially, works[share]))
+            found = serially(works[first])
             wait(started)
         except BaseException:
             wait(started)
             raise
-        return [first, *(future.result() for future in started)]
+        return found + [result for future in started for result in future.result()]
 
-    def _executor(self, threads: int) -> ThreadPoolExecutor:
+    def _executor(self) -> ThreadPoolExecutor:
         if self._pool is None or self._pool[0] != os.getpid():
-            self._pool = os.getpid(), ThreadPoolExecutor(threads, thread_name_prefix="rangym-lanes")
+            self._pool = os.getpid(), ThreadPoolExecutor(self.count - 1, thread_name_prefix="rangym-lanes")
         return self._pool[1]
 
     def close(self) -> None:
@@ -80,7 +86,38 @@ class Threads:
 
     def __getstate__(self) -> dict[str, object]:
         """Without the threads, which stay in their process."""
-        return {"_pool": None}
+        return {"count": self.count, "_pool": None}
+
+
+def _shares(size: int, count: int) -> list[slice]:
+    """``size`` things in a row, shared out evenly: ``count`` shares, or as many as there are things, at least one."""
+    count = max(min(count, size), 1)
+    ends = [size * k // count for k in range(count + 1)]
+    return [slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+
+
+def slots_in_threads(system: SystemModel[P, S, D], lanes: int, threads: int) -> Slots[P, S, D] | ThreadedSlots[P, S, D]:
+    """The slot loop of a vector environment, in threads where the system says that they pay."""
+    if threads == 1 or not system.threaded:
+        return Slots(system, lanes)
+    if "step" not in system.threaded and "each" in signature(system.sample_lanes).parameters:
+        return SlotsDrawnInThreads(system, lanes, threads)
+    return ThreadedSlots(system, lanes, threads)
+
+
+class SlotsDrawnInThreads(Slots[P, S, D]):
+    """`Slots` whose system draws pieces of the lanes in threads, and steps the lanes together."""
+
+    def __init__(self, system: SystemModel[P, S, D], lanes: int, threads: int):
+        super().__init__(system, lanes)
+        self._threads = Threads(threads)
+
+    def drawn(self, rngs: Sequence[np.random.Generator], into: Observation | None = None) -> Opening[S]:
+        sample_lanes = cast(Callable[..., Trace], self.system.sample_lanes)
+        return self.opened(sample_lanes(rngs, each=self._threads), into)
+
+    def close(self) -> None:
+        self._threads.close()
 
 
 class ThreadedSlots(Generic[P, S, D]):
@@ -88,12 +125,11 @@ class ThreadedSlots(Generic[P, S, D]):
 
     def __init__(self, system: SystemModel[P, S, D], lanes: int, threads: int):
         self.system, self.lanes = system, lanes
-        ends = [lanes * k // threads for k in range(threads + 1)]
-        self._blocks = [slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+        self._blocks = _shares(lanes, threads)
         self._parts = [Slots(system, b.stop - b.start) for b in self._blocks]
         self._whole = Slots(system, lanes)  # knows the spaces, and how to check what is given; it is never played
         self.observation_space = self._whole.observation_space
-        self._threads = Threads()
+        self._threads = Threads(threads)
 
     def draw(self, rngs: Sequence[np.random.Generator]) -> Observation:
         self.system.check_lanes(self.lanes)
@@ -125,7 +161,7 @@ class ThreadedSlots(Generic[P, S, D]):
         observation = {f: np.empty((self.lanes, *cast("tuple[int, ...]", b.shape)), b.dtype) for f, b in boxes}
         pairs = zip(self._parts, self._blocks, strict=True)
         works = [partial(work, part, block, {f: v[block] for f, v in observation.items()}) for part, block in pairs]
-        return observation, self._threads(works) if kind in self.system.threaded else [each() for each in works]
+        return observation, self._threads(works) if kind in self.system.threaded else serially(works)
 
     @property
     def traces(self) -> list[Trace] | None:

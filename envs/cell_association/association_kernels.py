@@ -22,7 +22,7 @@ EXP, LOG1P, LOG10 = loop_of(np.exp, "float64"), loop_of(np.log1p, "float64"), lo
 
 
 class Rules(NamedTuple):
-    """What a slot is accounted by."""
+    """What a slot is accounted by; kernels take it as a plain tuple."""
 
     handover_weight: float
     is_norm: bool  # the cost of handovers grows with the root of their delay
@@ -39,8 +39,12 @@ class Served(NamedTuple):
     moved: NDArray[np.bool_]  # (L, I) handed over in this slot
     previous_serving: NDArray[np.int64]  # (L, I) the cell before the last HO
     slots_since_ho: NDArray[np.int64]  # (L, I)
-    values: NDArray[np.float64]  # (8, L) g, h, f, throughput in Mbit/s, delay of HOs in slots, Jain's index, g/I, h/I
+    values: NDArray[np.float64]  # (8, L) see `UTILITY` and what follows it
     counts: NDArray[np.int64]  # (3, L) handovers, ping-pongs, weak targets
+
+
+UTILITY, HANDOVER, OBJECTIVE, THROUGHPUT_MBPS, HO_DELAY_SLOTS, LOAD_JAIN, UTILITY_A_UE, HANDOVER_A_UE = range(8)
+"""Rows of `Served.values`: g, h, f = g + h, mean throughput, delay of all HOs, Jain's index of the loads, g/I, h/I."""
 
 
 def room(decision: NDArray, num_cells: int, sinr_dtype: np.dtype) -> Served:
@@ -63,6 +67,7 @@ def account(
     ``delay`` ``(L, I, J)``, ``bandwidth_mhz`` ``(L, J)``; ``rules`` are `Rules`, ``load_cost`` the table of y log10 y.
     ``exp``, ``log1p`` and ``log10`` are `EXP`, `LOG1P` and `LOG10`.
     """
+    by = Rules(*rules)
     lanes, ues = decision.shape
     at_once = max(AT_ONCE // ues, 1)  # lanes
     rates, logs = np.empty((min(at_once, lanes), ues)), np.empty((min(at_once, lanes), ues))
@@ -83,16 +88,17 @@ def account(
                 if moved[b, i]:
                     ho_delay += np.float64(delay[b, i, before]) + np.float64(delay[b, i, cell])
                     handovers += 1
-                    ping_pongs += left[b, i] == cell and age[b, i] <= rules.ping_pong_slots
-                    weak_targets += sinr[b, i] < rules.weak_target_db
+                    ping_pongs += left[b, i] == cell and age[b, i] <= by.ping_pong_slots
+                    weak_targets += sinr[b, i] < by.weak_target_db
                     left[b, i], age[b, i] = before, 0
-            counts[0, b], counts[1, b], counts[2, b], values[4, b] = handovers, ping_pongs, weak_targets, ho_delay
+            counts[0, b], counts[1, b], counts[2, b] = handovers, ping_pongs, weak_targets
+            values[HO_DELAY_SLOTS, b] = ho_delay
         apply(exp, rate, rate)
         apply(log1p, rate, rate)
         for n in range(some):
             for i in range(ues):
                 mhz = bandwidth_mhz[first + n, decision[first + n, i]]
-                rate[n, i] = min(_rate_mbps(rate[n, i], mhz), mhz * rules.max_spectral_efficiency)
+                rate[n, i] = min(_rate_mbps(rate[n, i], mhz), mhz * by.max_spectral_efficiency)
         apply(log10, rate, log_rate)
         for n in range(some):
             b = first + n
@@ -103,11 +109,12 @@ def account(
             for y in load[b]:
                 utility -= load_cost[y]
                 squares += y * y
-            cost = np.sqrt(values[4, b]) if rules.is_norm else values[4, b]
-            handover = -rules.handover_weight * cost
-            values[0, b], values[1, b], values[2, b] = utility, handover, utility + handover
-            values[3, b], values[5, b] = throughput / ues, ues**2 / (load.shape[1] * squares)
-            values[6, b], values[7, b] = utility / ues, handover / ues
+            ho_delay = values[HO_DELAY_SLOTS, b]
+            handover = -by.handover_weight * (np.sqrt(ho_delay) if by.is_norm else ho_delay)
+            values[UTILITY, b], values[HANDOVER, b], values[OBJECTIVE, b] = utility, handover, utility + handover
+            values[THROUGHPUT_MBPS, b] = throughput / ues
+            values[LOAD_JAIN, b] = ues**2 / (load.shape[1] * squares)
+            values[UTILITY_A_UE, b], values[HANDOVER_A_UE, b] = utility / ues, handover / ues
 
 
 @numba.njit(cache=True, nogil=True)

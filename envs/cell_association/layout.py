@@ -175,7 +175,8 @@ def draw_delay_weights(delay_ms: NDArray, rat: NDArray, slot_s: float, rngs: Seq
 
     A handover's delay is the sum of both ends (erratum E16). An end at a 4G or 5G cell counts half of the UE's delay
     between such cells, ``delay_ms`` ``(l, I)``; an end at a 3G or 2G cell counts the drawn delay of a handover to it,
-    less that half. Every lane has as many of these in ``rat`` ``(l, J)``. Weights are at least 0.001 slots.
+    less that half. The lanes of ``rat`` ``(l, J)`` have equal numbers of 3G cells, and of 2G cells. Weights are at
+    least 0.001 slots.
     """
     half = delay_ms[:, :, None] / 2.0
     weight = np.repeat(half, rat.shape[1], axis=2)

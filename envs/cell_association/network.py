@@ -22,10 +22,6 @@ from rangym.envs.physics.units import db_to_linear
 if TYPE_CHECKING:
     from rangym.envs.physics.channel_kernels import Cells
 
-BLOCK_ENTRIES = 2**18
-"""Numbers of (slot, UE, cell) entries worked on at once, of several lanes or of some UEs of one: it keeps the working
-set in the cache, and the arrays small enough for their memory to be used again rather than given back."""
-
 Rngs: TypeAlias = Sequence[np.random.Generator]
 """A generator for each lane."""
 
@@ -157,7 +153,7 @@ class Shadowed:
             self._shadowing_db,
             where.astype(np.float32),
             self._site.astype(np.float32),
-            self._cells,
+            tuple(self._cells),
             self._cell_of_row,
             kernels.LOG,
             kernels.EXP,

@@ -7,6 +7,7 @@ bits of a lane alone. Constants are drawn before slots.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,20 +16,25 @@ from rangym.envs.cell_association import layout, network
 from rangym.envs.cell_association.params import CellAssociationParams
 from rangym.envs.cell_association.place import Place, place
 from rangym.envs.cell_association.stream import is_streamed, streamed
+from rangym.envs.model import Each, serially
 from rangym.envs.trace import Trace
 
 IID_SINR_DB = (10.0, 30.0)
 IID_BANDWIDTHS_MHZ = (5.0, 10.0, 15.0, 20.0)
 
 
-def sample_lanes(params: CellAssociationParams, rngs: Sequence[np.random.Generator]) -> Trace:
-    """One episode per generator, as a stacked trace."""
+BLOCK_ENTRIES = 2**18
+"""Numbers of (slot, UE, cell) entries drawn at once, of some lanes: they stay in the cache of a processor."""
+
+
+def sample_lanes(params: CellAssociationParams, rngs: Sequence[np.random.Generator], each: Each = serially) -> Trace:
+    """One episode per generator, as a stacked trace; ``each`` draws blocks of lanes."""
     if params.law == "measured":
         from rangym.envs.cell_association import measured
 
         drawn = Trace.stack([measured.sample(params, rng) for rng in rngs])
         return _with_delays(params, rngs, dict(drawn.constants), dict(drawn.slots))
-    return _network(params, rngs) if params.law in ("mobility", "urban") else _iid(params, rngs)
+    return _network(params, rngs, each) if params.law in ("mobility", "urban") else _iid(params, rngs)
 
 
 def _iid(params: CellAssociationParams, rngs: Sequence[np.random.Generator]) -> Trace:
@@ -61,7 +67,7 @@ def _uniform_sinr(params: CellAssociationParams, shape: tuple[int, ...], rng: np
     return np.clip(drawn, params.sinr_floor_db, params.sinr_ceiling_db)
 
 
-def _network(params: CellAssociationParams, rngs: Sequence[np.random.Generator]) -> Trace:
+def _network(params: CellAssociationParams, rngs: Sequence[np.random.Generator], each: Each) -> Trace:
     """Laws ``mobility`` and ``urban``: UEs moving through a network of TR 38.901 with co-carrier interference.
 
     A large episode is drawn in blocks of slots when they are reached, the others whole, in blocks of lanes.
@@ -75,9 +81,13 @@ def _network(params: CellAssociationParams, rngs: Sequence[np.random.Generator])
         return Trace.stack([streamed(p, networks.lanes(x), rng, places[x]) for x, rng in zip(own, rngs, strict=True)])
     sinr = np.empty((slots, lanes, p.num_ues, p.num_cells), np.float32)
     position = np.empty((slots, lanes, p.num_ues, 2), np.float32)
-    size = max(1, network.BLOCK_ENTRIES // (slots * p.num_ues * p.num_cells))
-    for some in (slice(start, start + size) for start in range(0, lanes, size)):
+    size = max(1, BLOCK_ENTRIES // (slots * p.num_ues * p.num_cells))
+    blocks = [slice(start, start + size) for start in range(0, lanes, size)]
+
+    def draw(some: slice) -> None:
         _draw_ues(p, rows, rngs[some], networks.lanes(some), places[some], sinr[:, some], position[:, some])
+
+    each([partial(draw, some) for some in blocks])
     return _with_delays(p, rngs, networks.constants, {"sinr_db": sinr, "user_position_m": position})
 
 

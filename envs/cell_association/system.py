@@ -16,6 +16,7 @@ from rangym.envs.cell_association.scenario import delay_bound_slots, sample_lane
 from rangym.envs.cell_association.stream import is_streamed
 from rangym.envs.core import Array, Frame, Outcome, Slot, SystemModel, Trace
 from rangym.envs.errors import WrongValue
+from rangym.envs.model import Each, serially
 from rangym.envs.physics.radio_link import link_failures
 from rangym.envs.physics.sharing import load_cost
 
@@ -191,7 +192,8 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
 
         p = self.params
         cap = np.inf if p.max_spectral_efficiency is None else p.max_spectral_efficiency
-        return Rules(p.handover_weight, p.handover_cost == "norm", cap, PING_PONG_SLOTS, WEAK_TARGET_DB)
+        is_norm = p.handover_cost == "norm"
+        return Rules(float(p.handover_weight), is_norm, float(cap), PING_PONG_SLOTS, WEAK_TARGET_DB)
 
     @classmethod
     def large_arrays(cls, params: CellAssociationParams) -> Sequence[Mapping[str, int]]:
@@ -209,8 +211,8 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
     def sample(self, rng: np.random.Generator) -> Trace:
         return sample_lanes(self.params, [rng]).lane(0)
 
-    def sample_lanes(self, rngs: Sequence[np.random.Generator]) -> Trace:
-        return sample_lanes(self.params, rngs)
+    def sample_lanes(self, rngs: Sequence[np.random.Generator], each: Each = serially) -> Trace:
+        return sample_lanes(self.params, rngs, each)
 
     def check_trace(self, trace: Trace) -> None:
         fields = {**trace.constants, **trace.slots}
@@ -246,27 +248,26 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
             slot["sinr_db"],
             slot["bandwidth_mhz"],
             slot["handover_delay"],
-            self._rules,
+            tuple(self._rules),
             self._load_cost,
             kernels.EXP,
             kernels.LOG1P,
             kernels.LOG10,
             *served,
         )
-        utility, handover, f, throughput, ho_delay, jain, *terms_of_ue = served.values
-        handovers, ping_pongs, weak_targets = served.counts
+        values, (handovers, ping_pongs, weak_targets) = served.values, served.counts
         metrics = {
-            "g": utility,
-            "h": handover,
-            "f": f,
-            "throughput_mbps": throughput,
+            "g": values[kernels.UTILITY],
+            "h": values[kernels.HANDOVER],
+            "f": values[kernels.OBJECTIVE],
+            "throughput_mbps": values[kernels.THROUGHPUT_MBPS],
             "handovers": handovers,
-            "ho_delay_slots": ho_delay,
+            "ho_delay_slots": values[kernels.HO_DELAY_SLOTS],
             "ping_pongs": ping_pongs,
             "weak_targets": weak_targets,
-            "load_jain": jain,
+            "load_jain": values[kernels.LOAD_JAIN],
         }
-        terms = dict(zip(("utility", "handover"), terms_of_ue, strict=True))
+        terms = {"utility": values[kernels.UTILITY_A_UE], "handover": values[kernels.HANDOVER_A_UE]}
         if self.has_coverage:
             covered = np.take_along_axis(slot["covered"], decision[:, :, None], axis=2)
             metrics["uncovered"] = 1.0 - covered.sum(axis=(1, 2)) / ues

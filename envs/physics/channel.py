@@ -73,7 +73,8 @@ class PathLossModel:
         from rangym.envs.physics import channel_kernels as kernels
 
         apart = np.ascontiguousarray(distance_m, np.result_type(distance_m, np.float32)).reshape(1, -1)
-        at, square, decay, received = self.at(carrier_ghz, apart.dtype), *np.zeros((3, *apart.shape), apart.dtype)
+        at, work = tuple(self.at(carrier_ghz, apart.dtype)), np.zeros((3, *apart.shape), apart.dtype)
+        square, decay, received = work
         kernels.path_loss_arguments(apart, at, square, decay)
         kernels.receive(received, np.zeros(1, apart.dtype), apart, np.log(square), np.exp(decay), at)
         return -received.reshape(np.shape(distance_m))
@@ -162,14 +163,13 @@ def correlated_shadowing_db(
     -------
     Shadowing in dB, the shape of ``normal``, stationary from slot 0 on.
     """
-    from rangym.envs.physics import channel_kernels as kernels
-
-    keep, spread = shadowing_steps(moved_m, deviation_db, decorrelation_m, normal.shape[1])
+    slots = normal.shape[1]
+    keep, spread = shadowing_steps(moved_m, deviation_db, decorrelation_m, slots)
     shadowing = (spread * normal).astype(normal.dtype, copy=False)
     if before_db is not None:
         shadowing[:, 0] += keep[0] * before_db
-    ues = math.prod(normal.shape[2:])
-    kernels.follow_path(shadowing.reshape(*normal.shape[:2], ues), keep[1:].reshape(-1, ues))
+    for t in range(1, slots):
+        shadowing[:, t] += keep[t] * shadowing[:, t - 1]
     return shadowing
 
 

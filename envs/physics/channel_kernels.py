@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from rangym.envs.physics import channel
 from rangym.envs.physics.channel import PathLossAt
-from rangym.envs.physics.loop_kernels import AT_ONCE, apply, loop_of
+from rangym.envs.physics.loop_kernels import AT_ONCE, INTERPRETED, apply, loop_of
 from rangym.envs.physics.units import NEPERS_PER_DB
 
 _los_db, _nlos_db, _los_probability = (
     numba.njit(f, error_model="numpy") for f in (channel.los_db, channel.nlos_db, channel.los_probability)
 )
-_as_tuple = cast(Callable[[NDArray, int], tuple[float, ...]], to_fixed_tuple)
+_as_tuple = (lambda values, count: tuple(values)) if INTERPRETED else cast(Callable[..., tuple], to_fixed_tuple)
 _TO_NEPERS, _TO_DB = np.float32(NEPERS_PER_DB), np.float32(1.0 / NEPERS_PER_DB)
 LOG, EXP = loop_of(np.log, "float32"), loop_of(np.exp, "float32")
 """For `shadowed_sinr`: addresses of this process, which no compiled kernel may keep."""
@@ -40,8 +40,12 @@ class Cells(NamedTuple):
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def path_loss_arguments(distance, at, square, exponent):
-    """Of each distance ``(J, n)`` the ``square`` of the 3D distance, and the ``exponent`` of the decay."""
+def path_loss_arguments(distance, coefficients, square, exponent):
+    """Of each distance ``(J, n)`` the ``square`` of the 3D distance, and the ``exponent`` of the decay.
+
+    ``coefficients`` are a `PathLossAt`, as a plain tuple.
+    """
+    at = PathLossAt(*coefficients)
     for j in range(len(distance)):
         for i in range(distance.shape[1]):
             least = max(distance[j, i], at.min_distance)
@@ -50,11 +54,12 @@ def path_loss_arguments(distance, at, square, exponent):
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def receive(level, power_dbm, distance, log_square, decay, at):
+def receive(level, power_dbm, distance, log_square, decay, coefficients):
     """Add to ``level`` ``(J, n)``, in place, the power ``(J,)`` of each cell less the mean path loss to ``distance``.
 
     The other arrays are ``(J, n)``, the logarithm and the exponential of `path_loss_arguments`.
     """
+    at = PathLossAt(*coefficients)
     for j in range(len(level)):
         for i in range(level.shape[1]):
             log_d = log_square[j, i] * at.log10_of_square
@@ -62,16 +67,6 @@ def receive(level, power_dbm, distance, log_square, decay, at):
             nlos = _nlos_db(log_d, los, at)
             share = _los_probability(max(distance[j, i], at.certain_los), decay[j, i], at)
             level[j, i] += power_dbm[j] - (nlos + share * (los - nlos))
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def follow_path(shadowing, keep):
-    """A first-order recursion over slots, in place: x_t += keep_t x_{t-1} of ``(J, S, n)``, ``keep`` ``(S - 1, n)``."""
-    cells, slots, ues = shadowing.shape
-    for j in range(cells):
-        for t in range(1, slots):
-            for i in range(ues):
-                shadowing[j, t, i] += keep[t - 1, i] * shadowing[j, t - 1, i]
 
 
 @numba.njit(cache=True, nogil=True)
@@ -107,7 +102,7 @@ def shadowed_sinr(normal, keep, spread, shadowing, where, site, cells, cell_of_r
     keep, spread : ``(S, l I)``, see `rangym.envs.physics.channel.shadowing_steps`.
     shadowing : ``(J, l I)`` in dB in the slot before the first one; takes that of the last one.
     where, site : ``(S, 2, l I)`` places of the UEs and ``(l, J, 2)`` of the cells, in m, float32.
-    cells : `Cells`.
+    cells : `Cells`, as a plain tuple.
     cell_of_row : ``(l, J)`` the cell of each row.
     log, exp : `LOG` and `EXP`.
     """
@@ -140,7 +135,7 @@ def shadowed_sinr(normal, keep, spread, shadowing, where, site, cells, cell_of_r
                     for m in range(s * n):
                         dx, dy = x[m] - site[k, j, 0], y[m] - site[k, j, 1]
                         apart[j, m] = np.sqrt(dx * dx + dy * dy)
-                _sinr(level, apart, work[2], work[3], work[4], cells, log, exp)
+                _sinr(level, apart, work[2], work[3], work[4], Cells(*cells), log, exp)
                 for j in range(rows):
                     row, cell = level[j], cell_of_row[k, j]
                     for t in range(s):
@@ -154,12 +149,13 @@ def _sinr(level, apart, square, decay, disturbance, cells, log, exp):
     the others are room to work in."""
     for g in range(len(cells.path_loss)):
         own = slice(cells.carriers[g], cells.carriers[g + 1])
-        path_loss_arguments(apart[own], _path_loss_at(cells, g), square[own], decay[own])
+        path_loss_arguments(apart[own], _as_tuple(cells.path_loss[g], 13), square[own], decay[own])
     apply(log, square, square)
     apply(exp, decay, decay)
     for g in range(len(cells.path_loss)):
         own = slice(cells.carriers[g], cells.carriers[g + 1])
-        receive(level[own], cells.power_dbm[own], apart[own], square[own], decay[own], _path_loss_at(cells, g))
+        at = _as_tuple(cells.path_loss[g], 13)
+        receive(level[own], cells.power_dbm[own], apart[own], square[own], decay[own], at)
     power = square
     for j in range(len(level)):
         for i in range(level.shape[1]):
@@ -173,8 +169,3 @@ def _sinr(level, apart, square, decay, disturbance, cells, log, exp):
         for i in range(level.shape[1]):
             sinr_db = level[j, i] - disturbance[j, i] * _TO_DB
             level[j, i] = min(max(sinr_db, cells.lowest_db), cells.highest_db)
-
-
-@numba.njit(nogil=True)
-def _path_loss_at(cells, g):
-    return PathLossAt(*_as_tuple(cells.path_loss[g], 13))

@@ -9,27 +9,33 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable
 from functools import cache
-from typing import NamedTuple, cast
+from typing import Any, TypeAlias, cast
 
 import numba
 import numpy as np
 from llvmlite import ir
-from numba.core import cgutils
+from numba.core import cgutils, types
 from numba.core.base import BaseContext
+from numba.core.errors import TypingError
 from numba.core.typing import signature
 from numba.core.typing.templates import Signature
 from numba.extending import intrinsic
 from numpy.typing import DTypeLike, NDArray
 
+from rangym.envs.errors import WrongValue, shown
+
 AT_ONCE = 2048
 """Numbers that a kernel works on at once between two such calls: they stay in the nearest cache."""
 
 
-class Loop(NamedTuple):
-    """Addresses of a loop of NumPy's and of the data that it is called with."""
+Loop: TypeAlias = tuple[int, int]
+"""Addresses of a loop of NumPy's and of the data that it is called with.
 
-    function: int
-    data: int
+A plain tuple, as all that kernels take from Python: numba's index of compiled kernels names the module of any other
+type, and cannot be read once that module has another name.
+"""
+INTERPRETED = bool(cast(Any, numba.config).DISABLE_JIT)
+"""Whether numba compiles nothing, which the environment variable NUMBA_DISABLE_JIT=1 asks for, to debug kernels."""
 
 
 class _UFunc(ctypes.Structure):
@@ -46,23 +52,39 @@ class _UFunc(ctypes.Structure):
     ]
 
 
+_FUNCTIONS: dict[Loop, np.ufunc] = {}
+
+
 @cache
 def loop_of(function: np.ufunc, dtype: DTypeLike) -> Loop:
     """The loop of a NumPy function of one argument and one result, both numbers of ``dtype``."""
-    kind, fields = np.dtype(dtype).char, _UFunc.from_address(id(function) + object.__basicsize__)
-    found = fields.name, fields.arguments, fields.count
-    if found != (wanted := (function.__name__.encode(), 2, function.ntypes)):
-        raise RuntimeError(f"NumPy {np.__version__}: a function {wanted} of one argument wanted, got {found}")
-    place = function.types.index(f"{kind}->{kind}")
-    return Loop(fields.functions[place] or 0, fields.data[place] or 0 if fields.data else 0)
+    if not isinstance(function, np.ufunc) or (function.nin, function.nout) != (1, 1):
+        raise WrongValue(f"function: a NumPy ufunc of one argument and one result wanted, got {shown(function)}")
+    if (loop := f"{np.dtype(dtype).char}->{np.dtype(dtype).char}") not in function.types:
+        raise WrongValue(f"dtype: {function.__name__} has {', '.join(function.types)}, got {loop}")
+    fields = _UFunc.from_address(id(function) + object.__basicsize__)
+    sizes = fields.inputs, fields.outputs, fields.arguments, fields.count  # before a pointer is followed
+    if sizes != (1, 1, 2, function.ntypes) or fields.name != function.__name__.encode():
+        raise RuntimeError(
+            f"NumPy {np.__version__} keeps its functions in another way: {function.__name__} has {sizes}"
+        )
+    place = function.types.index(loop)
+    if not (address := fields.functions[place]):
+        raise RuntimeError(f"NumPy {np.__version__} has no loop for {function.__name__} of {loop}")
+    found = address, fields.data[place] or 0 if fields.data else 0
+    _FUNCTIONS[found] = function
+    return found
 
 
-def _apply_code(typing_context: object, loop: object, source: object, target: object) -> tuple[object, object]:
-    """Call ``loop`` with all numbers of the contiguous ``source``, for results in ``target``, of the same size."""
+def _call_code(typing_context: object, loop: object, source: object, target: object) -> tuple[object, object]:
+    """Call ``loop`` with all numbers of ``source`` for results in ``target``."""
+    kinds = [(a.layout, a.dtype) if isinstance(a, types.Array) else a for a in (source, target)]
+    if kinds[0] != kinds[1] or not isinstance(source, types.Array) or source.layout != "C":
+        raise TypingError(f"apply: two contiguous arrays of one dtype wanted, got {source} and {target}")
 
-    def build(context: BaseContext, builder: ir.IRBuilder, types: Signature, arguments: list[ir.Value]) -> ir.Value:
+    def build(context: BaseContext, builder: ir.IRBuilder, call: Signature, arguments: list[ir.Value]) -> ir.Value:
         size, pointer = ir.IntType(64), ir.IntType(8).as_pointer()
-        arrays = [context.make_array(types.args[k])(context, builder, arguments[k]) for k in (1, 2)]
+        arrays = [context.make_array(call.args[k])(context, builder, arguments[k]) for k in (1, 2)]
         function, data = (builder.extract_value(arguments[0], k) for k in (0, 1))
         places, count = cgutils.alloca_once(builder, pointer, 2), cgutils.alloca_once(builder, size)
         steps = cgutils.alloca_once(builder, size, 2)
@@ -79,4 +101,16 @@ def _apply_code(typing_context: object, loop: object, source: object, target: ob
     return signature(numba.void, loop, source, target), build
 
 
-apply = cast(Callable[[Loop, NDArray, NDArray], None], intrinsic(_apply_code))
+def _call_interpreted(loop: Loop, source: NDArray, target: NDArray) -> None:
+    _FUNCTIONS[loop](source, out=target)
+
+
+_call = _call_interpreted if INTERPRETED else cast(Callable[[Loop, NDArray, NDArray], None], intrinsic(_call_code))
+
+
+@numba.njit(nogil=True)
+def apply(loop, source, target):
+    """Call ``loop`` with all numbers of ``source`` for results in ``target``: contiguous, of one dtype and one size."""
+    if source.size != target.size:
+        raise ValueError("apply: source and target of one size wanted")
+    _call(loop, source, target)

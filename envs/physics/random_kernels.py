@@ -19,7 +19,7 @@ from numba.core.typing import signature
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from rangym.envs.physics.loop_kernels import AT_ONCE, apply, loop_of
+from rangym.envs.physics.loop_kernels import AT_ONCE, INTERPRETED, apply, loop_of
 
 _HALF, _WORD, _TURN = np.float32(0.5), np.float32(2.0**-32), np.float32(math.pi * 2.0**-31)
 _MINUS_TWO = np.float32(-2.0)
@@ -36,8 +36,12 @@ def bitgens(rngs: Sequence[np.random.Generator]) -> NDArray[np.uintp]:
     return np.array([_bitgen_of(rng.bit_generator.capsule, b"BitGenerator") for rng in rngs], np.uintp)
 
 
-def _drawing(place: int, number: ir.Type, kind: object) -> Callable[[int], int]:
+def _drawing(place: int, number: ir.Type, kind: object, c_type: type) -> Callable[[int], int]:
     """What draws a number by the function at ``place`` of `bitgen_t`, which starts with the state for it."""
+
+    def interpreted(bitgen: int) -> int:
+        fields = (ctypes.c_void_p * (place + 1)).from_address(int(bitgen))
+        return cast(int, ctypes.CFUNCTYPE(c_type, ctypes.c_void_p)(fields[place] or 0)(fields[0]))
 
     def code(typing_context: object, bitgen: object) -> tuple[object, object]:
         def build(context: BaseContext, builder: ir.IRBuilder, kinds: object, arguments: list[ir.Value]) -> ir.Value:
@@ -48,11 +52,11 @@ def _drawing(place: int, number: ir.Type, kind: object) -> Callable[[int], int]:
 
         return signature(kind, numba.uintp), build
 
-    return cast(Callable[[int], int], intrinsic(code))
+    return interpreted if INTERPRETED else cast(Callable[[int], int], intrinsic(code))
 
 
-_next_uint64 = _drawing(1, ir.IntType(64), numba.uint64)
-_next_double = _drawing(3, ir.DoubleType(), numba.float64)
+_next_uint64 = _drawing(1, ir.IntType(64), numba.uint64, ctypes.c_uint64)
+_next_double = _drawing(3, ir.DoubleType(), numba.float64, ctypes.c_double)
 
 
 @numba.njit(cache=True, nogil=True)

@@ -242,3 +242,16 @@ def test_an_error_about_another_field_says_what_was_given():
         derive(NomaAllocation.scenarios, "tiny", {"cycles_per_sample": 3.52e7})
     with pytest.raises(ValueError, match=r"^radius_m: at least [^()]*$"):
         derive(NomaAllocation.scenarios, "tiny", {"radius_m": 0.1})
+
+
+def test_a_name_within_another_is_another_field():
+    @dataclasses.dataclass(frozen=True)
+    class Params:
+        cells: int = 2
+        num_cells: int = 2
+
+        def __post_init__(self):
+            require(self.num_cells > self.cells - 1, "num_cells", "more", self.num_cells)
+
+    with pytest.raises(ValueError, match=r"^num_cells: more wanted, got 2 \(with cells=3\)$"):
+        derive({"plain": Params()}, "plain", {"cells": 3})

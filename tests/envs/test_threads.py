@@ -18,7 +18,7 @@ import pytest
 
 import rangym  # noqa: F401  (registers the environments)
 from rangym.envs import threads as module
-from rangym.envs.cell_association import CellAssociation, stream
+from rangym.envs.cell_association import CellAssociation, scenario, stream
 from rangym.envs.core import SystemVectorEnv
 from rangym.envs.registration import OURS
 from rangym.envs.threads import Threads, processors, threads_for
@@ -77,6 +77,12 @@ def assert_all_end():
 def no_thread_is_left_over():
     yield
     assert_all_end()
+
+
+@pytest.fixture(autouse=True)
+def pieces_are_lanes(monkeypatch):
+    """CellAssociation draws a lane at a time, so few lanes are many pieces of work."""
+    monkeypatch.setattr(scenario, "BLOCK_ENTRIES", 1)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -225,9 +231,34 @@ def test_work_is_done_in_threads_where_the_system_says_that_it_pays():
     assert busy(("draw",)) == {"sample"} and busy(()) == set()
 
 
-@pytest.mark.parametrize("env_id", OURS)
-def test_a_system_names_work_that_there_is(env_id):
-    assert set(gym.make(env_id).unwrapped.system.threaded) <= {"draw", "step"}
+@pytest.mark.parametrize("wrong", [("draw", "steps"), "draw", ("sample",)])
+def test_work_that_there_is_not_is_refused(wrong):
+    with pytest.raises(ValueError, match=r"Wrong\.threaded: some of \('draw', 'step'\) wanted, got"):
+        type("Wrong", (Failing,), {"threaded": wrong})
+
+
+def test_a_system_that_draws_pieces_draws_them_in_threads_and_steps_all_lanes_together(monkeypatch):
+    drawn, stepped = [], []
+
+    class Watched(CellAssociation):
+        def transition(self, state, decision, slot):
+            stepped.append(len(decision))
+            return super().transition(state, decision, slot)
+
+    def draw_ues(*args):
+        drawn.append((len(args[2]), threading.current_thread() is threading.main_thread()))
+        time.sleep(0.01)
+        real(*args)
+
+    real = scenario._draw_ues
+    monkeypatch.setattr(scenario, "_draw_ues", draw_ues)
+    system = Watched(Watched.scenarios["tiny"])
+    env = SystemVectorEnv(system, 8, autoreset_mode="Disabled", threads=4)
+    env.reset(seed=0)
+    env.step(env.action_space.sample())
+    env.close()
+    assert sorted(drawn) == [(1, False)] * 6 + [(1, True)] * 2
+    assert stepped == [8]
 
 
 @pytest.fixture
@@ -317,9 +348,18 @@ def test_an_action_outside_is_named_by_its_lane_and_nothing_has_happened():
 
 def test_the_callers_floating_point_settings_hold_in_the_threads():
     with np.errstate(over="ignore"):
-        assert Threads()([lambda: np.geterr()["over"]] * 3) == ["ignore"] * 3
+        assert Threads(3)([lambda: np.geterr()["over"]] * 3) == ["ignore"] * 3
     with np.errstate(over="raise"):
-        assert Threads()([lambda: np.geterr()["over"]] * 3) == ["raise"] * 3
+        assert Threads(3)([lambda: np.geterr()["over"]] * 3) == ["raise"] * 3
+
+
+@pytest.mark.parametrize("works", [0, 1, 2, 3, 7])
+def test_pieces_of_work_are_shared_out_in_order(works):
+    done = Threads(3)([lambda k=k: (k, threading.current_thread().name) for k in range(works)])
+    assert [k for k, _ in done] == list(range(works))
+    names = [name for _, name in done]
+    assert names == sorted(names, key=names.index) and len(set(names)) <= 3  # each has pieces that follow one another
+    assert set(names[: works // 3]) <= {threading.current_thread().name}
 
 
 # ---- threads come and go
