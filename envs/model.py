@@ -75,7 +75,7 @@ class SystemModel(ABC, Generic[P, S, D]):
     ratio_metrics: ClassVar[Mapping[str, tuple[str, str]]] = {}
     """Episode metrics that are a sum over slots divided by another sum, e.g. ``ping_pong = ping_pongs / handovers``."""
 
-    threaded: ClassVar[Collection[str]] = ("draw", "step")
+    threaded: Collection[str] = ("draw", "step")
     """What several threads do faster than one. Work in many short pieces is not: for each they wait for each other.
 
     Each thread plays a block of lanes. Where only drawing pays, a `sample_lanes` with a second argument ``each``, an

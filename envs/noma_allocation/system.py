@@ -109,10 +109,10 @@ class NomaAllocation(SystemModel[NomaAllocationParams, AllocationState, Allocati
     """
 
     scenarios: ClassVar[Mapping[str, NomaAllocationParams]] = SCENARIOS
-    threaded = ("step",)
 
     def __init__(self, params: NomaAllocationParams):
         self.params, self.horizon = params, params.horizon
+        self.threaded = ("step",) if params.action == "native" else ()  # the other codings are decoded lane by lane
         ues, channels = params.num_ues, params.num_subchannels
         coded = {"scores": ues * channels, "keys": ues}.get(params.action, 0)
         powers = ues if params.power == "agent" else 0

@@ -25,7 +25,8 @@ from rangym.policies.algorithms.pairing.matching import (
     random_places,
     swap_matching,
 )
-from rangym.policies.algorithms.pairing.pair_costs import PairCosts, upload_costs
+from rangym.policies.algorithms.pairing.pair_costs import upload_costs
+from rangym.policies.algorithms.pairing.pairing_kernels import PairCosts
 from rangym.policies.base import Knowledge, Observation, Policy, Task
 
 

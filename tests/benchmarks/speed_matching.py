@@ -33,7 +33,8 @@ from rangym.policies.algorithms.pairing.matching import (
     random_places,
     swap_matching,
 )
-from rangym.policies.algorithms.pairing.pair_costs import PairCosts, pair_energy_table
+from rangym.policies.algorithms.pairing.pair_costs import pair_energy_table
+from rangym.policies.algorithms.pairing.pairing_kernels import PairCosts
 from rangym.policies.noma_allocation.matching import round_costs
 
 HUNGARIAN_STEPS = 21

@@ -86,6 +86,31 @@ def test_kernels_have_a_cache_folder():
     assert not [f for f in folders if not any(f.match(pattern) for pattern in KERNELS)]
 
 
+def test_kernels_take_no_type_of_another_module():
+    """numba's index of a kernel names the module of each type that it was compiled for, and is read before it is known
+    to be out of date: where that module was renamed, or removed, no kernel of the file could be used any more."""
+    code = (
+        "import sys, gymnasium, rangym\n"
+        "from numba.core.types import BaseNamedTuple\n"
+        "from rangym.policies import registry\n"
+        f"for env_id in {list(OURS)}:\n"
+        "    env = gymnasium.make(env_id, scenario='tiny')\n"
+        "    env.reset(seed=0); env.step(env.action_space.sample())\n"
+        "from rangym.policies.algorithms.pairing import matching, pair_costs\n"
+        "costs = pair_costs.upload_costs([[4.0, 9.0]], [0.2], bits_per_hz=1.1, deadline_s=0.8, max_power_w=0.2)\n"
+        "matching.swap_matching(costs, matching.random_places(costs, __import__('numpy').random.default_rng(0)))\n"
+        "kernels = {k for name, m in list(sys.modules.items()) if name.startswith('rangym.')\n"
+        "           for k in vars(m).values() if hasattr(k, 'nopython_signatures')}\n"
+        "compiled = [(k, t) for k in kernels if k.stats.cache_path for s in k.nopython_signatures for t in s.args]\n"
+        "foreign = [(k.__module__, k.__name__, str(t)) for k, t in compiled\n"
+        "           if isinstance(t, BaseNamedTuple) and t.instance_class.__module__ != k.__module__]\n"
+        "print(len(compiled), foreign)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    count, foreign = done.stdout.split(" ", 1)
+    assert int(count) > 50 and foreign == "[]\n"
+
+
 def test_kernels_return_no_tuple_of_arrays():
     """An interrupt while numba makes one for Python ends the process: such kernels fill arrays that they are given.
 

@@ -27,7 +27,8 @@ from rangym.policies.algorithms.pairing.matching import (
     random_places,
     swap_matching,
 )
-from rangym.policies.algorithms.pairing.pair_costs import matching_cost, pair_cost, pair_energy_table, upload_costs
+from rangym.policies.algorithms.pairing.pair_costs import matching_cost, pair_energy_table, upload_costs
+from rangym.policies.algorithms.pairing.pairing_kernels import pair_cost
 
 
 def instance(scenario, users, channels, seed, capped=True, offload_s=None, **options):

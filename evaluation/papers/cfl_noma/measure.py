@@ -27,7 +27,8 @@ from rangym.policies.algorithms.pairing.matching import (
     random_places,
     swap_matching,
 )
-from rangym.policies.algorithms.pairing.pair_costs import PairCosts, pair_energy_table, upload_costs
+from rangym.policies.algorithms.pairing.pair_costs import pair_energy_table, upload_costs
+from rangym.policies.algorithms.pairing.pairing_kernels import PairCosts
 from rangym.policies.noma_allocation.matching import round_costs
 
 SMALL = {"num_ues": 10, "num_subchannels": 5}

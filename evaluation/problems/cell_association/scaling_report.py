@@ -42,11 +42,11 @@ GROWTH = """\
 Transition, observation and decisions cost UEs times cells. Nothing grows with the slots of an episode but LDA's
 experts, of which there are 1 + ceil(log2 sqrt(1 + 2 T)), and the rewards that are kept for pictures, .8 kB a slot.
 
-More than linear in the cells is the exact optimum (`sticky_optimum` and the bound). It first has UEs answer in turn,
-which is linear: after the first round only those are asked whose answer the others' moves can have changed. Then it
-cancels negative cycles among the cells: each costs the square of their number, and there are more of them the more
-cells there are. Sampling works on a few UEs at a time but for its normal variates: at 800 cells those of a slot have
-32 MB, which come fresh from the operating system, so a pair of UE and cell costs more there."""
+More than linear in many cells is the exact optimum (the bound, and less so `sticky_optimum`). It first has UEs answer
+in turn, which is linear: after the first round only those are asked whose answer the others' moves can have changed.
+Then it cancels negative cycles among the cells: each costs the square of their number, and there are more of them the
+more cells there are. Sampling works on a few UEs at a time but for its normal variates: at 800 cells those of a slot
+have 32 MB, which come fresh from the operating system, so a pair of UE and cell costs more there."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from scipy.sparse import csr_array
 
 from rangym.envs.errors import WrongValue
 from rangym.policies.algorithms.pairing.matching import Matching, iterated_local_search, matching_of, random_places
-from rangym.policies.algorithms.pairing.pair_costs import PairCosts, pair_energy_table
+from rangym.policies.algorithms.pairing.pair_costs import pair_energy_table
+from rangym.policies.algorithms.pairing.pairing_kernels import PairCosts
 
 MAX_DP_USERS = 20
 MAX_MILP_USERS = 24

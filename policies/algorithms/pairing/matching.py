@@ -13,17 +13,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from rangym.envs.errors import WrongValue
-from rangym.policies.algorithms.pairing.pair_costs import PairCosts, pair_cost
+from rangym.policies.algorithms.pairing.pairing_kernels import (
+    LEAST_GAIN,
+    PairCosts,
+    swap,
+    table_of_movers,
+    table_of_pairs,
+    total_cost,
+)
 
 RULES = ("sum", "2es", "users", "subchannels")
-LEAST_GAIN = 1e-12
-"""Relative decrease of the cost that counts as one; it makes every search end."""
 PATIENCE = 8
 SHUFFLED_SHARE = 0.25
 
@@ -58,7 +62,7 @@ def matching_of(costs: PairCosts, place: NDArray, bound: float = -np.inf, swaps:
     channels = costs.gain.shape[1]
     subchannel = np.full(len(place), channels)
     subchannel[place[: 2 * channels]] = np.arange(2 * channels) // 2
-    return Matching(subchannel[: costs.num_ues], float(_total(costs, place)), bound, swaps, iterations)
+    return Matching(subchannel[: costs.num_ues], float(total_cost(costs, place)), bound, swaps, iterations)
 
 
 def swap_matching(costs: PairCosts, place: NDArray, rule: str = "sum", max_passes: int = 10_000) -> Matching:
@@ -83,7 +87,7 @@ def swap_matching(costs: PairCosts, place: NDArray, rule: str = "sum", max_passe
     if rule not in RULES:
         raise WrongValue(f"rule: one of {list(RULES)} wanted, got {rule!r}")
     place = _checked(costs, place).copy()
-    swaps, passes = _swap(costs, place, rule in ("2es", "users"), rule in ("2es", "subchannels"), max_passes)
+    swaps, passes = swap(costs, place, rule in ("2es", "users"), rule in ("2es", "subchannels"), max_passes)
     if passes > max_passes:
         raise RuntimeError(f"swap matching: {max_passes} passes without an end")
     return matching_of(costs, place, swaps=int(swaps), iterations=int(passes))
@@ -110,7 +114,7 @@ def iterated_local_search(costs: PairCosts, place: NDArray, rng: np.random.Gener
     if not isinstance(kicks, int | np.integer) or kicks < 0:
         raise WrongValue(f"kicks: an integer of at least 0 wanted, got {kicks!r}")
     best, swaps, steps = _local_optimum(costs, _checked(costs, place), rng)
-    cost = _total(costs, best)
+    cost = total_cost(costs, best)
     channels = costs.gain.shape[1]
     for _ in range(kicks if channels > 1 else 0):
         kicked = best.copy()
@@ -119,7 +123,7 @@ def iterated_local_search(costs: PairCosts, place: NDArray, rng: np.random.Gener
         kicked[places] = rng.permutation(kicked[places])
         found, more_swaps, more_steps = _local_optimum(costs, kicked, rng)
         swaps, steps = swaps + more_swaps, steps + more_steps
-        if (reached := _total(costs, found)) < cost:
+        if (reached := total_cost(costs, found)) < cost:
             best, cost = found, reached
     return matching_of(costs, best, swaps=swaps, iterations=steps)
 
@@ -138,7 +142,7 @@ def _local_optimum(costs: PairCosts, place: NDArray, rng: np.random.Generator) -
         place, more = _alternate(costs, place, rng, None)
         steps += more
         place = place.copy()
-        exchanged, _ = _swap(costs, place, False, False, 10_000)
+        exchanged, _ = swap(costs, place, False, False, 10_000)
         swaps += int(exchanged)
         if exchanged == 0:
             return place, swaps, steps
@@ -146,21 +150,21 @@ def _local_optimum(costs: PairCosts, place: NDArray, rng: np.random.Generator) -
 
 def _alternate(costs: PairCosts, place: NDArray, rng: np.random.Generator, max_steps: int | None):
     channels = costs.gain.shape[1]
-    cost, idle, step = _total(costs, place), 0, 0
+    cost, idle, step = total_cost(costs, place), 0, 0
     while idle < PATIENCE and (max_steps is None or step < max_steps):
         pairs, rest = place[: 2 * channels].reshape(channels, 2), place[2 * channels :]
         if step % 3 == 2:
-            table = _table_of_pairs(costs, pairs)
+            table = table_of_pairs(costs, pairs)
             moved = pairs[_assigned(table)]
             found = np.concatenate([moved.reshape(-1), rest])
         else:
             stays = np.full(channels, step % 3) if step < 2 else rng.integers(2, size=channels)
             anchors, movers = pairs[np.arange(channels), stays], pairs[np.arange(channels), 1 - stays]
             movers = np.concatenate([movers, rest])
-            chosen = _assigned(_table_of_movers(costs, anchors, movers))
+            chosen = _assigned(table_of_movers(costs, anchors, movers))
             left = np.delete(movers, chosen)
             found = np.concatenate([np.stack([anchors, movers[chosen]], axis=1).reshape(-1), left])
-        reached = _total(costs, found)
+        reached = total_cost(costs, found)
         step += 1
         if reached < cost * (1.0 - LEAST_GAIN):
             place, cost, idle = found, reached, 0
@@ -174,90 +178,3 @@ def _assigned(table: NDArray) -> NDArray:
     # Shortest augmenting paths are short when the columns' minima are 0; only where all columns are assigned too.
     reduced = table - table.min(axis=0) if table.shape[0] == table.shape[1] else table
     return linear_sum_assignment(reduced)[1]
-
-
-@numba.njit(cache=True)
-def _total(p, place):
-    channels = p.gain.shape[1]
-    total = 0.0
-    for k in range(channels):
-        first, second = pair_cost(p, place[2 * k], place[2 * k + 1], k)
-        total += first + second
-    for s in range(2 * channels, len(place)):
-        total += p.drop[place[s]]
-    return total
-
-
-@numba.njit(cache=True)
-def _table_of_movers(p, anchors, movers):
-    """(K, R) cost of mover r beside the anchor of sub-channel k."""
-    table = np.empty((len(movers), len(anchors)))  # a user's gains lie side by side
-    for r in range(len(movers)):
-        for k in range(len(anchors)):
-            first, second = pair_cost(p, anchors[k], movers[r], k)
-            table[r, k] = first + second
-    return np.ascontiguousarray(table.T)
-
-
-@numba.njit(cache=True)
-def _table_of_pairs(p, pairs):
-    """(K, K) cost of pair r on sub-channel k, in row k."""
-    table = np.empty((len(pairs), len(pairs)))
-    for r in range(len(pairs)):
-        for k in range(len(pairs)):
-            first, second = pair_cost(p, pairs[r, 0], pairs[r, 1], k)
-            table[r, k] = first + second
-    return np.ascontiguousarray(table.T)
-
-
-@numba.njit(cache=True)
-def _swap(p, place, users_count, subchannels_count, max_passes):
-    """Exchange users in ``place``; returns the numbers of exchanges and passes (one more than allowed at the cap)."""
-    channels = p.gain.shape[1]
-    num = len(place)
-    where = np.empty(num, np.int64)  # place of each user
-    own = np.empty(num)  # cost of each user
-    for s in range(num):
-        where[place[s]] = s
-    for s in range(num):
-        user = place[s]
-        own[user] = pair_cost(p, user, place[s ^ 1], s // 2)[0] if s < 2 * channels else p.drop[user]
-    swaps = 0
-    for passes in range(1, max_passes + 1):
-        before = swaps
-        for m in range(num):
-            for j in range(m + 1, num):
-                sm, sj = where[m], where[j]
-                km, kj = min(sm // 2, channels), min(sj // 2, channels)  # `channels` means no place
-                if km == kj:
-                    continue
-                am = place[sm ^ 1] if km < channels else -1  # who shares with m, and with j
-                aj = place[sj ^ 1] if kj < channels else -1
-                old_m = own[m] + (own[am] if am >= 0 else 0.0)
-                old_j = own[j] + (own[aj] if aj >= 0 else 0.0)
-                target = (old_m + old_j) * (1.0 - LEAST_GAIN)
-                # Most exchanges are refused before their pairs are evaluated.
-                least_m = p.least[j, km] + p.least[am, km] if am >= 0 else p.drop[j]
-                least_j = p.least[m, kj] + p.least[aj, kj] if aj >= 0 else p.drop[m]
-                if least_m + least_j >= target:
-                    continue
-                new_jm, new_am = pair_cost(p, j, am, km) if am >= 0 else (p.drop[j], 0.0)
-                if new_jm + new_am + least_j >= target:
-                    continue
-                new_mj, new_aj = pair_cost(p, m, aj, kj) if aj >= 0 else (p.drop[m], 0.0)
-                if new_jm + new_am + new_mj + new_aj >= target:
-                    continue
-                if users_count and (new_mj > own[m] or new_jm > own[j]):
-                    continue
-                if subchannels_count and (new_jm + new_am > old_m or new_mj + new_aj > old_j):
-                    continue
-                place[sm], place[sj], where[m], where[j] = j, m, sj, sm
-                own[m], own[j] = new_mj, new_jm
-                if am >= 0:
-                    own[am] = new_am
-                if aj >= 0:
-                    own[aj] = new_aj
-                swaps += 1
-        if swaps == before:
-            return swaps, passes
-    return swaps, max_passes + 1

@@ -14,37 +14,13 @@ Other ways to share a sub-channel come as a table.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rangym.envs.errors import WrongValue
 from rangym.envs.physics.energy import snr_needed
-from rangym.envs.physics.pair_kernels import best_order
 from rangym.envs.physics.pair_upload import ACCESS, pair_upload
-
-
-class PairCosts(NamedTuple):
-    """An instance of the matching problem, in the form that the kernels read; made by `upload_costs`.
-
-    ``lone`` (M, K) is the cost of a user alone on a sub-channel, ``least`` (M, K) the least one alone or beside anyone,
-    ``drop`` (M,) the cost without a sub-channel. ``table`` (M, M, K) holds the cost of user i beside j on k; it is
-    empty where costs are evaluated on the fly.
-    """
-
-    num_ues: int
-    gain: NDArray
-    window_s: NDArray
-    snr: NDArray
-    snr_double: NDArray
-    lone: NDArray
-    least: NDArray
-    drop: NDArray
-    table: NDArray
-    bits_per_hz: float
-    max_power_w: float
+from rangym.policies.algorithms.pairing.pairing_kernels import PairCosts, pair_cost, pair_table
 
 
 def upload_costs(
@@ -160,7 +136,7 @@ def free_to_stay_out(costs: PairCosts) -> PairCosts:
 
 def pair_energy_table(costs: PairCosts) -> NDArray:
     """(P, K) cost of every pair on every sub-channel, P = M (M - 1)/2 in the order of ``np.triu_indices(M, 1)``."""
-    return _pair_table(costs)
+    return pair_table(costs)
 
 
 def matching_cost(costs: PairCosts, subchannel: ArrayLike) -> float:
@@ -177,36 +153,3 @@ def matching_cost(costs: PairCosts, subchannel: ArrayLike) -> float:
         first, *other = np.flatnonzero(subchannel == k)
         total += sum(pair_cost(costs, first, other[0], k)) if other else costs.lone[first, k]
     return float(total)
-
-
-@numba.njit(cache=True)
-def pair_cost(p, i, j, k):
-    """Costs of users i and j, both on sub-channel k."""
-    if p.table.size > 0:
-        return p.table[i, j, k], p.table[j, i, k]
-    early, late = (i, j) if p.window_s[i] >= p.window_s[j] else (j, i)
-    cost1, cost2 = p.lone[early, k], p.drop[late]
-    if p.drop[early] + p.lone[late, k] < cost1 + cost2:
-        cost1, cost2 = p.drop[early], p.lone[late, k]
-    # Whom the drop cost beats even alone is not served beside another (dummies and users without time included).
-    if p.lone[early, k] < p.drop[early] and p.lone[late, k] < p.drop[late]:
-        h1, h2, joint = p.gain[early, k], p.gain[late, k], p.window_s[late]
-        times = p.window_s[early] - joint, joint
-        both, _ = best_order(h1, h2, *times, p.snr[late], p.snr_double[early], p.bits_per_hz, p.max_power_w)
-        if both[0] + both[1] < cost1 + cost2:
-            cost1, cost2 = both[0], both[1]
-    return (cost1, cost2) if early == i else (cost2, cost1)
-
-
-@numba.njit(cache=True)
-def _pair_table(p):
-    users, channels = p.gain.shape
-    table = np.empty((users * (users - 1) // 2, channels))
-    row = 0
-    for i in range(users):
-        for j in range(i + 1, users):
-            for k in range(channels):
-                first, second = pair_cost(p, i, j, k)
-                table[row, k] = first + second
-            row += 1
-    return table
