@@ -63,14 +63,18 @@ def test_times_go_to_their_parts(monkeypatch):
     assert np.median(times[:, 1]) == pytest.approx(0.005, rel=0.2) and np.median(times[:, 2]) < 0.002
 
 
-def test_a_row_is_measured_in_a_process_of_its_own():
+def test_a_row_is_measured_in_a_process_of_its_own_and_kept(tmp_path, monkeypatch):
     plan = Plan(ues=(300,), cells=(), horizons=(), entries=1, least_slots=5, policies=("max_sinr", BOUND))
-    rows = scaling.measured(plan)
+    rows = scaling.measured(plan, tmp_path / "rows.jsonl")
     assert [row["policy"] for row in rows] == ["max_sinr", BOUND] and not any(map(scaling.ROW, rows))
     for found in rows:
         assert (found["num_ues"], found["num_cells"], found["horizon"], found["slots"]) == (300, 200, 1000, 5)
         assert 0 < found["peak_mb"] < 100 and found["decision_ms"] > 0
     assert rows[0]["step_ms"] > 0 and rows[1]["step_ms"] == 0
+    monkeypatch.delattr(scaling, "measure")  # nothing is left to do, nor can it be done
+    assert scaling.measured(plan, tmp_path / "rows.jsonl") == scaling.load(tmp_path / "rows.jsonl") == rows
+    with pytest.raises(WrongValue, match=r"max_sinr in city with \{'num_ues': 300\}: NameError"):
+        scaling.measured(plan, tmp_path / "others.jsonl")
 
 
 def test_the_plan_measures_the_city_once_and_keeps_its_density():

@@ -24,10 +24,9 @@ from rangym.envs.files import write_whole
 from rangym.envs.params import derive
 from rangym.evaluation.episode import episode_rng, make_env
 from rangym.evaluation.forms import COUNT, DICTIONARY, NUMBER, TEXT, form
-from rangym.evaluation.grid import Job, Row, job_key, read, write
+from rangym.evaluation.grid import Job, Row, job_key, read, run_grid
 from rangym.evaluation.problems.cell_association import ENV_ID
 from rangym.evaluation.problems.cell_association.bound import slot_bounds
-from rangym.evaluation.progress import progress
 from rangym.evaluation.versions import versions
 from rangym.policies import registry
 from rangym.policies.base import Task
@@ -93,7 +92,7 @@ FULL = Plan()
 
 
 def measure(job: Job) -> Row:
-    """The row of ``job``; to be run in a fresh process."""
+    """What the row of ``job`` adds to it; to be run in a fresh process."""
     for _ in _walk({**job, "scenario": "mobility", "overrides": {"num_ues": 50}, "slots": 5}):
         pass  # imports and compiles
     interpreter_mb = _peak_mb()
@@ -102,7 +101,7 @@ def measure(job: Job) -> Row:
     params = make_env(ENV_ID, job["scenario"], job["overrides"]).system.params
     sizes = {name: getattr(params, name) for name in ("num_ues", "num_cells", "horizon")}
     cost = {"sampling_ms": sampling, "decision_ms": decision, "step_ms": step, "peak_mb": _peak_mb() - interpreter_mb}
-    return {"key": job_key(job), **job, **sizes, **cost, "versions": versions()}
+    return {**sizes, **cost, "versions": versions()}
 
 
 def _walk(job: Job) -> Iterator[tuple[float, float, float]]:
@@ -138,12 +137,17 @@ def _peak_mb() -> float:
     return int(kilobytes) * 1024 / 1e6
 
 
-def measured(plan: Plan) -> list[Row]:
-    """The rows of ``plan``, each from a process of its own."""
-    jobs = plan.jobs()
-    fresh = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=fresh, max_tasks_per_child=1) as pool:
-        return list(progress(pool.map(measure, jobs), len(jobs), "scaling"))
+def measured(plan: Plan, path: str | Path | None = None) -> list[Row]:
+    """The rows of ``plan``, each from a process of its own; those that ``path`` holds are kept, and new ones added."""
+    stored, _ = run_grid(_in_a_fresh_process, plan.jobs(), path, title="scaling", form=ROW)
+    for row in stored.errors.values():
+        raise WrongValue(f"{row['policy']} in {row['scenario']} with {row['overrides']}: {row['error']}")
+    return list(stored.rows.values())
+
+
+def _in_a_fresh_process(job: Job) -> Row:
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(measure, job).result()
 
 
 SIZES = ("num_ues", "num_cells", "horizon")
@@ -166,15 +170,20 @@ def load(path: str | Path) -> list[Row]:
 def main(words: Sequence[str] | None = None) -> None:
     from rangym.evaluation.problems.cell_association.scaling_report import png, text
 
-    parser = argparse.ArgumentParser(description="What a slot of CellAssociation costs, by size.")
-    parser.add_argument("--out", metavar="FILE.jsonl", help="measure, some ten minutes, and write the rows")
+    parser = argparse.ArgumentParser(
+        description="What a slot of CellAssociation costs, by size.",
+        epilog="Example: python -m rangym.evaluation.problems.cell_association.scaling --out rows.jsonl",
+    )
+    parser.add_argument(
+        "--out", metavar="FILE.jsonl", help="measure, some ten minutes; goes on where it was interrupted"
+    )
     parser.add_argument("--rows", metavar="FILE.jsonl", help="take these rows in place of measuring")
     parser.add_argument("--figure", metavar="FILE.png", help="draw them")
     args = parser.parse_args(words)
     if (args.out is None) == (args.rows is None):
         parser.error("one of --out and --rows wanted")
     if args.out:
-        write(measured(FULL), args.out)
+        measured(FULL, args.out)
     rows = load(args.rows or args.out)
     if args.figure:
         write_whole(args.figure, png(rows))
