@@ -30,7 +30,7 @@ S = TypeVar("S", bound=Mapping[str, object])
 D = TypeVar("D")
 """Its decision: an array or a TypedDict of arrays, ``(L, ...)``."""
 T = TypeVar("T")
-Each: TypeAlias = Callable[[Sequence[Callable[[], Any]]], Sequence[Any]]
+Each: TypeAlias = Callable[[Sequence[Callable[[], object]]], Sequence[object]]
 """Does pieces of work that do not depend on each other, perhaps several at once, and returns their results."""
 
 

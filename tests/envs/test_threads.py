@@ -316,7 +316,8 @@ def test_an_interrupt_waits_for_the_threads_and_nothing_has_happened(failing, wh
 def test_ctrl_c_ends_a_step():
     code = (
         "import os, signal, threading, time, gymnasium, rangym\n"
-        f"env = gymnasium.make_vec({CELL!r}, num_envs=8, scenario='tiny', threads=2)\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background has it ignored
+        f"env = gymnasium.make_vec({PLACEMENT!r}, num_envs=8, scenario='tiny', threads=2)\n"
         "env.reset(seed=0); env.step(env.action_space.sample())\n"  # numba compiles, and must not be interrupted there
         "ended = threading.Event()\n"
         "def press():\n"  # again where Python ignored it, as it does in a finaliser
