@@ -19,9 +19,9 @@ ENTRY_BYTES = 16
 """Of an entry of an array, its temporaries included."""
 
 
-def require_memory(sizes: Mapping[str, int]) -> None:
+def require_memory(sizes: Mapping[str, int], entry_bytes: int = ENTRY_BYTES) -> None:
     """Refuse sizes, by name, whose product is the entries of an array that this machine's memory does not hold."""
-    need, have = math.prod(sizes.values()) * ENTRY_BYTES, memory_bytes()
+    need, have = math.prod(sizes.values()) * entry_bytes, memory_bytes()
     if need > have:
         counts = " x ".join(f"{size:,}" for size in sizes.values())
         raise WrongValue(

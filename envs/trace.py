@@ -23,7 +23,7 @@ Slot: TypeAlias = Mapping[str, Array]
 """What is known of one slot: the trace's constants and the fields of the slot, each ``(L, ...)``."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Trace:
     """One episode's chance: everything random that happens, whatever the actions are.
 
@@ -46,6 +46,14 @@ class Trace:
             raise WrongValue("trace: at least one slot field wanted, got none")
         if len(set(lengths.values())) != 1 or min(lengths.values()) < 3:
             raise WrongValue(f"slot fields share one leading axis of T + 2 >= 3 slots, got lengths {lengths}")
+
+    def __repr__(self) -> str:
+        """The shapes, of the slot fields without the slots."""
+        kind = type(self).__name__.lstrip("_")
+        return f"{kind}(horizon={self.horizon}, {_shapes(self.constants)}; {self._shown_slots()})"
+
+    def _shown_slots(self) -> str:
+        return f"in each slot {_shapes({f: v[0] for f, v in self.slots.items()})}"
 
     @property
     def horizon(self) -> int:
@@ -165,6 +173,9 @@ class _DrawnLater(Trace):
     def horizon(self) -> int:
         return self._horizon
 
+    def _shown_slots(self) -> str:
+        return "slots that are drawn when they are reached"
+
     @abstractmethod
     def _fields(self, t: int) -> Slot:
         """The slot fields of slot t."""
@@ -249,7 +260,8 @@ class StreamedTrace(_DrawnLater):
     def materialise(self) -> Trace:
         """The whole episode in memory, drawn anew: the same bits. Refused where this machine's memory is too small."""
         first = self._fields(0)
-        require_memory({"slots": self.horizon + 2, "entries of a slot": sum(v.size for v in first.values())})
+        slot_bytes = sum(v.nbytes for v in first.values())
+        require_memory({"slots": self.horizon + 2, "bytes of a slot": slot_bytes}, entry_bytes=1)
         slots = {f: np.empty((self.horizon + 2, *v.shape), v.dtype) for f, v in first.items()}
         start = 0
         for block in self._blocks():
@@ -294,6 +306,10 @@ class _Lanes(_DrawnLater):
 
     def lane(self, b: int) -> Trace:
         return self._traces[b]
+
+
+def _shapes(fields: Mapping[str, Array]) -> str:
+    return ", ".join(f"{name} {values.shape}" for name, values in fields.items())
 
 
 def _read_only(name: str, values: Array) -> Array:

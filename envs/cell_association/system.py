@@ -64,9 +64,11 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
     shipped; `rangym map raytrace` makes others.
 
     `city` is large rather than real: 10,000 UEs among 200 cells on 18 square kilometres, the carriers, distances and
-    motion of `mobility`; a UE hears nine of the cells. An observation has 24 MB, and an episode, which is drawn slot by
-    slot, would have 8 GB. `rangym evaluate max_sinr --env CellAssociation --scenario city --seeds 0:1` takes
-    three minutes, two of them for the bound.
+    motion of `mobility` (1,000 UEs, 25 cells); a UE hears nine of the cells. An observation has 24 MB, and an episode,
+    which is drawn slot by slot, would have 8 GB. `rangym evaluate max_sinr --env CellAssociation --scenario city
+    --seeds 0:1` takes three minutes, two of them for the bound. What a slot costs each policy, and how that grows with
+    UEs and cells: `python -m rangym.evaluation.problems.cell_association.scaling --rows
+    evaluation/published/scaling.jsonl`.
 
     ## Action Space
     `MultiDiscrete([J] * I)`: the serving cell of each UE. Every choice is legal; a cell out of reach gives the rate
@@ -199,7 +201,9 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
     def large_arrays(cls, params: CellAssociationParams) -> Sequence[Mapping[str, int]]:
         params = _with_sizes(params)
         slot = {"num_ues": params.num_ues, "num_cells": params.num_cells}
-        return (slot if is_streamed(params) else {"horizon": params.horizon, **slot},)
+        if is_streamed(params):  # SINR and its variates, delays, the observation's fields
+            return ({**slot, "arrays of a slot": 6},)
+        return ({"horizon": params.horizon, **slot},)
 
     def data_files(self) -> Sequence[Path]:
         if not self.params.map:

@@ -73,7 +73,8 @@ class Reproduction:
                 shown = f"**{r.verdict}**" if k == 0 else r.verdict
                 lines.append(f"{first if k == 0 else '| | | |'} {_cell(r.label)} | {_cell(r.measured)} | {shown} |")
         lines += ["", "## Notes", ""]
-        lines += [f"{n}. {claim.note}" for n, claim in enumerate(self.claims, 1) if claim.note]
+        # No numbered list: Markdown would count on from the first, and not every claim has a note.
+        lines += [f"* **Claim {n}**: {claim.note}" for n, claim in enumerate(self.claims, 1) if claim.note]
         lines += ["", "## Readings", "", *(f"* **{name}**: {what}" for name, what in self.readings.items())]
         lines += ["", "## Rules for the verdicts", "", *(f"* {rule}" for rule in RULES)]
         if self.figures:

@@ -14,11 +14,13 @@ def test_an_interrupt_promises_no_rows_where_none_are_kept(monkeypatch, tmp_path
 
     monkeypatch.setattr(kpi_logs, "read_logs", _interrupted)
     monkeypatch.setattr(runner, "run_grid", _interrupted)
-    out = str(tmp_path / "x.jsonl")
+    out, begun = str(tmp_path / "x.jsonl"), str(tmp_path / "begun.jsonl")
+    (tmp_path / "begun.jsonl").write_text("{}")
     for argv, says in (
         (["map", "import", ".", "--kind", "qos", "--out", str(tmp_path / "days.npz")], "nothing was written"),
         (["evaluate", "random", "--scenario", "tiny"], "nothing was kept; with --out finished rows are"),
-        (["evaluate", "random", "--scenario", "tiny", "--out", out], f"finished rows are in {out}, and the same"),
+        (["evaluate", "random", "--scenario", "tiny", "--out", out], "no row was finished"),
+        (["evaluate", "random", "--scenario", "tiny", "--out", begun], f"finished rows are in {begun}, and the same"),
         (["bench", "--out", str(tmp_path), "--fresh"], "the same command without --fresh goes on from them"),
         (["reproduce", "wkhm", "--out", str(tmp_path)], f"finished rows are below {tmp_path}, and the same command"),
     ):
@@ -27,7 +29,7 @@ def test_an_interrupt_promises_no_rows_where_none_are_kept(monkeypatch, tmp_path
         assert call(*argv) == 130
         command = " ".join(argv[: 2 if argv[0] == "map" else 1])
         assert f"rangym {command}: interrupted; " in (err := capsys.readouterr().err) and says in err
-    assert not list(tmp_path.iterdir())
+    assert [p.name for p in tmp_path.iterdir()] == ["begun.jsonl"]
 
 
 def test_an_interrupted_training_says_how_to_go_on_and_that_works(monkeypatch, tmp_path, capsys, call):

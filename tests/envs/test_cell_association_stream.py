@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
+from rangym.envs import memory
 from rangym.envs.cell_association import network, scenario, stream
 from rangym.envs.cell_association.params import SCENARIOS, CellAssociationParams
 from rangym.envs.cell_association.system import CellAssociation
@@ -247,7 +248,7 @@ def test_too_large_an_episode_is_walked_but_not_brought_into_memory(monkeypatch)
     env = gym.make(ENV_ID, scenario="paper", horizon=10**6).unwrapped
     env.reset(seed=0)
     env.step(np.zeros(1000, int))
-    with pytest.raises(WrongValue, match="slots x entries of a slot.*1,000,002"):
+    with pytest.raises(WrongValue, match="slots x bytes of a slot.*1,000,002"):
         env.trace.materialise()
 
 
@@ -258,3 +259,30 @@ def test_a_picture_of_a_long_episode_does_not_draw_it_to_its_end(monkeypatch):
     env.reset(seed=0)
     env.step(np.zeros(60, int))
     assert env.render().std() > 10
+
+
+def test_a_trace_shows_its_shapes_and_draws_nothing_for_that():
+    trace = sample(params("mobility", num_ues=5))
+    assert repr(trace) == (
+        "StreamedTrace(horizon=10000, bandwidth_mhz (25,), cell_position_m (25, 2), cell_rat (25,), device_type (5,), "
+        "handover_delay (5, 25); slots that are drawn when they are reached)"
+    )
+    assert trace.__dict__["_drawn"] == 0
+    small = Trace({"a": np.zeros((2, 3))}, {"b": np.zeros((4, 2))})
+    assert repr(small) == "Trace(horizon=2, a (2, 3); in each slot b (2,))"
+    assert repr(Trace.stack([trace, trace])).startswith("Lanes(horizon=10000, bandwidth_mhz (2, 25)")
+
+
+def test_what_does_not_fit_into_memory_is_refused_and_what_fits_is_not(monkeypatch):
+    trace = sample(params("mobility", num_ues=100, horizon=400))
+    slot = 4 * 100 * (25 + 2)  # bytes: SINR and two coordinates, float32
+    for have, fits in ((402 * slot, True), (402 * slot - 1, False)):
+        monkeypatch.setattr(memory, "memory_bytes", lambda have=have: have)
+        if fits:
+            assert trace.materialise().horizon == 400
+        else:
+            with pytest.raises(ValueError, match="slots x bytes of a slot: at most .* wanted, got 402 x 10,800, which"):
+                trace.materialise()
+    monkeypatch.setattr(memory, "memory_bytes", lambda: 25e9)
+    with pytest.raises(ValueError, match="num_ues x num_cells x arrays of a slot: at most the 25 GB of this machine"):
+        gym.make(ENV_ID, scenario="city", num_ues=1_000_000, num_cells=1_000)

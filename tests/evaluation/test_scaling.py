@@ -1,6 +1,7 @@
 """What a slot costs by size: what is measured, how it is put down to its parts, and what is published of it."""
 
 import dataclasses
+import re
 import time
 from pathlib import Path
 
@@ -129,8 +130,10 @@ def test_the_command_draws_stored_rows_and_refuses_others(tmp_path, capsys):
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
     assert "ppo_shared (transfer" in capsys.readouterr().out
     write([row(decision_ms="fast")], tmp_path / "wrong.jsonl")
-    with pytest.raises(WrongValue, match="wrong.jsonl: rows of the scaling wanted, got .*decision_ms: a number wanted"):
-        scaling.main(["--rows", str(tmp_path / "wrong.jsonl")])
+    for name, got in (("wrong", ".*decision_ms: a number wanted"), ("absent", "no such file")):
+        with pytest.raises(SystemExit):
+            scaling.main(["--rows", str(tmp_path / f"{name}.jsonl")])
+        assert re.search(f"{name}.jsonl: rows of the scaling wanted, got {got}", capsys.readouterr().err)
 
 
 def test_the_published_rows_are_those_of_the_plan():

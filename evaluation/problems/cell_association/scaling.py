@@ -161,6 +161,8 @@ ROW = form(
 
 def load(path: str | Path) -> list[Row]:
     """The rows of a file that this module wrote; anything else is refused."""
+    if not Path(path).exists():
+        raise WrongValue(f"{path}: rows of the scaling wanted, got no such file")
     stored = read(path, ROW)
     if stored.torn or not stored.rows:
         raise WrongValue(f"{path}: rows of the scaling wanted, got {stored.fault or 'none'}")
@@ -182,11 +184,16 @@ def main(words: Sequence[str] | None = None) -> None:
     args = parser.parse_args(words)
     if (args.out is None) == (args.rows is None):
         parser.error("one of --out and --rows wanted")
-    if args.out:
-        measured(FULL, args.out)
-    rows = load(args.rows or args.out)
-    if args.figure:
-        write_whole(args.figure, png(rows))
+    try:
+        if args.out:
+            measured(FULL, args.out)
+        rows = load(args.rows or args.out)
+        if args.figure:
+            write_whole(args.figure, png(rows))
+    except (WrongValue, OSError) as error:
+        parser.error(str(error))
+    except KeyboardInterrupt:
+        parser.exit(130, "interrupted; the same command goes on from the rows that are finished\n")
     print(text(rows))
 
 

@@ -167,7 +167,7 @@ def draw(figure: Figure, rows: Sequence[Row]) -> None:
 
 
 def _lines(axes: Axes, found: Mapping[str, Series], size: str, held: str) -> None:
-    from matplotlib.ticker import FuncFormatter, NullFormatter
+    from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
     for name, one in found.items():
         colour, line, marker = STYLES[name]
@@ -176,6 +176,9 @@ def _lines(axes: Axes, found: Mapping[str, Series], size: str, held: str) -> Non
     shown = next(iter(found.values())).sizes
     axes.set_xticks(shown, [f"{x:,.0f}" for x in shown])
     axes.xaxis.set_minor_formatter(NullFormatter())
+    costs = [cost for one in found.values() for cost in one.costs]
+    if max(costs) < 30 * min(costs):  # powers of ten alone would be one tick or two
+        axes.yaxis.set_major_locator(MaxNLocator(6))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:,g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(f"{DIRECTIONS[size]} ({held})")

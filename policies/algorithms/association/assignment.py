@@ -160,7 +160,7 @@ def _best_response(value, phi, cell, load, tolerance):
     entry = np.empty(num_cells)  # what one more user costs
     for k in range(num_cells):
         entry[k] = phi[load[k] + 1] - phi[load[k]] if load[k] < num_ues else np.inf
-    slack, stayed, seen = np.full(num_ues, -np.inf), np.empty(num_ues), np.empty(num_ues)  # stay, cheaper at that time
+    slack, stayed, seen = np.full(num_ues, -np.inf), np.zeros(num_ues), np.zeros(num_ues)  # stay, cheaper at that time
     before = 0.0  # how much cheaper a cell can have become in the sweeps before
     for _ in range(MAX_SWEEPS):  # what is left at the cap is left to the cycles
         quiet = True

@@ -42,6 +42,8 @@ def rows_kept(args: argparse.Namespace) -> str:
     """What an interrupted command that keeps rows in the file ``--out`` leaves behind."""
     if args.out is None:
         return "nothing was kept; with --out finished rows are"
+    if not (Path(args.out).exists() and Path(args.out).stat().st_size):
+        return "no row was finished"
     return f"finished rows are in {args.out}, and the same command goes on from them"
 
 

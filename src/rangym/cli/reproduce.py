@@ -7,9 +7,9 @@ from pathlib import Path
 
 DESCRIPTION = """\
 Measure every claim of a paper and print it beside the claim, with an interval and a verdict:
-reproduced, not reproduced, or not testable. Figures and rows go below --out; a stopped run goes on.
-smooth-handovers, at the paper's size, takes 20 to 35 minutes on two cores. Without a paper, list those
-there are."""
+reproduced, not reproduced, undecided or not testable. Figures and rows go below --out; a stopped run
+goes on. smooth-handovers, at the paper's size, takes 20 to 35 minutes with two workers on two cores,
+and a minute with --quick. Without a paper, list those there are."""
 EXAMPLE = "  rangym reproduce smooth-handovers --quick\n  rangym reproduce smooth-handovers --workers 2"
 
 
