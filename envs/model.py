@@ -96,8 +96,9 @@ class SystemModel(ABC, Generic[P, S, D]):
         """Whoever overrides ``sample`` alone is asked for every lane: an inherited ``sample_lanes`` would draw the
         parent's episodes."""
         super().__init_subclass__()
-        if isinstance(cls.threaded, str) or not set(cls.threaded) <= {"draw", "step"}:
-            raise WrongValue(f"{cls.__name__}.threaded: some of ('draw', 'step') wanted, got {shown(cls.threaded)}")
+        given = cls.threaded
+        if isinstance(given, str) or not isinstance(given, Collection) or not set(given) <= {"draw", "step"}:
+            raise WrongValue(f"{cls.__name__}.threaded: some of ('draw', 'step') wanted, got {shown(given)}")
         if "sample" in vars(cls) and "sample_lanes" not in vars(cls):
             type.__setattr__(cls, "sample_lanes", SystemModel.sample_lanes)  # type checkers refuse a plain assignment
 

@@ -231,7 +231,7 @@ def test_work_is_done_in_threads_where_the_system_says_that_it_pays():
     assert busy(("draw",)) == {"sample"} and busy(()) == set()
 
 
-@pytest.mark.parametrize("wrong", [("draw", "steps"), "draw", ("sample",)])
+@pytest.mark.parametrize("wrong", [("draw", "steps"), "draw", ("sample",), None])
 def test_work_that_there_is_not_is_refused(wrong):
     with pytest.raises(ValueError, match=r"Wrong\.threaded: some of \('draw', 'step'\) wanted, got"):
         type("Wrong", (Failing,), {"threaded": wrong})
