@@ -96,3 +96,11 @@ def test_the_page_has_the_files_table(scripts):
     assert len(table.splitlines()) == 10 and table in page
     assert f"{content['level']:.3f}" in page and content["evaluation_seeds"] == "0:20"
     assert all(len(row["runs"]) >= 3 for row in content["rows"])
+
+
+def test_the_page_has_the_table_of_speeds(scripts):
+    content = json.loads((PUBLISHED.parent / "vector_speed.json").read_text(encoding="utf-8"))
+    table = scripts("speed_environments").markdown(content)
+    assert table in (ROOT / "docs" / "howto" / "vector.md").read_text(encoding="utf-8")
+    assert content["command"].startswith("python tests/benchmarks/speed_environments.py --cases ")
+    assert {row["lanes"] for row in content["rows"]} == {1024} and len(content["rows"]) >= 7

@@ -10,6 +10,7 @@ medians are reported. SyncVectorEnv is cut short above ``--sync-budget`` lane-st
 timed apart and joined in the proportion of a whole episode (marked ``*``).
 
 Example: python tests/benchmarks/speed_environments.py --lanes 1 32 1024 --out speed.json
+         python tests/benchmarks/speed_environments.py --table speed.json
 """
 
 from __future__ import annotations
@@ -85,7 +86,11 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--sync-budget", type=int, default=50_000, help="most lane-steps of one SyncVectorEnv run")
     parser.add_argument("--out", type=Path, help="write the rows and the versions as JSON")
+    parser.add_argument("--table", type=Path, metavar="FILE", help="only print such a file's table, in Markdown")
     args = parser.parse_args()
+    if args.table:
+        print(markdown(json.loads(args.table.read_text(encoding="utf-8"))))
+        return
 
     rows = [measure(case, lanes, args.repetitions, args.sync_budget) for case in args.cases for lanes in args.lanes]
     print(table(rows))
@@ -97,7 +102,10 @@ def main() -> None:
             "python": platform.python_version(),
             "processor": processor(),
         }
-        args.out.write_text(json.dumps({"versions": versions, "rows": [asdict(r) for r in rows]}, indent=1) + "\n")
+        sizes = f"--lanes {' '.join(map(str, args.lanes))} --repetitions {args.repetitions}"
+        command = f"python tests/benchmarks/speed_environments.py --cases {' '.join(args.cases)} {sizes}"
+        content = {"command": command, "versions": versions, "rows": [asdict(r) for r in rows]}
+        args.out.write_text(json.dumps(content, indent=1) + "\n")
         progress(f"wrote {args.out}")
 
 
@@ -186,6 +194,19 @@ def table(rows: list[Row]) -> str:
             f"{r.sync:>14,.0f}{mark}{r.ratio:>8.1f}{r.flat_ratio:>6.2f}"
             + (f"{r.threads_ratio:>15.2f}" if r.threads_ratio else f"{'':>15}")
         )
+    return "\n".join(lines)
+
+
+def markdown(content: dict) -> str:
+    """The rows of several lanes, as a table for the page on vector environments."""
+    names = ("environment", "lanes", "lane-steps a second", "against SyncVectorEnv", "two threads against one")
+    lines = ["| " + " | ".join(names) + " |", "| --- | --: | --: | --: | --: |"]
+    for r in content["rows"]:
+        case = CASES[r["case"]]
+        name = case.env_id.removeprefix("rangym/").removesuffix("-v0")
+        sizes = "".join(f", {key}={value!r}" for key, value in case.overrides.items())
+        rate, ratio, threads = f"{r['native']:,.0f}", f"{r['ratio']:.0f}", f"{r['threads_ratio'] or 1.0:.2f}"
+        lines.append(f"| {name} `{case.scenario}`{sizes} | {r['lanes']:,} | {rate} | {ratio} | {threads} |")
     return "\n".join(lines)
 
 
