@@ -132,10 +132,10 @@ class SystemVectorEnv(VectorEnv[dict[str, Array], Array, Array]):
     - ``"Disabled"``: call `reset` after the end. It resets all lanes; a ``reset_mask`` that leaves some out is refused.
       Use it to play single episodes: no trace is drawn that nobody plays.
 
-    ``threads`` says how many threads draw and play the lanes, each some of them, where that is faster (the system says
-    so by `SystemModel.threaded`); every number gives the same bits. By default it is 1 below 256 lanes and in worker
-    processes, otherwise as many as there are processors that this process may use, each with at least 128 lanes.
-    `close` ends them.
+    ``threads`` says how many threads share the lanes in what they do faster than one, drawing or playing them (the
+    system says so by `SystemModel.threaded`); every number gives the same bits. By default it is 1 below 256 lanes and
+    in worker processes, otherwise as many as there are processors that this process may use, each with at least 128
+    lanes. `close` ends them.
 
     ``reset(options={"trace": ...})`` replays one trace in all lanes, or one of a sequence in each. The arrays of
     ``info`` are the caller's own and may be written to.
@@ -164,9 +164,7 @@ class SystemVectorEnv(VectorEnv[dict[str, Array], Array, Array]):
         for sizes in self.system.large_arrays(self.system.params) or [{}]:
             require_memory({"num_envs": num_envs, **sizes})
         self.scenario = None if isinstance(system, SystemModel) else scenario
-        # Two lanes at least: of one alone a system may keep more, since a single environment may come back to it.
-        wanted = 1 if threads is None and not self.system.threaded else threads_for(num_envs, threads)
-        self.threads = min(wanted, max(num_envs // 2, 1))
+        self.threads = threads_for(self.system, num_envs, threads)
         self._episode = slots_in_threads(self.system, num_envs, self.threads)
         self._rngs: list[np.random.Generator] = []
         self._all = np.ones(num_envs, dtype=bool)

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar, cast
 
 import gymnasium as gym
 import numpy as np
@@ -30,8 +30,16 @@ S = TypeVar("S", bound=Mapping[str, object])
 D = TypeVar("D")
 """Its decision: an array or a TypedDict of arrays, ``(L, ...)``."""
 T = TypeVar("T")
-Each: TypeAlias = Callable[[Sequence[Callable[[], object]]], Sequence[object]]
-"""Does pieces of work that do not depend on each other, perhaps several at once, and returns their results."""
+LANES_A_PIECE = 128
+"""Lanes that are drawn together, at most, where threads share the pieces."""
+
+
+class Each(Protocol):
+    """Does pieces of work that do not depend on each other, perhaps several at once."""
+
+    def __call__(self, works: Sequence[Callable[[], T]], /) -> Sequence[T]:
+        """The results, in order."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -75,13 +83,6 @@ class SystemModel(ABC, Generic[P, S, D]):
     ratio_metrics: ClassVar[Mapping[str, tuple[str, str]]] = {}
     """Episode metrics that are a sum over slots divided by another sum, e.g. ``ping_pong = ping_pongs / handovers``."""
 
-    threaded: Collection[str] = ("draw", "step")
-    """What several threads do faster than one. Work in many short pieces is not: for each they wait for each other.
-
-    Each thread plays a block of lanes. Where only drawing pays, a `sample_lanes` with a second argument ``each``, an
-    `Each`, has its pieces done in threads instead, and the lanes stay together: a slot of many blocks costs more.
-    """
-
     params: P
     horizon: int
     observation_space: gym.spaces.Dict
@@ -96,14 +97,21 @@ class SystemModel(ABC, Generic[P, S, D]):
         """Whoever overrides ``sample`` alone is asked for every lane: an inherited ``sample_lanes`` would draw the
         parent's episodes."""
         super().__init_subclass__()
-        given = cls.threaded
-        if isinstance(given, str) or not isinstance(given, Collection) or not set(given) <= {"draw", "step"}:
-            raise WrongValue(f"{cls.__name__}.threaded: some of ('draw', 'step') wanted, got {shown(given)}")
         if "sample" in vars(cls) and "sample_lanes" not in vars(cls):
             type.__setattr__(cls, "sample_lanes", SystemModel.sample_lanes)  # type checkers refuse a plain assignment
 
     def __init__(self, params: P):
         self.params = params
+
+    @property
+    def threaded(self) -> Collection[str]:
+        """What several threads do faster than one. Work in many short pieces is not: for each they wait for each other.
+
+        Each thread draws and plays a block of lanes. Where only drawing pays, a `sample_lanes` that takes a keyword
+        argument ``each`` (an `Each`, by default `serially`) is given the threads for its pieces, and the slots of all
+        lanes are played together.
+        """
+        return ("draw", "step")
 
     @classmethod
     def large_arrays(cls, params: Any) -> Sequence[Mapping[str, int]]:
@@ -120,7 +128,7 @@ class SystemModel(ABC, Generic[P, S, D]):
         return Trace.stack([self.sample(rng) for rng in rngs])
 
     def check_lanes(self, lanes: int) -> None:  # noqa: B027 (most systems take as many as memory does)
-        """Refuse a vector environment of too many lanes; several threads draw blocks of them by `sample_lanes`."""
+        """Refuse too many lanes for a vector environment, which may ask `sample_lanes` for blocks of them."""
 
     @abstractmethod
     def initial(self, slot: Slot) -> S:

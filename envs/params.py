@@ -211,9 +211,9 @@ def derive(scenarios: Mapping[str, Params], scenario: str, overrides: Mapping[st
     try:
         params = dataclasses.replace(scenarios[scenario], **{k: frozen(v) for k, v in overrides.items()})
     except WrongValue as error:
-        if overrides.keys() & set(re.findall(r"\w+", str(error))):
+        if overrides.keys() & set(re.findall(r"\w+", str(error).partition(":")[0])):
             raise
-        # A field of the scenario's, which does not go with what was given.
+        # The field before the colon is the scenario's, and does not go with what was given.
         given = ", ".join(f"{key}={shown(value)}" for key, value in overrides.items())
         raise WrongValue(f"{error} (with {given})") from error
     for key, allowed in ranges(params).items():

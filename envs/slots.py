@@ -73,6 +73,7 @@ class Slots(Generic[P, S, D]):
         return None if self.trace is None else [self.trace.lane(b) for b in range(self.lanes)]
 
     def draw(self, rngs: Sequence[np.random.Generator]) -> Observation:
+        self.system.check_lanes(self.lanes)
         return self.begin(self.drawn(rngs))
 
     def replay(self, given: object) -> Observation:

@@ -1,17 +1,17 @@
 """Lanes in several threads: NumPy and the kernels release the interpreter while they work.
 
-Each thread plays a block of lanes from its trace to its observation, or draws some of the lanes. A lane's bits do not
-depend on its block, so they do not depend on the number of threads either.
+Each thread plays a block of lanes from its trace to its observation, or does pieces of their drawing alone. A lane's
+bits do not depend on its block, so they do not depend on the number of threads either.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from functools import partial
-from inspect import signature
+from inspect import Parameter, signature
 from multiprocessing import parent_process
 from typing import Generic, cast
 
@@ -19,23 +19,33 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rangym.envs.errors import WrongValue, shown
-from rangym.envs.model import D, Outcome, P, S, SystemModel, T, serially
+from rangym.envs.model import LANES_A_PIECE, D, Outcome, P, S, System, SystemModel, T, serially
 from rangym.envs.params import count_of
 from rangym.envs.slots import Observation, Opening, Slots
 from rangym.envs.trace import Array, Trace
 
-LANES_A_THREAD = 128
-"""Fewer are not worth a thread of their own by default."""
 
+def threads_for(system: System, lanes: int, given: object = None) -> int:
+    """The number of threads asked for, at most one for two lanes.
 
-def threads_for(lanes: int, given: object = None) -> int:
-    """The number of threads asked for; by default 1 in a worker process, whose parent keeps all processors busy, and
-    otherwise as many as there are processors and blocks of `LANES_A_THREAD` lanes."""
+    By default 1 where the system has no work for them and in a worker process, whose parent keeps all processors busy,
+    otherwise as many as there are processors and blocks of `LANES_A_PIECE` lanes.
+    """
+    work = work_for_threads(system)
     if given is None:
-        return 1 if parent_process() is not None else max(min(processors(), lanes // LANES_A_THREAD), 1)
+        idle = not work or parent_process() is not None
+        return 1 if idle else max(min(processors(), lanes // LANES_A_PIECE), 1)
     if not (count := count_of(given)):
         raise WrongValue(f"threads: None or an integer of at least 1 wanted, got {shown(given)}")
-    return count
+    return min(count, max(lanes // 2, 1))  # of one lane alone a system may keep more, for whoever comes back to it
+
+
+def work_for_threads(system: System) -> Collection[str]:
+    """What the system says that threads do faster, "draw" and "step"."""
+    given: object = system.threaded
+    if not isinstance(given, tuple | list | set | frozenset) or any(x not in ("draw", "step") for x in given):
+        raise WrongValue(f"{type(system).__name__}.threaded: some of ('draw', 'step') wanted, got {shown(given)}")
+    return given
 
 
 def processors() -> int:
@@ -55,13 +65,23 @@ class Threads:
     def __init__(self, count: int) -> None:
         self.count = count
         self._pool: tuple[int, ThreadPoolExecutor] | None = None
+        self._busy = False
 
     def __call__(self, works: Sequence[Callable[[], T]]) -> list[T]:
         """The results, in order: each thread does pieces that follow one another, the first ones in the calling thread.
 
         Whatever is raised, here or in a thread, is raised when no thread works any more (a second interrupt does not
-        wait).
+        wait). Pieces of a piece are done where it is, since all threads may be busy with its like.
         """
+        if self._busy:
+            return serially(works)
+        self._busy = True
+        try:
+            return self._shared(works)
+        finally:
+            self._busy = False
+
+    def _shared(self, works: Sequence[Callable[[], T]]) -> list[T]:
         first, *others = _shares(len(works), self.count)
         started: list[Future[list[T]]] = []
         try:
@@ -86,7 +106,7 @@ class Threads:
 
     def __getstate__(self) -> dict[str, object]:
         """Without the threads, which stay in their process."""
-        return {"count": self.count, "_pool": None}
+        return {"count": self.count, "_pool": None, "_busy": False}
 
 
 def _shares(size: int, count: int) -> list[slice]:
@@ -98,11 +118,18 @@ def _shares(size: int, count: int) -> list[slice]:
 
 def slots_in_threads(system: SystemModel[P, S, D], lanes: int, threads: int) -> Slots[P, S, D] | ThreadedSlots[P, S, D]:
     """The slot loop of a vector environment, in threads where the system says that they pay."""
-    if threads == 1 or not system.threaded:
+    work = work_for_threads(system)
+    if threads == 1 or not work:
         return Slots(system, lanes)
-    if "step" not in system.threaded and "each" in signature(system.sample_lanes).parameters:
+    if "step" not in work and _takes_each(system.sample_lanes):
         return SlotsDrawnInThreads(system, lanes, threads)
     return ThreadedSlots(system, lanes, threads)
+
+
+def _takes_each(sample_lanes: Callable[..., Trace]) -> bool:
+    """Whether there is a keyword argument ``each`` with a default; a wrapper's own arguments count."""
+    each = signature(sample_lanes, follow_wrapped=False).parameters.get("each")
+    return each is not None and each.kind is not Parameter.POSITIONAL_ONLY and each.default is not Parameter.empty
 
 
 class SlotsDrawnInThreads(Slots[P, S, D]):
@@ -125,7 +152,7 @@ class ThreadedSlots(Generic[P, S, D]):
 
     def __init__(self, system: SystemModel[P, S, D], lanes: int, threads: int):
         self.system, self.lanes = system, lanes
-        self._blocks = _shares(lanes, threads)
+        self._work, self._blocks = work_for_threads(system), _shares(lanes, threads)
         self._parts = [Slots(system, b.stop - b.start) for b in self._blocks]
         self._whole = Slots(system, lanes)  # knows the spaces, and how to check what is given; it is never played
         self.observation_space = self._whole.observation_space
@@ -161,7 +188,7 @@ class ThreadedSlots(Generic[P, S, D]):
         observation = {f: np.empty((self.lanes, *cast("tuple[int, ...]", b.shape)), b.dtype) for f, b in boxes}
         pairs = zip(self._parts, self._blocks, strict=True)
         works = [partial(work, part, block, {f: v[block] for f, v in observation.items()}) for part, block in pairs]
-        return observation, self._threads(works) if kind in self.system.threaded else serially(works)
+        return observation, self._threads(works) if kind in self._work else serially(works)
 
     @property
     def traces(self) -> list[Trace] | None:

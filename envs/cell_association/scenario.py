@@ -14,30 +14,28 @@ from numpy.typing import NDArray
 
 from rangym.envs.cell_association import layout, network
 from rangym.envs.cell_association.params import CellAssociationParams
-from rangym.envs.cell_association.place import Place, place
+from rangym.envs.cell_association.place import Place, fixed_place, place
 from rangym.envs.cell_association.stream import is_streamed, streamed
-from rangym.envs.model import Each, serially
+from rangym.envs.model import LANES_A_PIECE, Each, serially
 from rangym.envs.trace import Trace
 
 IID_SINR_DB = (10.0, 30.0)
 IID_BANDWIDTHS_MHZ = (5.0, 10.0, 15.0, 20.0)
-
-
-BLOCK_ENTRIES = 2**18
-"""Numbers of (slot, UE, cell) entries drawn at once, of some lanes: they stay in the cache of a processor."""
+PIECE_ENTRIES = 2**18
+"""Entries (slot, UE, cell) of the lanes that are drawn together, at most: they stay in the cache of a processor."""
 
 
 def sample_lanes(params: CellAssociationParams, rngs: Sequence[np.random.Generator], each: Each = serially) -> Trace:
-    """One episode per generator, as a stacked trace; ``each`` draws blocks of lanes."""
+    """One episode per generator, as a stacked trace; ``each`` draws pieces of them, of one lane or more."""
     if params.law == "measured":
         from rangym.envs.cell_association import measured
 
-        drawn = Trace.stack([measured.sample(params, rng) for rng in rngs])
-        return _with_delays(params, rngs, dict(drawn.constants), dict(drawn.slots))
-    return _network(params, rngs, each) if params.law in ("mobility", "urban") else _iid(params, rngs)
+        drawn = Trace.stack(each([partial(measured.sample, params, rng) for rng in rngs]))
+        return _with_delays(params, rngs, each, dict(drawn.constants), dict(drawn.slots))
+    return (_network if params.law in ("mobility", "urban") else _iid)(params, rngs, each)
 
 
-def _iid(params: CellAssociationParams, rngs: Sequence[np.random.Generator]) -> Trace:
+def _iid(params: CellAssociationParams, rngs: Sequence[np.random.Generator], each: Each) -> Trace:
     """Laws ``static`` and ``volatile``: i.i.d. SINR, without geography (positions are nominal, for pictures)."""
     p, lanes, slots = params, len(rngs), params.horizon + 2
     cell_position, user_position = layout.nominal_positions(p)
@@ -55,10 +53,13 @@ def _iid(params: CellAssociationParams, rngs: Sequence[np.random.Generator]) -> 
         # Slot 0, which is only measured, has a draw of its own; slots 1..n, n+1..2n, ... share one.
         block = (np.arange(slots) - 1) // p.block_slots + 1
         sinr = np.empty((slots, lanes, *pairs), np.float32)
-        for b, rng in enumerate(rngs):
-            sinr[:, b] = _uniform_sinr(p, (block[-1] + 1, *pairs), rng)[block]
+
+        def draw(b: int) -> None:
+            sinr[:, b] = _uniform_sinr(p, (block[-1] + 1, *pairs), rngs[b])[block]
+
+        each([partial(draw, b) for b in range(lanes)])
     position = np.broadcast_to(user_position.astype(np.float32), (slots, lanes, p.num_ues, 2))
-    return _with_delays(p, rngs, constants, {"sinr_db": sinr, "user_position_m": position})
+    return _with_delays(p, rngs, each, constants, {"sinr_db": sinr, "user_position_m": position})
 
 
 def _uniform_sinr(params: CellAssociationParams, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray:
@@ -70,25 +71,31 @@ def _uniform_sinr(params: CellAssociationParams, shape: tuple[int, ...], rng: np
 def _network(params: CellAssociationParams, rngs: Sequence[np.random.Generator], each: Each) -> Trace:
     """Laws ``mobility`` and ``urban``: UEs moving through a network of TR 38.901 with co-carrier interference.
 
-    A large episode is drawn in blocks of slots when they are reached, the others whole, in blocks of lanes.
+    A large episode is drawn in blocks of slots when they are reached, the others whole, in pieces of several lanes.
     """
     p, lanes, slots = params, len(rngs), params.horizon + 2
     rows = layout.carriers(p)
     networks = layout.draw_networks(p, rows, rngs)
-    places = [place(p, rng) for rng in rngs] if p.law == "urban" else []
+    places = _places(p, rngs, each) if p.law == "urban" else []
     if is_streamed(p):
         own = [slice(b, b + 1) for b in range(lanes)]
         return Trace.stack([streamed(p, networks.lanes(x), rng, places[x]) for x, rng in zip(own, rngs, strict=True)])
     sinr = np.empty((slots, lanes, p.num_ues, p.num_cells), np.float32)
     position = np.empty((slots, lanes, p.num_ues, 2), np.float32)
-    size = max(1, BLOCK_ENTRIES // (slots * p.num_ues * p.num_cells))
-    blocks = [slice(start, start + size) for start in range(0, lanes, size)]
+    size = min(max(1, PIECE_ENTRIES // (slots * p.num_ues * p.num_cells)), LANES_A_PIECE)
 
     def draw(some: slice) -> None:
         _draw_ues(p, rows, rngs[some], networks.lanes(some), places[some], sinr[:, some], position[:, some])
 
-    each([partial(draw, some) for some in blocks])
-    return _with_delays(p, rngs, networks.constants, {"sinr_db": sinr, "user_position_m": position})
+    each([partial(draw, slice(first, first + size)) for first in range(0, lanes, size)])
+    return _with_delays(p, rngs, each, networks.constants, {"sinr_db": sinr, "user_position_m": position})
+
+
+def _places(params: CellAssociationParams, rngs: Sequence[np.random.Generator], each: Each) -> Sequence[Place]:
+    """The place of each lane, one and the same where ``map_seed`` names it."""
+    if (fixed := fixed_place(params)) is not None:
+        return [fixed] * len(rngs)
+    return each([partial(place, params, rng) for rng in rngs])
 
 
 def _draw_ues(
@@ -116,6 +123,7 @@ def _draw_ues(
 def _with_delays(
     params: CellAssociationParams,
     rngs: Sequence[np.random.Generator],
+    each: Each,
     constants: dict[str, NDArray],
     slots: dict[str, NDArray],
 ) -> Trace:
@@ -123,8 +131,11 @@ def _with_delays(
     if params.delay_variation > 0:
         mean, bound = constants.pop("handover_delay"), delay_bound_slots(params)  # (L, I, J)
         delay = np.empty((params.horizon + 2, *mean.shape), np.float32)
-        for b, rng in enumerate(rngs):
-            delay[:, b] = layout.vary_delays(mean[b], params.delay_variation, bound, len(delay), rng)
+
+        def draw(b: int) -> None:
+            delay[:, b] = layout.vary_delays(mean[b], params.delay_variation, bound, len(delay), rngs[b])
+
+        each([partial(draw, b) for b in range(len(rngs))])
         slots["handover_delay"] = delay
     return Trace(constants, slots)
 

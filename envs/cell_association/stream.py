@@ -20,7 +20,7 @@ from rangym.envs.trace import StreamedTrace, Trace
 WHOLE_ENTRIES = 2**21
 """Episodes of at most so many (slot, UE, cell) entries, of 4 bytes each, are drawn whole."""
 BLOCK_ENTRIES = 2**18
-"""Entries of a block, at least one slot. Part of what a seed means: it sets the order of the draws."""
+"""Entries of a block of slots, at least one slot. Part of what a seed means: it sets the order of the draws."""
 
 
 def is_streamed(params: CellAssociationParams) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NotRequired, TypedDict
@@ -132,7 +132,6 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
     """
 
     scenarios: ClassVar[Mapping[str, CellAssociationParams]] = SCENARIOS
-    threaded = ("draw",)
     ratio_metrics = {
         "ping_pong": ("ping_pongs", "handovers"),
         "ho_below_threshold": ("weak_targets", "handovers"),
@@ -196,6 +195,11 @@ class CellAssociation(SystemModel[CellAssociationParams, AssociationState, Array
         cap = np.inf if p.max_spectral_efficiency is None else p.max_spectral_efficiency
         is_norm = p.handover_cost == "norm"
         return Rules(float(p.handover_weight), is_norm, float(cap), PING_PONG_SLOTS, WEAK_TARGET_DB)
+
+    @property
+    def threaded(self) -> Collection[str]:
+        """A slot is short work, but where large ones are drawn when they are reached."""
+        return ("draw", "step") if is_streamed(self.params) else ("draw",)
 
     @classmethod
     def large_arrays(cls, params: CellAssociationParams) -> Sequence[Mapping[str, int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, ClassVar, NotRequired, TypedDict
@@ -112,7 +112,6 @@ class NomaAllocation(SystemModel[NomaAllocationParams, AllocationState, Allocati
 
     def __init__(self, params: NomaAllocationParams):
         self.params, self.horizon = params, params.horizon
-        self.threaded = ("step",) if params.action == "native" else ()  # the other codings are decoded lane by lane
         ues, channels = params.num_ues, params.num_subchannels
         coded = {"scores": ues * channels, "keys": ues}.get(params.action, 0)
         powers = ues if params.power == "agent" else 0
@@ -136,6 +135,11 @@ class NomaAllocation(SystemModel[NomaAllocationParams, AllocationState, Allocati
             "scheduled": (ues,),  # 0 or 1, whether the user competes, in each round
         }
         self.reveal = {"gain": 0, "training_time_s": 0, "data_samples": 0, "scheduled": 0}
+
+    @property
+    def threaded(self) -> Collection[str]:
+        """The codings of numbers are decoded lane by lane, in many short pieces of work."""
+        return ("step",) if self.params.action == "native" else ()
 
     @classmethod
     def large_arrays(cls, params: NomaAllocationParams) -> Sequence[Mapping[str, int]]:

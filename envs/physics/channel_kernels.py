@@ -23,6 +23,7 @@ _los_db, _nlos_db, _los_probability = (
     numba.njit(f, error_model="numpy") for f in (channel.los_db, channel.nlos_db, channel.los_probability)
 )
 _as_tuple = (lambda values, count: tuple(values)) if INTERPRETED else cast(Callable[..., tuple], to_fixed_tuple)
+_COEFFICIENTS = len(PathLossAt._fields)
 _TO_NEPERS, _TO_DB = np.float32(NEPERS_PER_DB), np.float32(1.0 / NEPERS_PER_DB)
 LOG, EXP = loop_of(np.log, "float32"), loop_of(np.exp, "float32")
 """For `shadowed_sinr`: addresses of this process, which no compiled kernel may keep."""
@@ -34,7 +35,7 @@ class Cells(NamedTuple):
     power_dbm: NDArray  # (J,) transmit power
     noise_mw: NDArray  # (J,) noise over the bandwidth
     carriers: NDArray  # (G + 1,) int64, the first row of each carrier, and J
-    path_loss: NDArray  # (G, 13) the `PathLossAt` of each carrier
+    path_loss: NDArray  # (G, C) the `PathLossAt` of each carrier
     lowest_db: np.float32  # between these the SINR is clipped
     highest_db: np.float32
 
@@ -149,12 +150,12 @@ def _sinr(level, apart, square, decay, disturbance, cells, log, exp):
     the others are room to work in."""
     for g in range(len(cells.path_loss)):
         own = slice(cells.carriers[g], cells.carriers[g + 1])
-        path_loss_arguments(apart[own], _as_tuple(cells.path_loss[g], 13), square[own], decay[own])
+        path_loss_arguments(apart[own], _as_tuple(cells.path_loss[g], _COEFFICIENTS), square[own], decay[own])
     apply(log, square, square)
     apply(exp, decay, decay)
     for g in range(len(cells.path_loss)):
         own = slice(cells.carriers[g], cells.carriers[g + 1])
-        at = _as_tuple(cells.path_loss[g], 13)
+        at = _as_tuple(cells.path_loss[g], _COEFFICIENTS)
         receive(level[own], cells.power_dbm[own], apart[own], square[own], decay[own], at)
     power = square
     for j in range(len(level)):

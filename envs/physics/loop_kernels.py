@@ -28,11 +28,11 @@ AT_ONCE = 2048
 """Numbers that a kernel works on at once between two such calls: they stay in the nearest cache."""
 
 
-Loop: TypeAlias = tuple[int, int]
-"""Addresses of a loop of NumPy's and of the data that it is called with.
+Loop: TypeAlias = tuple[int, int, int]
+"""Addresses of a loop of NumPy's and of the data that it is called with, and the bytes of a number.
 
-A plain tuple, as all that kernels take from Python: numba's index of compiled kernels names the module of any other
-type, and cannot be read once that module has another name.
+A plain tuple: numba's index of compiled kernels names the module of a type that kernels take, and cannot be read once
+that module has another name, so kernels take plain types or those of their own module.
 """
 INTERPRETED = bool(cast(Any, numba.config).DISABLE_JIT)
 """Whether numba compiles nothing, which the environment variable NUMBA_DISABLE_JIT=1 asks for, to debug kernels."""
@@ -57,11 +57,12 @@ _FUNCTIONS: dict[Loop, np.ufunc] = {}
 
 @cache
 def loop_of(function: np.ufunc, dtype: DTypeLike) -> Loop:
-    """The loop of a NumPy function of one argument and one result, both numbers of ``dtype``."""
+    """The loop of a NumPy function of one argument and one result, both of ``dtype``, a type of real numbers."""
     if not isinstance(function, np.ufunc) or (function.nin, function.nout) != (1, 1):
         raise WrongValue(f"function: a NumPy ufunc of one argument and one result wanted, got {shown(function)}")
-    if (loop := f"{np.dtype(dtype).char}->{np.dtype(dtype).char}") not in function.types:
-        raise WrongValue(f"dtype: {function.__name__} has {', '.join(function.types)}, got {loop}")
+    kind, known = np.dtype(dtype), [loop for loop in ("f->f", "d->d") if loop in function.types]
+    if (loop := f"{kind.char}->{kind.char}") not in known:
+        raise WrongValue(f"dtype: {function.__name__} has {', '.join(known) or 'none'}, got {loop}")
     fields = _UFunc.from_address(id(function) + object.__basicsize__)
     sizes = fields.inputs, fields.outputs, fields.arguments, fields.count  # before a pointer is followed
     if sizes != (1, 1, 2, function.ntypes) or fields.name != function.__name__.encode():
@@ -71,16 +72,16 @@ def loop_of(function: np.ufunc, dtype: DTypeLike) -> Loop:
     place = function.types.index(loop)
     if not (address := fields.functions[place]):
         raise RuntimeError(f"NumPy {np.__version__} has no loop for {function.__name__} of {loop}")
-    found = address, fields.data[place] or 0 if fields.data else 0
+    found = address, fields.data[place] or 0 if fields.data else 0, kind.itemsize
     _FUNCTIONS[found] = function
     return found
 
 
 def _call_code(typing_context: object, loop: object, source: object, target: object) -> tuple[object, object]:
     """Call ``loop`` with all numbers of ``source`` for results in ``target``."""
-    kinds = [(a.layout, a.dtype) if isinstance(a, types.Array) else a for a in (source, target)]
-    if kinds[0] != kinds[1] or not isinstance(source, types.Array) or source.layout != "C":
-        raise TypingError(f"apply: two contiguous arrays of one dtype wanted, got {source} and {target}")
+    for array in (source, target):
+        if not isinstance(array, types.Array) or array.layout != "C" or not isinstance(array.dtype, types.Float):
+            raise TypingError(f"apply: contiguous arrays of real numbers wanted, got {source} and {target}")
 
     def build(context: BaseContext, builder: ir.IRBuilder, call: Signature, arguments: list[ir.Value]) -> ir.Value:
         size, pointer = ir.IntType(64), ir.IntType(8).as_pointer()
@@ -102,6 +103,8 @@ def _call_code(typing_context: object, loop: object, source: object, target: obj
 
 
 def _call_interpreted(loop: Loop, source: NDArray, target: NDArray) -> None:
+    if any(not a.flags.c_contiguous or a.dtype.kind != "f" for a in (source, target)):
+        raise TypingError(f"apply: contiguous arrays of real numbers wanted, got {source.dtype} and {target.dtype}")
     _FUNCTIONS[loop](source, out=target)
 
 
@@ -110,7 +113,7 @@ _call = _call_interpreted if INTERPRETED else cast(Callable[[Loop, NDArray, NDAr
 
 @numba.njit(nogil=True)
 def apply(loop, source, target):
-    """Call ``loop`` with all numbers of ``source`` for results in ``target``: contiguous, of one dtype and one size."""
-    if source.size != target.size:
-        raise ValueError("apply: source and target of one size wanted")
+    """Call ``loop`` with all numbers of ``source`` for results in ``target``: contiguous, of its dtype, of one size."""
+    if source.size != target.size or source.itemsize != loop[2] or target.itemsize != loop[2]:
+        raise ValueError("apply: source and target of the loop's dtype and of one size wanted")
     _call(loop, source, target)

@@ -80,7 +80,7 @@ def test_blocks_of_lanes_never_change_a_bit(case, monkeypatch):
     whole = scenario.sample_lanes(p, generators(5))
     per_ue = (p.horizon + 2) * p.num_cells
     for entries in (1, 2 * per_ue * p.num_ues, 3 * per_ue * p.num_ues):
-        monkeypatch.setattr(scenario, "BLOCK_ENTRIES", entries)
+        monkeypatch.setattr(scenario, "PIECE_ENTRIES", entries)
         assert_equal(whole, scenario.sample_lanes(p, generators(5)))
 
 

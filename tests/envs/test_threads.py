@@ -25,6 +25,7 @@ from rangym.envs.threads import Threads, processors, threads_for
 from rangym.envs.trace import StreamedTrace
 
 CELL, PLACEMENT, QOS = "rangym/CellAssociation-v0", "rangym/NodePlacement-v0", "rangym/QosClustering-v0"
+CEFL = "rangym/CeflOrchestration-v0"
 SMALL = {"scenario": "tiny", "horizon": 9}
 CASES = {
     **{env_id: (env_id, {"scenario": "tiny"}) for env_id in OURS},
@@ -32,6 +33,9 @@ CASES = {
     "urban": (CELL, {"scenario": "urban", "horizon": 6, "failure_slots": 4}),
     "adaptive": (QOS, {"scenario": "adaptive", "horizon": 3}),
     "flat": (CELL, {"scenario": "tiny", "flat": True}),
+    "places of their own": (CELL, {"scenario": "urban", "horizon": 4, "map_seed": None, "grid_m": 20.0}),
+    "measured": (CELL, {"scenario": "munich", "num_ues": 4, "horizon": 6, "noise": "raw"}),
+    "delays": (CELL, {**SMALL, "delay_variation": 0.3}),
 }
 
 
@@ -82,7 +86,7 @@ def no_thread_is_left_over():
 @pytest.fixture(autouse=True)
 def pieces_are_lanes(monkeypatch):
     """CellAssociation draws a lane at a time, so few lanes are many pieces of work."""
-    monkeypatch.setattr(scenario, "BLOCK_ENTRIES", 1)
+    monkeypatch.setattr(scenario, "PIECE_ENTRIES", 1)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -137,8 +141,9 @@ def test_pictures_are_those_of_their_lanes():
 @pytest.mark.parametrize("lanes, count", [(1, 1), (255, 1), (256, 2), (1024, 8), (4096, 16)])
 def test_by_default_a_thread_has_at_least_128_lanes(lanes, count, monkeypatch):
     monkeypatch.setattr(module, "processors", lambda: 16)
-    assert threads_for(lanes) == count
-    assert threads_for(lanes, 3) == 3
+    system, idle = (make(env_id, lanes=1, scenario="tiny").unwrapped.system for env_id in (CELL, CEFL))
+    assert threads_for(system, lanes) == count and threads_for(idle, lanes) == 1
+    assert threads_for(system, lanes, 3) == threads_for(idle, lanes, 3) == min(3, max(lanes // 2, 1))
 
 
 def test_processors_are_those_that_the_process_may_use(monkeypatch):
@@ -155,7 +160,8 @@ def test_processors_are_those_that_the_process_may_use(monkeypatch):
 
 def _default_and_asked():
     module.processors = lambda: 16
-    return threads_for(1024), threads_for(1024, 2)
+    system = CellAssociation(CellAssociation.scenarios["tiny"])
+    return threads_for(system, 1024), threads_for(system, 1024, 2)
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
@@ -212,53 +218,6 @@ class Failing(CellAssociation):
         if self.where == "sample":
             self.then(len(rngs))
         return super().sample_lanes(rngs)
-
-
-def test_work_is_done_in_threads_where_the_system_says_that_it_pays():
-    def busy(threaded):
-        seen = []
-        system = type("Threaded", (Failing,), {"threaded": threaded})(Failing.scenarios["tiny"])
-        system.then = lambda lanes: seen.append((system.where, threading.current_thread() is threading.main_thread()))
-        env = SystemVectorEnv(system, 4, autoreset_mode="Disabled", threads=2)
-        system.where = "sample"
-        env.reset(seed=0)
-        system.where = "transition"
-        env.step(env.action_space.sample())
-        env.close()
-        return {where for where, here in seen if not here}
-
-    assert busy(("draw", "step")) == {"sample", "transition"}
-    assert busy(("draw",)) == {"sample"} and busy(()) == set()
-
-
-@pytest.mark.parametrize("wrong", [("draw", "steps"), "draw", ("sample",), None])
-def test_work_that_there_is_not_is_refused(wrong):
-    with pytest.raises(ValueError, match=r"Wrong\.threaded: some of \('draw', 'step'\) wanted, got"):
-        type("Wrong", (Failing,), {"threaded": wrong})
-
-
-def test_a_system_that_draws_pieces_draws_them_in_threads_and_steps_all_lanes_together(monkeypatch):
-    drawn, stepped = [], []
-
-    class Watched(CellAssociation):
-        def transition(self, state, decision, slot):
-            stepped.append(len(decision))
-            return super().transition(state, decision, slot)
-
-    def draw_ues(*args):
-        drawn.append((len(args[2]), threading.current_thread() is threading.main_thread()))
-        time.sleep(0.01)
-        real(*args)
-
-    real = scenario._draw_ues
-    monkeypatch.setattr(scenario, "_draw_ues", draw_ues)
-    system = Watched(Watched.scenarios["tiny"])
-    env = SystemVectorEnv(system, 8, autoreset_mode="Disabled", threads=4)
-    env.reset(seed=0)
-    env.step(env.action_space.sample())
-    env.close()
-    assert sorted(drawn) == [(1, False)] * 6 + [(1, True)] * 2
-    assert stepped == [8]
 
 
 @pytest.fixture

@@ -56,6 +56,7 @@ def pair_cost(p, i, j, k):
 
 @numba.njit(cache=True)
 def pair_table(p):
+    """(I (I - 1) / 2, K) cost of each pair i < j, in order, on each sub-channel; ``p`` is a `PairCosts`."""
     users, channels = p.gain.shape
     table = np.empty((users * (users - 1) // 2, channels))
     row = 0
@@ -70,6 +71,7 @@ def pair_table(p):
 
 @numba.njit(cache=True)
 def total_cost(p, place):
+    """Cost of the users at ``place``: two on each sub-channel in turn, then those who are dropped."""
     channels = p.gain.shape[1]
     total = 0.0
     for k in range(channels):

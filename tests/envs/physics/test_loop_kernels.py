@@ -39,8 +39,9 @@ def test_in_place_and_of_no_numbers():
 
 
 def test_what_has_no_such_loop_is_refused():
-    with pytest.raises(ValueError, match=r"dtype: log has .*d->d.*, got l->l"):
-        loop_of(np.log, np.dtype("l"))
+    for dtype in "lOFg":
+        with pytest.raises(ValueError, match=f"dtype: log has f->f, d->d, got {dtype}->{dtype}"):
+            loop_of(np.log, np.dtype(dtype))
     for function in (np.add, np.modf, np.median):
         with pytest.raises(ValueError, match="function: a NumPy ufunc of one argument and one result wanted, got"):
             loop_of(function, float)
@@ -52,10 +53,12 @@ def test_arrays_that_do_not_fit_are_refused():
         apply(loop, source, target)
 
     loop, values = loop_of(np.log, float), np.ones(8)
-    with pytest.raises(ValueError, match="one size wanted"):
-        once(loop, values, np.empty(7))
-    for target in (np.empty(16)[::2], np.empty(8, np.float32)):
-        with pytest.raises(TypingError, match="two contiguous arrays of one dtype wanted, got"):
+    halves = np.ones(8, np.float32)
+    for source, target in ((values, np.empty(7)), (values, halves), (halves, values), (halves, halves)):
+        with pytest.raises(ValueError, match="the loop's dtype and of one size wanted"):
+            once(loop, source, target)
+    for target in (np.empty(16)[::2], np.empty(8, np.int64)):
+        with pytest.raises(TypingError, match="contiguous arrays of real numbers wanted, got"):
             once(loop, values, target)
 
 
