@@ -29,12 +29,15 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 import rangym
+from rangym.envs.files import write_whole
+from rangym.evaluation.places import new_file
 
 EPISODES = 2
 POOL = 16
@@ -85,12 +88,14 @@ def main() -> None:
     parser.add_argument("--lanes", nargs="+", type=int, default=[1, 32, 1024])
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--sync-budget", type=int, default=50_000, help="most lane-steps of one SyncVectorEnv run")
-    parser.add_argument("--out", type=Path, help="write the rows and the versions as JSON")
-    parser.add_argument("--table", type=Path, metavar="FILE", help="only print such a file's table, in Markdown")
+    parser.add_argument("--out", type=new_file, help="write the rows and the versions as JSON")
+    parser.add_argument("--table", type=measured, metavar="FILE", help="only print such a file's table, in Markdown")
     args = parser.parse_args()
     if args.table:
-        print(markdown(json.loads(args.table.read_text(encoding="utf-8"))))
+        print(markdown(args.table))
         return
+    if min(*args.lanes, args.repetitions, args.sync_budget) < 1:
+        parser.error("--lanes, --repetitions, --sync-budget: at least 1 wanted")
 
     rows = [measure(case, lanes, args.repetitions, args.sync_budget) for case in args.cases for lanes in args.lanes]
     print(table(rows))
@@ -105,8 +110,21 @@ def main() -> None:
         sizes = f"--lanes {' '.join(map(str, args.lanes))} --repetitions {args.repetitions}"
         command = f"python tests/benchmarks/speed_environments.py --cases {' '.join(args.cases)} {sizes}"
         content = {"command": command, "versions": versions, "rows": [asdict(r) for r in rows]}
-        args.out.write_text(json.dumps(content, indent=1) + "\n")
+        write_whole(args.out, (json.dumps(content, indent=1) + "\n").encode())
         progress(f"wrote {args.out}")
+
+
+def measured(path: str) -> dict[str, Any]:
+    """What ``--out`` of this script wrote."""
+    wanted = f"a file written by {Path(sys.argv[0]).name} --out wanted, got {path}"
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        command = content["command"]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise argparse.ArgumentTypeError(f"{wanted} ({error!r})") from error
+    if Path(sys.argv[0]).name not in command:
+        raise argparse.ArgumentTypeError(f"{wanted}, of {command!r}")
+    return content
 
 
 def measure(name: str, lanes: int, repetitions: int, sync_budget: int) -> Row:

@@ -44,7 +44,7 @@ import gymnasium as gym
 import numpy as np
 import torch
 from shared_ues import SharedUes
-from speed_environments import processor, progress
+from speed_environments import measured, processor, progress
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 from timed_learning import MOBILE_ENV, Clock, TimedLanes
@@ -102,10 +102,10 @@ def main() -> None:
     )
     parser.add_argument("--mobile-env-python", metavar="PATH", help="a Python with mobile-env; without it no such row")
     parser.add_argument("--out", type=new_file, help="write what was measured as JSON, whole or not at all")
-    parser.add_argument("--table", type=Path, metavar="FILE", help="only print such a file's table, in Markdown")
+    parser.add_argument("--table", type=measured, metavar="FILE", help="only print such a file's table, in Markdown")
     args = parser.parse_args()
     if args.table:
-        print(markdown(json.loads(args.table.read_text(encoding="utf-8"))))
+        print(markdown(args.table))
         return
     if min(args.steps, args.repetitions, args.seeds) < 1:
         parser.error("--steps, --repetitions, --seeds: at least 1 wanted")
