@@ -105,11 +105,11 @@ class SystemModel(ABC, Generic[P, S, D]):
 
     @property
     def threaded(self) -> Collection[str]:
-        """What several threads do faster than one. Work in many short pieces is not: for each they wait for each other.
+        """What several threads do faster than one, both unless a subclass has a class attribute or property of its own.
 
-        Each thread draws and plays a block of lanes. Where only drawing pays, a `sample_lanes` that takes a keyword
-        argument ``each`` (an `Each`, by default `serially`) is given the threads for its pieces, and the slots of all
-        lanes are played together.
+        Work in many short pieces is not faster: for each they wait for each other. Each thread draws and plays a block
+        of lanes. Where only drawing pays, a `sample_lanes` that takes a keyword argument ``each`` (an `Each`, by
+        default `serially`) is given the threads for its pieces, and the slots of all lanes are played together.
         """
         return ("draw", "step")
 

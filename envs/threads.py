@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextvars import copy_context
+from contextvars import ContextVar, copy_context
+from copy import copy
 from functools import partial
 from inspect import Parameter, signature
 from multiprocessing import parent_process
@@ -42,9 +43,10 @@ def threads_for(system: System, lanes: int, given: object = None) -> int:
 
 def work_for_threads(system: System) -> Collection[str]:
     """What the system says that threads do faster, "draw" and "step"."""
-    given: object = system.threaded
-    if not isinstance(given, tuple | list | set | frozenset) or any(x not in ("draw", "step") for x in given):
-        raise WrongValue(f"{type(system).__name__}.threaded: some of ('draw', 'step') wanted, got {shown(given)}")
+    given, known = system.threaded, ("draw", "step")
+    is_collection = isinstance(given, Collection) and not isinstance(given, str | bytes)
+    if not is_collection or not all(isinstance(x, str) and x in known for x in given):
+        raise WrongValue(f"{type(system).__name__}.threaded: a collection of {known} wanted, got {shown(given)}")
     return given
 
 
@@ -56,6 +58,10 @@ def processors() -> int:
     return count() or 1
 
 
+_in_a_piece: ContextVar[bool] = ContextVar("_in_a_piece", default=False)
+"""Whether some `Threads` called the code that runs here."""
+
+
 class Threads:
     """Does pieces of work in ``count`` threads, an `Each`: the calling thread, and a pool made when needed.
 
@@ -65,7 +71,6 @@ class Threads:
     def __init__(self, count: int) -> None:
         self.count = count
         self._pool: tuple[int, ThreadPoolExecutor] | None = None
-        self._busy = False
 
     def __call__(self, works: Sequence[Callable[[], T]]) -> list[T]:
         """The results, in order: each thread does pieces that follow one another, the first ones in the calling thread.
@@ -73,17 +78,11 @@ class Threads:
         Whatever is raised, here or in a thread, is raised when no thread works any more (a second interrupt does not
         wait). Pieces of a piece are done where it is, since all threads may be busy with its like.
         """
-        if self._busy:
+        if _in_a_piece.get():
             return serially(works)
-        self._busy = True
-        try:
-            return self._shared(works)
-        finally:
-            self._busy = False
-
-    def _shared(self, works: Sequence[Callable[[], T]]) -> list[T]:
         first, *others = _shares(len(works), self.count)
         started: list[Future[list[T]]] = []
+        outside = _in_a_piece.set(True)
         try:
             for share in others:
                 started.append(self._executor().submit(copy_context().run, serially, works[share]))
@@ -92,6 +91,8 @@ class Threads:
         except BaseException:
             wait(started)
             raise
+        finally:
+            _in_a_piece.reset(outside)
         return found + [result for future in started for result in future.result()]
 
     def _executor(self) -> ThreadPoolExecutor:
@@ -106,7 +107,7 @@ class Threads:
 
     def __getstate__(self) -> dict[str, object]:
         """Without the threads, which stay in their process."""
-        return {"count": self.count, "_pool": None, "_busy": False}
+        return {"count": self.count, "_pool": None}
 
 
 def _shares(size: int, count: int) -> list[slice]:
@@ -164,7 +165,7 @@ class ThreadedSlots(Generic[P, S, D]):
 
     def replay(self, given: object) -> Observation:
         traces = self._whole.replayable(given)
-        return self._begin(lambda part, block, into: part.opened(Trace.stack(traces[block]), into))
+        return self._begin(lambda part, block, into: part.opened(Trace.stack(_own(traces[block])), into))
 
     def _begin(self, work: Callable[[Slots[P, S, D], slice, Observation], Opening[S]]) -> Observation:
         observation, openings = self._each("draw", work)
@@ -174,6 +175,8 @@ class ThreadedSlots(Generic[P, S, D]):
 
     def step(self, action: ArrayLike) -> tuple[Observation, Array, Outcome]:
         self._parts[0].require_slot()
+        if any(part.t != self._parts[0].t for part in self._parts):
+            raise RuntimeError("an interrupt came while the lanes went on: call reset()")
         given = self._whole.checked(action)
         observation, plays = self._each("step", lambda part, block, into: part.played(given[block], into))
         for part, play in zip(self._parts, plays, strict=True):
@@ -208,6 +211,12 @@ class ThreadedSlots(Generic[P, S, D]):
 
     def close(self) -> None:
         self._threads.close()
+
+
+def _own(traces: Sequence[Trace]) -> list[Trace]:
+    """Copies for one thread: walking a streamed trace changes what is drawn of it. One trace stays one."""
+    copies = {id(trace): copy(trace) for trace in traces}
+    return [copies[id(trace)] for trace in traces]
 
 
 def _joined(parts: Sequence[Mapping[str, Array]]) -> dict[str, Array]:

@@ -245,15 +245,14 @@ class StreamedTrace(_DrawnLater):
             self._restart()
         while t >= state["_drawn"]:
             try:
-                block = next(state["_running"], None)
+                if (block := next(state["_running"], None)) is None:
+                    raise self._too_short(state["_drawn"])
+                fields = {f: _read_only(f, v) for f, v in block.items()}
+                state["_kept"] = [*state["_kept"][-1:], (state["_drawn"], fields)]
+                state["_drawn"] += len(next(iter(fields.values())))
             except BaseException:  # an interruption ends the stream: the next slot is drawn from the start
                 self._restart()
                 raise
-            if block is None:
-                raise self._too_short(state["_drawn"])
-            fields = {f: _read_only(f, v) for f, v in block.items()}
-            state["_kept"] = [*state["_kept"][-1:], (state["_drawn"], fields)]
-            state["_drawn"] += len(next(iter(fields.values())))
         start, fields = next(block for block in reversed(state["_kept"]) if block[0] <= t)
         return {f: v[t - start] for f, v in fields.items()}
 

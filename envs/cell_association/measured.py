@@ -96,9 +96,8 @@ _parsed = lru_cache(maxsize=8)(RadioMap.parse)
 """The map, made once per process and content."""
 
 
-def sample(params: CellAssociationParams, rng: np.random.Generator) -> Trace:
-    """One episode, with constant delays; errors as `radio_map`."""
-    source = radio_map(params)
+def sample(params: CellAssociationParams, source: RadioMap, rng: np.random.Generator) -> Trace:
+    """One episode on the map ``source``, with constant delays."""
     device, delay_ms = layout.draw_devices(params.num_ues, [rng])
     constants = {
         "bandwidth_mhz": source.bandwidth_mhz,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rangym.envs.cell_association import layout, network
 from rangym.envs.cell_association.params import CellAssociationParams
-from rangym.envs.cell_association.place import Place, fixed_place, place
+from rangym.envs.cell_association.place import Place, Plan, fixed_place, place
 from rangym.envs.cell_association.stream import is_streamed, streamed
 from rangym.envs.model import LANES_A_PIECE, Each, serially
 from rangym.envs.trace import Trace
@@ -23,6 +23,8 @@ IID_SINR_DB = (10.0, 30.0)
 IID_BANDWIDTHS_MHZ = (5.0, 10.0, 15.0, 20.0)
 PIECE_ENTRIES = 2**18
 """Entries (slot, UE, cell) of the lanes that are drawn together, at most: they stay in the cache of a processor."""
+LANE_NUMBERS = 2**15
+"""Numbers of a lane from which it is drawn in threads as a piece: with fewer they wait for the interpreter."""
 
 
 def sample_lanes(params: CellAssociationParams, rngs: Sequence[np.random.Generator], each: Each = serially) -> Trace:
@@ -30,7 +32,9 @@ def sample_lanes(params: CellAssociationParams, rngs: Sequence[np.random.Generat
     if params.law == "measured":
         from rangym.envs.cell_association import measured
 
-        drawn = Trace.stack(each([partial(measured.sample, params, rng) for rng in rngs]))
+        source = measured.radio_map(params)
+        alone = _where_large(each, (params.horizon + 2) * params.num_ues * source.num_cells)
+        drawn = Trace.stack(alone([partial(measured.sample, params, source, rng) for rng in rngs]))
         return _with_delays(params, rngs, each, dict(drawn.constants), dict(drawn.slots))
     return (_network if params.law in ("mobility", "urban") else _iid)(params, rngs, each)
 
@@ -57,7 +61,7 @@ def _iid(params: CellAssociationParams, rngs: Sequence[np.random.Generator], eac
         def draw(b: int) -> None:
             sinr[:, b] = _uniform_sinr(p, (block[-1] + 1, *pairs), rngs[b])[block]
 
-        each([partial(draw, b) for b in range(lanes)])
+        _where_large(each, sinr[:, 0].size)([partial(draw, b) for b in range(lanes)])
     position = np.broadcast_to(user_position.astype(np.float32), (slots, lanes, p.num_ues, 2))
     return _with_delays(p, rngs, each, constants, {"sinr_db": sinr, "user_position_m": position})
 
@@ -95,7 +99,8 @@ def _places(params: CellAssociationParams, rngs: Sequence[np.random.Generator], 
     """The place of each lane, one and the same where ``map_seed`` names it."""
     if (fixed := fixed_place(params)) is not None:
         return [fixed] * len(rngs)
-    return each([partial(place, params, rng) for rng in rngs])
+    alone = _where_large(each, params.num_cells * Plan.of(params).points ** 2)
+    return alone([partial(place, params, rng) for rng in rngs])
 
 
 def _draw_ues(
@@ -135,9 +140,15 @@ def _with_delays(
         def draw(b: int) -> None:
             delay[:, b] = layout.vary_delays(mean[b], params.delay_variation, bound, len(delay), rngs[b])
 
-        each([partial(draw, b) for b in range(len(rngs))])
+        numbers = 4 * delay[:, 0].size  # a normal variate and an exponential each take as long as four of the others
+        _where_large(each, numbers)([partial(draw, b) for b in range(len(rngs))])
         slots["handover_delay"] = delay
     return Trace(constants, slots)
+
+
+def _where_large(each: Each, numbers: int) -> Each:
+    """How lanes of so many numbers are drawn one by one."""
+    return each if numbers >= LANE_NUMBERS else serially
 
 
 def delay_bound_slots(params: CellAssociationParams) -> float:

@@ -2,7 +2,9 @@
 
 import copy
 import dataclasses
+import itertools
 import pickle
+import sys
 import tracemalloc
 
 import gymnasium as gym
@@ -169,6 +171,33 @@ def test_an_interrupted_block_is_drawn_again(monkeypatch):
             env.step(first["sinr_db"].argmax(axis=1))
     observation, *_ = env.step(first["sinr_db"].argmax(axis=1))
     assert observation["time"] == np.float32(1 / CASES["grid"].horizon)
+
+
+def test_an_interrupt_at_any_line_loses_no_block():
+    whole = sample(CASES["grid"]).materialise()
+    line, t = 0, 0
+    while t < whole.horizon + 1:
+        trace, left = sample(CASES["grid"]), itertools.count(line, -1)
+
+        def interrupt(frame, event, argument, left=left):
+            if frame.f_code is StreamedTrace._fields.__code__ and event in ("call", "line"):
+                if event == "line" and next(left) == 0:
+                    raise KeyboardInterrupt
+                return interrupt
+            return None
+
+        before = sys.gettrace()
+        sys.settrace(interrupt)
+        try:
+            for t in range(whole.horizon + 2):
+                trace.slot(t)
+        except KeyboardInterrupt:
+            line += 1
+        finally:
+            sys.settrace(before)
+        for later in range(t, whole.horizon + 2):
+            assert_equal(trace.slot(later), whole.slot(later))
+    assert line > 50
 
 
 def test_too_few_slots_are_refused():

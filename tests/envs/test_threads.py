@@ -18,7 +18,8 @@ import pytest
 
 import rangym  # noqa: F401  (registers the environments)
 from rangym.envs import threads as module
-from rangym.envs.cell_association import CellAssociation, scenario, stream
+from rangym.envs.cell_association import CellAssociation, network, scenario, stream
+from rangym.envs.cell_association import system as system_module
 from rangym.envs.core import SystemVectorEnv
 from rangym.envs.registration import OURS
 from rangym.envs.threads import Threads, processors, threads_for
@@ -36,6 +37,7 @@ CASES = {
     "places of their own": (CELL, {"scenario": "urban", "horizon": 4, "map_seed": None, "grid_m": 20.0}),
     "measured": (CELL, {"scenario": "munich", "num_ues": 4, "horizon": 6, "noise": "raw"}),
     "delays": (CELL, {**SMALL, "delay_variation": 0.3}),
+    "large slots": (CELL, {"scenario": "desk", "horizon": 3}),
 }
 
 
@@ -87,6 +89,7 @@ def no_thread_is_left_over():
 def pieces_are_lanes(monkeypatch):
     """CellAssociation draws a lane at a time, so few lanes are many pieces of work."""
     monkeypatch.setattr(scenario, "PIECE_ENTRIES", 1)
+    monkeypatch.setattr(scenario, "LANE_NUMBERS", 0)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -101,9 +104,11 @@ def test_every_number_of_threads_gives_the_same_bits(case):
         env.close()
 
 
-def test_streamed_episodes_too(monkeypatch):
+@pytest.mark.parametrize("large", [2000, 1])
+def test_streamed_episodes_too(large, monkeypatch):
     monkeypatch.setattr(stream, "WHOLE_ENTRIES", 0)
     monkeypatch.setattr(stream, "BLOCK_ENTRIES", 100)
+    monkeypatch.setattr(system_module, "LARGE_SLOT", large)
     one, *several = (make(threads=n, **SMALL) for n in (1, 2, 3))
     right = walked(one)
     assert isinstance(one.unwrapped.traces[0], StreamedTrace)
@@ -121,6 +126,32 @@ def test_traces_are_replayed_in_their_lanes():
     with pytest.raises(ValueError, match="one Trace or a sequence of 5, got list of length 4"):
         two.reset(options={"trace": traces[:4]})
     two.close()
+
+
+def test_one_streamed_trace_is_replayed_in_all_threads(monkeypatch):
+    def draw(*args):
+        time.sleep(0.001)  # so that threads would meet
+        real(*args)
+
+    real = network.Shadowed.draw
+    monkeypatch.setattr(network.Shadowed, "draw", draw)
+    monkeypatch.setattr(stream, "WHOLE_ENTRIES", 0)
+    monkeypatch.setattr(stream, "BLOCK_ENTRIES", 12)  # a slot
+    monkeypatch.setattr(system_module, "LARGE_SLOT", 1)
+    one, *several = (make(threads=n, mode="Disabled", **SMALL) for n in (1, 2, 3))
+    one.reset(seed=3)
+    shared, other = one.unwrapped.traces[:2]
+    for given in (shared, [shared, other, shared, other, shared, shared, other]):
+        walks = []
+        for env in (one, *several):
+            env.action_space.seed(0)
+            walks.append(
+                [env.reset(options={"trace": given}), *(env.step(env.action_space.sample()) for _ in range(9))]
+            )
+        for found in walks[1:]:
+            assert_same(found, walks[0])
+    for env in several:
+        env.close()
 
 
 def test_pictures_are_those_of_their_lanes():
@@ -269,6 +300,21 @@ def test_an_interrupt_waits_for_the_threads_and_nothing_has_happened(failing, wh
     env.reset(seed=0)
     undisturbed = SystemVectorEnv(system, 7, autoreset_mode="Disabled", threads=1)
     undisturbed.reset(seed=0)
+    assert_same(env.step(action), undisturbed.step(action))
+
+
+def test_lanes_that_an_interrupt_left_apart_are_not_stepped(failing, monkeypatch):
+    env, system = failing
+    env.reset(seed=0)
+    action = env.action_space.sample()
+    with monkeypatch.context() as patch:
+        patch.setattr(env._episode._parts[1], "go_on", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            env.step(action)
+    with pytest.raises(RuntimeError, match="an interrupt came while the lanes went on: call reset"):
+        env.step(action)
+    undisturbed = SystemVectorEnv(system, 7, autoreset_mode="Disabled", threads=1)
+    assert_same(env.reset(seed=0), undisturbed.reset(seed=0))
     assert_same(env.step(action), undisturbed.step(action))
 
 

@@ -9,10 +9,13 @@ import pytest
 
 from rangym.envs.cell_association import CellAssociation, scenario
 from rangym.envs.core import SystemVectorEnv
-from rangym.envs.model import LANES_A_PIECE, serially
+from rangym.envs.model import LANES_A_PIECE, build, serially
 from rangym.envs.noma_allocation import NomaAllocation
 from rangym.envs.slots import Slots
 from rangym.envs.threads import SlotsDrawnInThreads, ThreadedSlots, Threads, threads_for
+from rangym.envs.trace import StreamedTrace
+
+TARGET = "rangym.envs.cell_association:CellAssociation"
 
 
 def vector(cls=CellAssociation, name="tiny", lanes=4, threads=2, **namespace):
@@ -44,11 +47,20 @@ def test_work_is_done_in_threads_where_the_system_says_that_it_pays(threaded):
     assert {work for work, elsewhere in seen if elsewhere} == set(threaded)
 
 
-@pytest.mark.parametrize("wrong", [("draw", "steps"), "draw", ("sample",), None, [["draw"]], iter(["draw"])])
+@pytest.mark.parametrize(
+    "wrong", [("draw", "steps"), "draw", ("sample",), None, [["draw"]], iter(["draw"]), [np.ones(2)]]
+)
 @pytest.mark.parametrize("threads", [None, 1, 2])
 def test_work_that_there_is_not_is_refused(wrong, threads):
-    with pytest.raises(ValueError, match=r"Mine\.threaded: some of \('draw', 'step'\) wanted, got"):
+    with pytest.raises(ValueError, match=r"Mine\.threaded: a collection of \('draw', 'step'\) wanted, got"):
         vector(threads=threads, threaded=wrong)
+
+
+@pytest.mark.parametrize("given", [{"draw"}, {"draw": 1}.keys(), frozenset(["draw", "step"]), ["step", "step"]])
+def test_every_collection_of_words_is_taken(given):
+    env = vector(threaded=given)
+    env.reset(seed=0)
+    env.close()
 
 
 @pytest.mark.parametrize("cls", [CellAssociation, NomaAllocation])
@@ -60,6 +72,9 @@ def test_what_a_subclass_says_of_its_work_counts(cls):
 def test_large_slots_are_drawn_and_played_in_threads():
     assert isinstance(vector(name="mobility")._episode, ThreadedSlots)
     assert isinstance(vector(name="small")._episode, SlotsDrawnInThreads)
+    system = build(TARGET, "small", {"horizon": 10**5})
+    assert isinstance(system.sample(np.random.default_rng(0)), StreamedTrace)
+    assert isinstance(SystemVectorEnv(system, 4, threads=2)._episode, SlotsDrawnInThreads)  # many slots, small ones
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -92,14 +107,25 @@ LAWS = {
 def test_lanes_are_pieces_of_work(law, monkeypatch):
     (name, overrides), expected = LAWS[law]
     monkeypatch.setattr(scenario, "PIECE_ENTRIES", 1)
+    monkeypatch.setattr(scenario, "LANE_NUMBERS", 0)
     seen = []
-    system = SystemVectorEnv("rangym.envs.cell_association:CellAssociation", 2, name, **overrides).system
+    system = build(TARGET, name, overrides)
     rngs = [np.random.default_rng(b) for b in range(256)]
     trace = system.sample_lanes(rngs, each=lambda works: seen.append(len(works)) or serially(works))
     assert seen == expected
     alone = system.sample(np.random.default_rng(255))
     for field, values in trace.lane(255).slots.items():
         np.testing.assert_array_equal(values, alone.slots[field])
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_lanes_of_few_numbers_are_not_shared(law):
+    (name, overrides), expected = LAWS[law]
+    seen = []
+    system = build(TARGET, name, overrides)
+    rngs = [np.random.default_rng(b) for b in range(256)]
+    system.sample_lanes(rngs, each=lambda works: seen.append(len(works)) or serially(works))
+    assert seen == ([] if law in ("volatile", "measured") else [2])  # pieces of 128 lanes
 
 
 def test_as_many_lanes_as_a_thread_has_by_default_are_a_piece():
