@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextvars import ContextVar, copy_context
-from copy import copy
+from contextvars import Context, copy_context
 from functools import partial
 from inspect import Parameter, signature
 from multiprocessing import parent_process
+from queue import SimpleQueue
+from threading import Thread
 from typing import Generic, cast
+from weakref import finalize
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -44,7 +45,7 @@ def threads_for(system: System, lanes: int, given: object = None) -> int:
 def work_for_threads(system: System) -> Collection[str]:
     """What the system says that threads do faster, "draw" and "step"."""
     given, known = system.threaded, ("draw", "step")
-    is_collection = isinstance(given, Collection) and not isinstance(given, str | bytes)
+    is_collection = isinstance(given, Collection) and not isinstance(given, str | bytes | np.ndarray)
     if not is_collection or not all(isinstance(x, str) and x in known for x in given):
         raise WrongValue(f"{type(system).__name__}.threaded: a collection of {known} wanted, got {shown(given)}")
     return given
@@ -58,56 +59,132 @@ def processors() -> int:
     return count() or 1
 
 
-_in_a_piece: ContextVar[bool] = ContextVar("_in_a_piece", default=False)
-"""Whether some `Threads` called the code that runs here."""
-
-
 class Threads:
-    """Does pieces of work in ``count`` threads, an `Each`: the calling thread, and a pool made when needed.
+    """Does pieces of work in ``count`` threads, an `Each`: the calling thread, and helpers made when needed.
 
-    A process that was forked makes its own; `close`, or the end of this object, ends the threads.
+    An executor's locks do not stand an interrupt at the wrong moment: what the calling thread does here with the others
+    are single calls of a `SimpleQueue`, which an interrupt finds done or not begun. A process that was forked makes
+    helpers of its own; `close`, or the end of this object, ends them.
     """
 
     def __init__(self, count: int) -> None:
         self.count = count
-        self._pool: tuple[int, ThreadPoolExecutor] | None = None
+        self._helpers: _Helpers | None = None
 
     def __call__(self, works: Sequence[Callable[[], T]]) -> list[T]:
-        """The results, in order: each thread does pieces that follow one another, the first ones in the calling thread.
+        """The results, in order: each thread does pieces that follow one another, the first ones in the calling thread,
+        which also does those that no helper has begun.
 
-        Whatever is raised, here or in a thread, is raised when no thread works any more (a second interrupt does not
-        wait). Pieces of a piece are done where it is, since all threads may be busy with its like.
+        Whatever is raised, here or in a helper, is raised when no thread works any more (a second interrupt does not
+        wait).
         """
-        if _in_a_piece.get():
-            return serially(works)
-        first, *others = _shares(len(works), self.count)
-        started: list[Future[list[T]]] = []
-        outside = _in_a_piece.set(True)
+        first, *others = (works[share] for share in _shares(len(works), self.count))
+        if not others:
+            return serially(first)
+        batch = _Batch(others)
         try:
-            for share in others:
-                started.append(self._executor().submit(copy_context().run, serially, works[share]))
-            found = serially(works[first])
-            wait(started)
+            helpers = self._ready()
+            for _ in others:
+                helpers.batches.put(batch)
+            found = serially(first)
+            return [*found, *cast("list[T]", batch.finished())]
         except BaseException:
-            wait(started)
+            batch.give_up()
             raise
-        finally:
-            _in_a_piece.reset(outside)
-        return found + [result for future in started for result in future.result()]
 
-    def _executor(self) -> ThreadPoolExecutor:
-        if self._pool is None or self._pool[0] != os.getpid():
-            self._pool = os.getpid(), ThreadPoolExecutor(self.count - 1, thread_name_prefix="rangym-lanes")
-        return self._pool[1]
+    def _ready(self) -> _Helpers:
+        if self._helpers is None or self._helpers.process != os.getpid():
+            self._helpers = _Helpers()
+            finalize(self, self._helpers.batches.put, None)
+        self._helpers.grow(self.count - 1)
+        return self._helpers
 
     def close(self) -> None:
-        if self._pool is not None and self._pool[0] == os.getpid():
-            self._pool[1].shutdown()
-        self._pool = None
+        if self._helpers is not None and self._helpers.process == os.getpid():
+            self._helpers.end()
+        self._helpers = None
 
     def __getstate__(self) -> dict[str, object]:
-        """Without the threads, which stay in their process."""
-        return {"count": self.count, "_pool": None}
+        """Without the helpers, which stay in their process."""
+        return {"count": self.count, "_helpers": None}
+
+
+class _Batch:
+    """Shares of work, of which each is done by the first thread that takes it."""
+
+    def __init__(self, shares: Sequence[Sequence[Callable[[], object]]]) -> None:
+        self._shares = [(k, copy_context(), share) for k, share in enumerate(shares)][::-1]
+        self._count = len(shares)
+        self._results: dict[int, list[object]] = {}
+        self._errors: dict[int, BaseException] = {}
+        self._given_up = False
+        # Of helpers; lists, since appending is one step for all threads.
+        self._entered: list[None] = []
+        self._left: list[None] = []
+        self._wake: SimpleQueue[None] = SimpleQueue()
+
+    def help(self) -> None:
+        """Do a share, in a helper."""
+        self._entered.append(None)  # before it looks: whoever gives up then sees it, or is seen
+        if not self._given_up and (taken := self._taken()):
+            k, context, share = taken
+            try:
+                self._results[k] = context.run(serially, share)
+            except BaseException as error:  # the caller's, where it is raised
+                self._errors[k] = error
+        self._left.append(None)
+        self._wake.put(None)
+
+    def finished(self) -> list[object]:
+        """All results in order, once the shares that nobody has taken are done here."""
+        while taken := self._taken():
+            k, context, share = taken
+            self._results[k] = context.run(serially, share)
+        while len(self._results) + len(self._errors) < self._count:
+            self._wake.get()
+        for k in sorted(self._errors):
+            raise self._errors[k]
+        return [result for k in range(self._count) for result in self._results[k]]
+
+    def give_up(self) -> None:
+        """Return when no helper works any more, and none will."""
+        self._given_up = True
+        while len(self._left) < len(self._entered):
+            self._wake.get()
+
+    def _taken(self) -> tuple[int, Context, Sequence[Callable[[], object]]] | None:
+        try:
+            return self._shares.pop()
+        except IndexError:
+            return None
+
+
+class _Helpers:
+    """Threads that take batches from a queue until it brings None."""
+
+    def __init__(self) -> None:
+        self.process = os.getpid()
+        self.batches: SimpleQueue[_Batch | None] = SimpleQueue()
+        self._threads: list[Thread] = []
+
+    def grow(self, count: int) -> None:
+        while len(self._threads) < count:
+            name = f"rangym-lanes_{len(self._threads)}"
+            thread = Thread(target=_help, args=(self.batches,), name=name, daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def end(self) -> None:
+        self.batches.put(None)
+        for thread in self._threads:
+            thread.join()
+
+
+def _help(batches: SimpleQueue[_Batch | None]) -> None:
+    while (batch := batches.get()) is not None:
+        batch.help()
+        del batch  # and all that it holds, while this thread waits
+    batches.put(None)  # for the others
 
 
 def _shares(size: int, count: int) -> list[slice]:
@@ -158,6 +235,7 @@ class ThreadedSlots(Generic[P, S, D]):
         self._whole = Slots(system, lanes)  # knows the spaces, and how to check what is given; it is never played
         self.observation_space = self._whole.observation_space
         self._threads = Threads(threads)
+        self._apart = False
 
     def draw(self, rngs: Sequence[np.random.Generator]) -> Observation:
         self.system.check_lanes(self.lanes)
@@ -165,22 +243,24 @@ class ThreadedSlots(Generic[P, S, D]):
 
     def replay(self, given: object) -> Observation:
         traces = self._whole.replayable(given)
-        return self._begin(lambda part, block, into: part.opened(Trace.stack(_own(traces[block])), into))
+        return self._begin(lambda part, block, into: part.opened(Trace.stack(traces[block]), into))
 
     def _begin(self, work: Callable[[Slots[P, S, D], slice, Observation], Opening[S]]) -> Observation:
         observation, openings = self._each("draw", work)
+        self._apart = True  # until all have gone on: an interrupt may come between two of them
         for part, opening in zip(self._parts, openings, strict=True):
             part.begin(opening)
+        self._apart = False
         return observation
 
     def step(self, action: ArrayLike) -> tuple[Observation, Array, Outcome]:
-        self._parts[0].require_slot()
-        if any(part.t != self._parts[0].t for part in self._parts):
-            raise RuntimeError("an interrupt came while the lanes went on: call reset()")
+        self._together[0].require_slot()
         given = self._whole.checked(action)
         observation, plays = self._each("step", lambda part, block, into: part.played(given[block], into))
+        self._apart = True
         for part, play in zip(self._parts, plays, strict=True):
             part.go_on(play)
+        self._apart = False
         terms, metrics = _joined([x.outcome.terms for x in plays]), _joined([x.outcome.metrics for x in plays])
         return observation, np.concatenate([x.reward for x in plays]), Outcome(terms, metrics)
 
@@ -194,29 +274,30 @@ class ThreadedSlots(Generic[P, S, D]):
         return observation, self._threads(works) if kind in self._work else serially(works)
 
     @property
+    def _together(self) -> list[Slots[P, S, D]]:
+        """The parts, which are in one and the same slot."""
+        if self._apart:
+            raise RuntimeError("an interrupt came while the lanes went on: call reset()")
+        return self._parts
+
+    @property
     def traces(self) -> list[Trace] | None:
-        found = [part.traces for part in self._parts]
+        found = [part.traces for part in self._together]
         return None if found[0] is None else [trace for part in found for trace in part or ()]
 
     @property
     def ended(self) -> tuple[bool, bool]:
-        return self._parts[0].ended
+        return self._together[0].ended
 
     def action_masks(self) -> Array:
-        return np.concatenate([part.action_masks() for part in self._parts])
+        return np.concatenate([part.action_masks() for part in self._together])
 
     def picture(self, b: int) -> Array:
-        part, block = next((p, x) for p, x in zip(self._parts, self._blocks, strict=True) if b < x.stop)
+        part, block = next((p, x) for p, x in zip(self._together, self._blocks, strict=True) if b < x.stop)
         return part.picture(b - block.start)
 
     def close(self) -> None:
         self._threads.close()
-
-
-def _own(traces: Sequence[Trace]) -> list[Trace]:
-    """Copies for one thread: walking a streamed trace changes what is drawn of it. One trace stays one."""
-    copies = {id(trace): copy(trace) for trace in traces}
-    return [copies[id(trace)] for trace in traces]
 
 
 def _joined(parts: Sequence[Mapping[str, Array]]) -> dict[str, Array]:

@@ -6,6 +6,7 @@ import hashlib
 import io
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -284,12 +285,16 @@ class StreamedTrace(_DrawnLater):
 
 
 class _Lanes(_DrawnLater):
-    """Lanes side by side of which one at least is drawn in blocks: each slot is stacked when it is asked for."""
+    """Lanes side by side of which one at least is drawn in blocks: each slot is stacked when it is asked for.
+
+    They are copies, each drawn for these lanes alone; one trace in several lanes stays one.
+    """
 
     def __init__(self, traces: Sequence[Trace]):
         first = traces[0]
         super().__init__({f: np.stack([x.constants[f] for x in traces]) for f in first.constants}, first.horizon)
-        object.__setattr__(self, "_traces", tuple(traces))
+        copies = {id(x): copy(x) for x in traces}
+        object.__setattr__(self, "_traces", tuple(copies[id(x)] for x in traces))
 
     _traces: tuple[Trace, ...]
 

@@ -119,7 +119,7 @@ def measured(path: str) -> dict[str, Any]:
     wanted = f"a file written by {Path(sys.argv[0]).name} --out wanted, got {path}"
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
-        command = content["command"]
+        command, _ = str(content["command"]), content["rows"]
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise argparse.ArgumentTypeError(f"{wanted} ({error!r})") from error
     if Path(sys.argv[0]).name not in command:

@@ -284,11 +284,13 @@ def test_an_error_reaches_the_caller_and_nothing_has_happened(failing, lanes, wh
 def test_an_interrupt_waits_for_the_threads_and_nothing_has_happened(failing, where):
     env, system = failing
     env.reset(seed=0)
-    action, ended = env.action_space.sample(), []
+    action, begun, ended = env.action_space.sample(), threading.Event(), []
 
     def interrupt(count):
         if count == 3:
+            begun.wait(10)
             raise KeyboardInterrupt
+        begun.set()
         time.sleep(0.2)
         ended.append(count)
 
@@ -303,16 +305,18 @@ def test_an_interrupt_waits_for_the_threads_and_nothing_has_happened(failing, wh
     assert_same(env.step(action), undisturbed.step(action))
 
 
-def test_lanes_that_an_interrupt_left_apart_are_not_stepped(failing, monkeypatch):
+@pytest.mark.parametrize("when", ["begin", "go_on"])
+def test_lanes_that_an_interrupt_left_apart_are_not_stepped(failing, when, monkeypatch):
     env, system = failing
     env.reset(seed=0)
     action = env.action_space.sample()
     with monkeypatch.context() as patch:
-        patch.setattr(env._episode._parts[1], "go_on", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(env._episode._parts[1], when, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            env.step(action)
-    with pytest.raises(RuntimeError, match="an interrupt came while the lanes went on: call reset"):
-        env.step(action)
+            env.step(action) if when == "go_on" else env.reset(seed=9)
+    for call in (lambda: env.step(action), lambda: env.traces):
+        with pytest.raises(RuntimeError, match="an interrupt came while the lanes went on: call reset"):
+            call()
     undisturbed = SystemVectorEnv(system, 7, autoreset_mode="Disabled", threads=1)
     assert_same(env.reset(seed=0), undisturbed.reset(seed=0))
     assert_same(env.step(action), undisturbed.step(action))

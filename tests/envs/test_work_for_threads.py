@@ -1,13 +1,16 @@
 """Which work a system has threads do, who is given them, and in which pieces."""
 
 import functools
+import itertools
+import sys
 import threading
 import time
 
 import numpy as np
 import pytest
 
-from rangym.envs.cell_association import CellAssociation, scenario
+from rangym.envs import threads as threads_module
+from rangym.envs.cell_association import CellAssociation, scenario, stream
 from rangym.envs.core import SystemVectorEnv
 from rangym.envs.model import LANES_A_PIECE, build, serially
 from rangym.envs.noma_allocation import NomaAllocation
@@ -34,10 +37,12 @@ def test_work_is_done_in_threads_where_the_system_says_that_it_pays(threaded):
 
     def sample_lanes(self, rngs):
         seen.add(("draw", is_elsewhere()))
+        time.sleep(0.01)  # short work is done before a helper comes
         return CellAssociation.sample_lanes(self, rngs)
 
     def transition(self, state, decision, slot):
         seen.add(("step", is_elsewhere()))
+        time.sleep(0.01)
         return CellAssociation.transition(self, state, decision, slot)
 
     env = vector(threaded=threaded, sample_lanes=sample_lanes, transition=transition)
@@ -47,9 +52,10 @@ def test_work_is_done_in_threads_where_the_system_says_that_it_pays(threaded):
     assert {work for work, elsewhere in seen if elsewhere} == set(threaded)
 
 
-@pytest.mark.parametrize(
-    "wrong", [("draw", "steps"), "draw", ("sample",), None, [["draw"]], iter(["draw"]), [np.ones(2)]]
-)
+WRONG = [("draw", "steps"), "draw", ("sample",), None, [["draw"]], iter(["draw"]), [np.ones(2)], np.array(["draw"])]
+
+
+@pytest.mark.parametrize("wrong", WRONG)
 @pytest.mark.parametrize("threads", [None, 1, 2])
 def test_work_that_there_is_not_is_refused(wrong, threads):
     with pytest.raises(ValueError, match=r"Mine\.threaded: a collection of \('draw', 'step'\) wanted, got"):
@@ -159,19 +165,79 @@ def test_a_system_that_draws_pieces_draws_them_in_threads_and_steps_all_lanes_to
     assert stepped == [8]
 
 
-def test_pieces_of_a_piece_are_done_where_it_is():
+def test_a_piece_may_have_pieces_and_threads_of_its_own():
     each = Threads(3)
 
     def here():
-        time.sleep(0.02)
+        time.sleep(0.01)
         return threading.get_ident()
 
-    found = each([lambda: {here(), *each([here] * 6)}] * 3)
-    assert [len(one) for one in found] == [1, 1, 1] and len(set.union(*found)) == 3
+    def beside():
+        found = []
+        thread = threading.Thread(target=lambda: found.extend(each([here] * 4)))
+        thread.start()
+        thread.join()
+        return [*found, *each([here] * 4)]
+
+    for piece in (beside, lambda: each([beside] * 3)):
+        found = each([piece] * 6)
+        assert len(found) == 6 and len({ident for one in found for ident in np.ravel(one)}) > 3
     with pytest.raises(ZeroDivisionError):
-        each([lambda: 1 // 0])
-    assert len(set(each([here] * 3))) == 3  # together again
+        each([lambda: each([here, lambda: 1 // 0])] * 3)
+    assert len(set(each([here] * 3))) == 3
     each.close()
+
+
+def test_an_interrupt_at_any_line_leaves_no_work_and_no_lock():
+    running, line, ended = set(), 0, False
+
+    def piece():
+        running.add(threading.get_ident())
+        time.sleep(0.001)
+        running.discard(threading.get_ident())
+        return 7
+
+    each = Threads(3)
+    while not ended:
+        left = itertools.count(line, -1)
+
+        def interrupt(frame, event, argument, left=left):
+            if frame.f_code.co_filename != threads_module.__file__:
+                return None
+            if event == "line" and next(left) == 0:
+                raise KeyboardInterrupt
+            return interrupt
+
+        before = sys.gettrace()
+        sys.settrace(interrupt)
+        try:
+            ended = each([piece] * 6) == [7] * 6
+        except KeyboardInterrupt:
+            line += 1
+            running.discard(threading.get_ident())
+            assert not running
+        finally:
+            sys.settrace(before)
+        assert each([piece] * 6) == [7] * 6
+    assert line > 20
+    each.close()
+
+
+def test_a_lane_that_a_system_keeps_is_not_shared_by_threads(monkeypatch):
+    monkeypatch.setattr(stream, "BLOCK_ENTRIES", 25_000)
+    system = build(TARGET, "mobility", {"horizon": 90})
+    kept = system.sample(np.random.default_rng(0))
+    assert isinstance(kept, StreamedTrace)
+    walks = []
+    for threads in (1, 2):
+        env = vector(name="mobility", threads=threads, sample=lambda self, rng: kept)
+        env.system.horizon = 90
+        env = SystemVectorEnv(env.system, 4, autoreset_mode="Disabled", threads=threads)
+        env.action_space.seed(0)
+        env.reset(seed=0)
+        walks.append([env.step(env.action_space.sample())[1] for _ in range(20)])
+        env.close()
+    np.testing.assert_array_equal(*walks)
 
 
 def _named(self, rngs, each=serially):
