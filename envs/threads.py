@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextvars import Context, copy_context
+from copy import copy
 from functools import partial
 from inspect import Parameter, signature
 from multiprocessing import parent_process
@@ -239,11 +240,13 @@ class ThreadedSlots(Generic[P, S, D]):
 
     def draw(self, rngs: Sequence[np.random.Generator]) -> Observation:
         self.system.check_lanes(self.lanes)
-        return self._begin(lambda part, block, into: part.drawn(rngs[block], into))
+        sample = self.system.sample_lanes
+        # Of streamed traces a copy, here and below: one may stand in several blocks, and is one thread's.
+        return self._begin(lambda part, block, into: part.opened(copy(sample(rngs[block])), into))
 
     def replay(self, given: object) -> Observation:
         traces = self._whole.replayable(given)
-        return self._begin(lambda part, block, into: part.opened(Trace.stack(traces[block]), into))
+        return self._begin(lambda part, block, into: part.opened(copy(Trace.stack(traces[block])), into))
 
     def _begin(self, work: Callable[[Slots[P, S, D], slice, Observation], Opening[S]]) -> Observation:
         observation, openings = self._each("draw", work)

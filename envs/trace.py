@@ -285,16 +285,12 @@ class StreamedTrace(_DrawnLater):
 
 
 class _Lanes(_DrawnLater):
-    """Lanes side by side of which one at least is drawn in blocks: each slot is stacked when it is asked for.
-
-    They are copies, each drawn for these lanes alone; one trace in several lanes stays one.
-    """
+    """Lanes side by side of which one at least is drawn in blocks: each slot is stacked when it is asked for."""
 
     def __init__(self, traces: Sequence[Trace]):
         first = traces[0]
         super().__init__({f: np.stack([x.constants[f] for x in traces]) for f in first.constants}, first.horizon)
-        copies = {id(x): copy(x) for x in traces}
-        object.__setattr__(self, "_traces", tuple(copies[id(x)] for x in traces))
+        object.__setattr__(self, "_traces", tuple(traces))
 
     _traces: tuple[Trace, ...]
 
@@ -310,6 +306,11 @@ class _Lanes(_DrawnLater):
 
     def lane(self, b: int) -> Trace:
         return self._traces[b]
+
+    def __copy__(self) -> Trace:
+        """Copies of the lanes, drawn apart from these; one trace in several lanes stays one."""
+        copies = {id(x): copy(x) for x in self._traces}
+        return _Lanes([copies[id(x)] for x in self._traces])
 
 
 def _shapes(fields: Mapping[str, Array]) -> str:
