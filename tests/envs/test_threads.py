@@ -22,7 +22,7 @@ from rangym.envs.cell_association import CellAssociation, network, scenario, str
 from rangym.envs.cell_association import system as system_module
 from rangym.envs.core import SystemVectorEnv
 from rangym.envs.registration import OURS
-from rangym.envs.threads import Threads, processors, threads_for
+from rangym.envs.threads import processors, threads_for
 from rangym.envs.trace import StreamedTrace
 
 CELL, PLACEMENT, QOS = "rangym/CellAssociation-v0", "rangym/NodePlacement-v0", "rangym/QosClustering-v0"
@@ -354,22 +354,6 @@ def test_an_action_outside_is_named_by_its_lane_and_nothing_has_happened():
     one.reset(seed=0)
     assert_same(env.step(right), one.step(right))
     env.close()
-
-
-def test_the_callers_floating_point_settings_hold_in_the_threads():
-    with np.errstate(over="ignore"):
-        assert Threads(3)([lambda: np.geterr()["over"]] * 3) == ["ignore"] * 3
-    with np.errstate(over="raise"):
-        assert Threads(3)([lambda: np.geterr()["over"]] * 3) == ["raise"] * 3
-
-
-@pytest.mark.parametrize("works", [0, 1, 2, 3, 7])
-def test_pieces_of_work_are_shared_out_in_order(works):
-    done = Threads(3)([lambda k=k: (k, threading.current_thread().name) for k in range(works)])
-    assert [k for k, _ in done] == list(range(works))
-    names = [name for _, name in done]
-    assert names == sorted(names, key=names.index) and len(set(names)) <= 3  # each has pieces that follow one another
-    assert set(names[: works // 3]) <= {threading.current_thread().name}
 
 
 # ---- threads come and go

@@ -165,6 +165,22 @@ def test_a_system_that_draws_pieces_draws_them_in_threads_and_steps_all_lanes_to
     assert stepped == [8]
 
 
+def test_the_callers_floating_point_settings_hold_in_the_threads():
+    with np.errstate(over="ignore"):
+        assert Threads(3)([lambda: np.geterr()["over"]] * 3) == ["ignore"] * 3
+    with np.errstate(over="raise"):
+        assert Threads(3)([lambda: np.geterr()["over"]] * 3) == ["raise"] * 3
+
+
+@pytest.mark.parametrize("works", [0, 1, 2, 3, 7])
+def test_pieces_of_work_are_shared_out_in_order(works):
+    done = Threads(3)([lambda k=k: (k, threading.current_thread().name) for k in range(works)])
+    assert [k for k, _ in done] == list(range(works))
+    names = [name for _, name in done]
+    assert names == sorted(names, key=names.index) and len(set(names)) <= 3  # each has pieces that follow one another
+    assert set(names[: works // 3]) <= {threading.current_thread().name}
+
+
 def test_a_piece_may_have_pieces_and_threads_of_its_own():
     each = Threads(3)
 
